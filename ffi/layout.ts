@@ -1,0 +1,79 @@
+/**
+ * Layouts and numbers of the kernel interface on 64-bit little-endian Linux
+ * (x86_64 and aarch64 share them). Offsets are in bytes.
+ */
+
+/** open(2), fcntl(2): asm-generic/fcntl.h. */
+export const O_RDWR = 0o2;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+/** linux/if_tun.h. The ioctl numbers are _IOW('T', n, int). */
+export const TUN_DEVICE = "/dev/net/tun";
+export const TUNSETIFF = 0x400454ca;
+export const IFF_TUN = 0x0001;
+export const IFF_TAP = 0x0002;
+export const IFF_MULTI_QUEUE = 0x0100;
+export const IFF_NO_PI = 0x1000;
+
+/** struct ifreq (linux/if.h): the name, then a union that holds the flags. */
+export const IFREQ = { size: 40, name: 0, flags: 16 } as const;
+
+/** struct pollfd (poll.h). */
+export const POLLFD = { size: 8, fd: 0, events: 4, revents: 6 } as const;
+export const POLLIN = 0x001;
+export const POLLERR = 0x008;
+export const POLLHUP = 0x010;
+export const POLLNVAL = 0x020;
+
+/** eventfd(2): the flags equal open's. */
+export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_CLOEXEC = O_CLOEXEC;
+
+/** Socket families, types and levels: linux/socket.h, linux/netlink.h. */
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const IPPROTO_IP = 0;
+export const IPPROTO_IPV6 = 41;
+export const NETLINK_ROUTE = 0;
+
+/** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const IP_MTU_DISCOVER = 10;
+export const IPV6_MTU_DISCOVER = 23;
+/** Set DF always, obey the path MTU the kernel learnt; larger datagrams fail with EMSGSIZE. */
+export const IP_PMTUDISC_DO = 2;
+
+/** recv(2), send(2). */
+export const MSG_DONTWAIT = 0x40;
+export const MSG_TRUNC = 0x20;
+
+/** struct msghdr (64-bit). */
+export const MSGHDR = {
+  size: 56,
+  name: 0,
+  namelen: 8,
+  iov: 16,
+  iovlen: 24,
+  control: 32,
+  controllen: 40,
+  flags: 48,
+} as const;
+
+/** struct mmsghdr: a msghdr and the length of what was sent or received. */
+export const MMSGHDR = { size: 64, len: 56 } as const;
+
+/** struct iovec. */
+export const IOVEC = { size: 16, base: 0, len: 8 } as const;
+
+/** struct sockaddr_in and sockaddr_in6: the family is in host order, the port in network order. */
+export const SOCKADDR = { size: 28, family: 0, port: 2, in_addr: 4, in6_addr: 8 } as const;
+export const SOCKADDR_IN_BYTES = 16;
+export const SOCKADDR_IN6_BYTES = 28;

@@ -1,0 +1,165 @@
+/**
+ * The libc functions that tunnet calls, as data. The C type of each parameter
+ * stands beside it (man-pages 6.x, section 2 and 3).
+ *
+ * `ssize_t` and `long` results are declared i32: every length here is below
+ * 2^31, and a 64-bit result would reach JavaScript as a BigInt.
+ */
+export const LIBC = {
+  open: {
+    parameters: [
+      "buffer", // const char *pathname
+      "i32", // int flags
+    ],
+    result: "i32", // int
+  },
+  close: {
+    parameters: ["i32"], // int fd
+    result: "i32", // int
+  },
+  read: {
+    parameters: [
+      "i32", // int fd
+      "pointer", // void *buf
+      "usize", // size_t count
+    ],
+    result: "i32", // ssize_t
+  },
+  write: {
+    parameters: [
+      "i32", // int fd
+      "pointer", // const void *buf
+      "usize", // size_t count
+    ],
+    result: "i32", // ssize_t
+  },
+  ioctl: {
+    parameters: [
+      "i32", // int fd
+      "usize", // unsigned long request
+      "buffer", // void *argp
+    ],
+    result: "i32", // int
+  },
+  ioctl_value: {
+    name: "ioctl",
+    parameters: [
+      "i32", // int fd
+      "usize", // unsigned long request
+      "usize", // unsigned long arg
+    ],
+    result: "i32", // int
+  },
+  fcntl: {
+    parameters: [
+      "i32", // int fd
+      "i32", // int cmd
+      "i32", // int arg
+    ],
+    result: "i32", // int
+  },
+  poll: {
+    parameters: [
+      "buffer", // struct pollfd *fds
+      "usize", // nfds_t nfds
+      "i32", // int timeout
+    ],
+    result: "i32", // int
+  },
+  eventfd: {
+    parameters: [
+      "u32", // unsigned int initval
+      "i32", // int flags
+    ],
+    result: "i32", // int
+  },
+  socket: {
+    parameters: [
+      "i32", // int domain
+      "i32", // int type
+      "i32", // int protocol
+    ],
+    result: "i32", // int
+  },
+  bind: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // const struct sockaddr *addr
+      "u32", // socklen_t addrlen
+    ],
+    result: "i32", // int
+  },
+  getsockname: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // struct sockaddr *addr
+      "buffer", // socklen_t *addrlen
+    ],
+    result: "i32", // int
+  },
+  getsockopt: {
+    parameters: [
+      "i32", // int sockfd
+      "i32", // int level
+      "i32", // int optname
+      "buffer", // void *optval
+      "buffer", // socklen_t *optlen
+    ],
+    result: "i32", // int
+  },
+  setsockopt: {
+    parameters: [
+      "i32", // int sockfd
+      "i32", // int level
+      "i32", // int optname
+      "buffer", // const void *optval
+      "u32", // socklen_t optlen
+    ],
+    result: "i32", // int
+  },
+  send: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // const void *buf
+      "usize", // size_t len
+      "i32", // int flags
+    ],
+    result: "i32", // ssize_t
+  },
+  recv: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // void *buf
+      "usize", // size_t len
+      "i32", // int flags
+    ],
+    result: "i32", // ssize_t
+  },
+  sendmmsg: {
+    parameters: [
+      "i32", // int sockfd
+      "pointer", // struct mmsghdr *msgvec
+      "u32", // unsigned int vlen
+      "i32", // int flags
+    ],
+    result: "i32", // int
+  },
+  recvmmsg: {
+    parameters: [
+      "i32", // int sockfd
+      "pointer", // struct mmsghdr *msgvec
+      "u32", // unsigned int vlen
+      "i32", // int flags
+      "pointer", // struct timespec *timeout
+    ],
+    result: "i32", // int
+  },
+  geteuid: {
+    parameters: [],
+    result: "u32", // uid_t
+  },
+  __errno_location: {
+    parameters: [],
+    result: "pointer", // int *
+  },
+} as const satisfies Deno.ForeignLibraryInterface;

@@ -1,0 +1,40 @@
+/** The validated configuration: what every other room sees instead of raw YAML. */
+
+import type { Prefix } from "../net/prefix.ts";
+
+/** `tun` carries IP packets, `tap` Ethernet frames. */
+export type Mode = "tun" | "tap";
+
+/** Where a node is reached: an IP address in canonical text, or a host name; with a UDP port. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One node of the overlay and the pod subnets it owns. */
+export interface NodeConfig {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  readonly subnets: readonly Prefix[];
+}
+
+/** A whole tunnet.yaml, checked. Deeply readonly. */
+export interface Config {
+  /** Prefixes that cover all pods, at most one per IP version; empty: one route per remote subnet. */
+  readonly networks: readonly Prefix[];
+  readonly port: number;
+  readonly device: string;
+  readonly mode: Mode;
+  readonly mtu_bytes: number | "auto";
+  readonly nodes: readonly NodeConfig[];
+  /** Name of the node that gets what no subnet covers. */
+  readonly defaultNode?: string;
+}
+
+/** A config as it was read: from where, and what deserves a warning (one line each). */
+export interface LoadedConfig {
+  readonly config: Config;
+  /** File path, `command line` or `embedded`. */
+  readonly source: string;
+  readonly warnings: readonly string[];
+}

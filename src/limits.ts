@@ -1,0 +1,64 @@
+/**
+ * Every bound of the program in one place: the unit is in the name, the reason
+ * beside it, and the kernel version where a kernel sets it.
+ */
+
+/** IPv4's total length and UDP's length are 16 bits: 65,535 - 20 - 8 (RFC 791, RFC 768). */
+export const UDP_PAYLOAD_MAX_BYTES = 65_507;
+
+/** The largest IP packet, and so the largest read from a tun device without offloads. */
+export const PACKET_MAX_BYTES = 65_535;
+
+/** Smallest MTU an IPv4 link may have and still carry every fragment (RFC 791). */
+export const MTU_MIN_BYTES = 68;
+
+/** Smallest MTU on which the kernel runs IPv6 (RFC 8200, section 5). */
+export const MTU_IPV6_MIN_BYTES = 1280;
+
+/** The kernel's own bound for a tun device (drivers/net/tun.c, MAX_MTU, since 4.10). */
+export const MTU_MAX_BYTES = 65_535;
+
+/** IPv4 (20) and UDP (8) headers around each packet. */
+export const OVERHEAD_IPV4_BYTES = 28;
+
+/** IPv6 (40) and UDP (8) headers around each packet. */
+export const OVERHEAD_IPV6_BYTES = 48;
+
+/** Device names: IFNAMSIZ is 16 with the closing NUL (linux/if.h). */
+export const DEVICE_NAME_MAX_BYTES = 15;
+
+/** Nodes in one overlay: a lane keeps a socket address and counters per node in fixed tables. */
+export const NODES_MAX = 4_096;
+
+/** Subnets of all nodes together: sizes the shared route tables (about 8 MB when full). */
+export const SUBNETS_MAX = 65_536;
+
+/** A node's name: what fits the hello datagram and a table on a terminal (a DNS label, RFC 1035). */
+export const NODE_NAME_MAX_BYTES = 63;
+
+/** A config file larger than this is a mistake, not a config (10,000 subnets take about 0.3 MB). */
+export const CONFIG_MAX_BYTES = 16 * 1024 * 1024;
+
+/** The tutorial's UDP port. */
+export const DEFAULT_PORT = 3009;
+
+/** The device's name when the config names none. */
+export const DEFAULT_DEVICE = "tunnet0";
+
+/** Packets taken from the device or the socket in one turn: large enough to spread a system call. */
+export const BURST_PACKETS = 64;
+
+/** ICMP errors a lane may send per second: a scan must not turn into a flood (RFC 1812, 4.3.2.8). */
+export const ICMP_ERRORS_PER_S = 100;
+
+/** Hello datagrams handed from a lane to the main thread per second; the rest is counted. */
+export const HELLOS_PER_S = 1_000;
+
+/** Time between two hello datagrams to one peer. */
+export const HELLO_INTERVAL_MS = 5_000;
+
+/** A peer that has been silent for so long is no longer counted as a tunnet. */
+export const HELLO_SILENCE_MS = 15_000;
+
+/** How often the supervisor looks whether device, address and routes still stand. */
+export const HEALTH_INTERVAL_MS = 500;
