@@ -22,6 +22,7 @@ export const IFREQ = { size: 40, name: 0, flags: 16 } as const;
 /** struct pollfd (poll.h). */
 export const POLLFD = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 export const POLLIN = 0x001;
+export const POLLOUT = 0x004;
 export const POLLERR = 0x008;
 export const POLLHUP = 0x010;
 export const POLLNVAL = 0x020;
@@ -34,6 +35,7 @@ export const EFD_CLOEXEC = O_CLOEXEC;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
@@ -42,6 +44,7 @@ export const IPPROTO_IPV6 = 41;
 export const NETLINK_ROUTE = 0;
 
 /** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
+export const SO_TYPE = 3;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_SNDBUFFORCE = 32;

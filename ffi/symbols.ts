@@ -3,7 +3,8 @@
  * stands beside it (man-pages 6.x, section 2 and 3).
  *
  * `ssize_t` and `long` results are declared i32: every length here is below
- * 2^31, and a 64-bit result would reach JavaScript as a BigInt.
+ * 2^31, and a 64-bit result would reach JavaScript as a BigInt. For the same
+ * reason `size_t` parameters are u32; both are zero-extended on the way.
  */
 export const LIBC = {
   open: {
@@ -21,7 +22,7 @@ export const LIBC = {
     parameters: [
       "i32", // int fd
       "pointer", // void *buf
-      "usize", // size_t count
+      "u32", // size_t count
     ],
     result: "i32", // ssize_t
   },
@@ -29,14 +30,14 @@ export const LIBC = {
     parameters: [
       "i32", // int fd
       "pointer", // const void *buf
-      "usize", // size_t count
+      "u32", // size_t count
     ],
     result: "i32", // ssize_t
   },
   ioctl: {
     parameters: [
       "i32", // int fd
-      "usize", // unsigned long request
+      "u32", // unsigned long request
       "buffer", // void *argp
     ],
     result: "i32", // int
@@ -45,8 +46,8 @@ export const LIBC = {
     name: "ioctl",
     parameters: [
       "i32", // int fd
-      "usize", // unsigned long request
-      "usize", // unsigned long arg
+      "u32", // unsigned long request
+      "u32", // unsigned long arg
     ],
     result: "i32", // int
   },
@@ -61,7 +62,7 @@ export const LIBC = {
   poll: {
     parameters: [
       "buffer", // struct pollfd *fds
-      "usize", // nfds_t nfds
+      "u32", // nfds_t nfds
       "i32", // int timeout
     ],
     result: "i32", // int
@@ -121,7 +122,7 @@ export const LIBC = {
     parameters: [
       "i32", // int sockfd
       "buffer", // const void *buf
-      "usize", // size_t len
+      "u32", // size_t len
       "i32", // int flags
     ],
     result: "i32", // ssize_t
@@ -130,7 +131,7 @@ export const LIBC = {
     parameters: [
       "i32", // int sockfd
       "buffer", // void *buf
-      "usize", // size_t len
+      "u32", // size_t len
       "i32", // int flags
     ],
     result: "i32", // ssize_t

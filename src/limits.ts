@@ -62,3 +62,9 @@ export const HELLO_SILENCE_MS = 15_000;
 
 /** How often the supervisor looks whether device, address and routes still stand. */
 export const HEALTH_INTERVAL_MS = 500;
+
+/** Socket buffers: some 50 ms of 10 Gbit/s in either direction, so that a burst survives a pause. */
+export const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** Descriptors looked at to find our own socket: a fresh process holds a few dozen. */
+export const DESCRIPTORS_SEARCHED = 1_024;

@@ -1,0 +1,37 @@
+/** The arena: a fixed number of packet slots, filled and drained in bursts. */
+
+import { BURST_PACKETS, PACKET_MAX_BYTES } from "../limits.ts";
+
+/**
+ * Bytes before each packet. The IP header that follows is then aligned to 16,
+ * and a header that a device wants before the packet finds room.
+ */
+export const SLOT_HEADROOM_BYTES = 16;
+
+/** Distance between slots: headroom and the largest packet, rounded up to 64. */
+export const SLOT_STRIDE_BYTES = (SLOT_HEADROOM_BYTES + PACKET_MAX_BYTES + 63) & ~63;
+
+/**
+ * A burst of packets. Slot i holds `length[i]` bytes from `offset(i)` on; a
+ * packet is passed on by its slot number, never copied or wrapped in an object.
+ */
+export class Burst {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+  /** Length of the packet in each slot, in bytes. */
+  readonly length: Int32Array;
+  /** Inbound: index of the peer that sent the slot's packet, or UNKNOWN_PEER. */
+  readonly peer: Int32Array;
+
+  constructor(readonly slots: number = BURST_PACKETS) {
+    this.bytes = new Uint8Array(slots * SLOT_STRIDE_BYTES);
+    this.view = new DataView(this.bytes.buffer);
+    this.length = new Int32Array(slots);
+    this.peer = new Int32Array(slots);
+  }
+
+  /** Where the packet of slot i starts in `bytes` and `view`. */
+  offset(slot: number): number {
+    return slot * SLOT_STRIDE_BYTES + SLOT_HEADROOM_BYTES;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The hello datagram, tunnet's own control message (wire contract, protocol
+ * version 1). It tells a peer who speaks, and measures the round trip. Pure.
+ *
+ * | offset | bytes | field                                                   |
+ * | ------ | ----- | ------------------------------------------------------- |
+ * | 0      | 1     | 0xF1                                                    |
+ * | 1      | 1     | protocol version                                        |
+ * | 2      | 1     | mode: 0 tun, 1 tap                                      |
+ * | 3      | 1     | length of the name in bytes                             |
+ * | 4      | 4     | capabilities, one bit each                              |
+ * | 8      | 8     | time of sending, µs on the sender's clock               |
+ * | 16     | 8     | echo: the time of sending of the last hello from the peer, or 0 |
+ * | 24     | 4     | µs that the echo lay here before it was sent back       |
+ * | 28     | 4     | inner MTU in bytes                                      |
+ * | 32     | n     | the sender's node name, UTF-8                           |
+ *
+ * All numbers are in network order. A longer datagram is a later version's and
+ * is read up to here.
+ */
+
+import { NODE_NAME_MAX_BYTES } from "../limits.ts";
+import type { Mode } from "../config/types.ts";
+
+/** First byte of every control datagram: no IP version has it. */
+export const CONTROL_FIRST_BYTE = 0xf1;
+
+/** The protocol version spoken here. */
+export const PROTOCOL_VERSION = 1;
+
+/** Capabilities, one bit each. None is needed yet: a bit is given when code acts on it. */
+export const CAPABILITIES_NONE = 0;
+
+/** A hello, decoded. */
+export interface Hello {
+  readonly version: number;
+  readonly mode: Mode;
+  readonly capabilities: number;
+  readonly sent_us: number;
+  readonly echo_us: number;
+  readonly held_us: number;
+  readonly mtu_bytes: number;
+  readonly name: string;
+}
+
+const FIXED_BYTES = 32;
+
+/** Encodes a hello. The name is at most NODE_NAME_MAX_BYTES long in UTF-8. */
+export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(hello.name).subarray(0, NODE_NAME_MAX_BYTES);
+  const bytes = new Uint8Array(FIXED_BYTES + name.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, CONTROL_FIRST_BYTE);
+  view.setUint8(1, hello.version);
+  view.setUint8(2, hello.mode === "tap" ? 1 : 0);
+  view.setUint8(3, name.length);
+  view.setUint32(4, hello.capabilities);
+  view.setBigUint64(8, BigInt(hello.sent_us));
+  view.setBigUint64(16, BigInt(hello.echo_us));
+  view.setUint32(24, hello.held_us);
+  view.setUint32(28, hello.mtu_bytes);
+  bytes.set(name, FIXED_BYTES);
+  return bytes;
+}
+
+/** Decodes a hello; undefined if the bytes are none. Unknown versions are decoded as far as known. */
+export function decodeHello(bytes: Uint8Array): Hello | undefined {
+  if (bytes.length < FIXED_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint8(0) !== CONTROL_FIRST_BYTE || view.getUint8(1) === 0) return undefined;
+  const mode = view.getUint8(2);
+  const nameLength = view.getUint8(3);
+  if (mode > 1 || nameLength > NODE_NAME_MAX_BYTES || nameLength > bytes.length - FIXED_BYTES) {
+    return undefined;
+  }
+  const sent_us = Number(view.getBigUint64(8));
+  const echo_us = Number(view.getBigUint64(16));
+  if (!Number.isSafeInteger(sent_us) || !Number.isSafeInteger(echo_us)) return undefined;
+  const name = new TextDecoder().decode(bytes.subarray(FIXED_BYTES, FIXED_BYTES + nameLength));
+  return {
+    version: view.getUint8(1),
+    mode: mode === 1 ? "tap" : "tun",
+    capabilities: view.getUint32(4),
+    sent_us,
+    echo_us,
+    held_us: view.getUint32(24),
+    mtu_bytes: view.getUint32(28),
+    // A stranger's bytes go to logs: only what a node may be called.
+    name: name.replace(/[^A-Za-z0-9._-]/g, "?"),
+  };
+}

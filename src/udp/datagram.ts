@@ -1,0 +1,111 @@
+/** Opens the UDP side with Deno.listenDatagram and finds its descriptor for the lanes. */
+
+import {
+  AF_INET,
+  AF_INET6,
+  IP_MTU_DISCOVER,
+  IP_PMTUDISC_DO,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SO_TYPE,
+  SOCK_DGRAM,
+  SOCKADDR,
+  SOL_SOCKET,
+} from "../../ffi/layout.ts";
+import { libc } from "../../ffi/libc.ts";
+import { RunError } from "../errors.ts";
+import { DESCRIPTORS_SEARCHED, SOCKET_BUFFER_BYTES } from "../limits.ts";
+import { formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
+
+/** The UDP side: Deno's connection, which owns the socket, and its descriptor. */
+export interface UdpSide {
+  readonly connection: Deno.DatagramConn;
+  readonly fd: number;
+  readonly ipVersion: IpVersion;
+}
+
+/** Opens the socket and readies it for the lanes. Throws a RunError that says what is in the way. */
+export function openUdp(host: string, port: number): UdpSide {
+  let connection: Deno.DatagramConn;
+  try {
+    connection = Deno.listenDatagram({ transport: "udp", hostname: host, port });
+  } catch (error) {
+    throw openFailure(error, host, port);
+  }
+  const ipVersion = host.includes(":") ? 6 : 4;
+  const fd = findDescriptor(connection.addr as Deno.NetAddr, ipVersion);
+  setOptions(fd, ipVersion);
+  return { connection, fd, ipVersion };
+}
+
+function openFailure(error: unknown, host: string, port: number): unknown {
+  const what = `cannot open UDP ${formatEndpoint(host, port)}`;
+  if (error instanceof Deno.errors.AddrInUse) {
+    return new RunError({
+      what,
+      why: "another program uses the port",
+      how: `ss -lunp 'sport = :${port}' to see which, or --port with another number on every node`,
+    });
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return new RunError({
+      what,
+      why: "no local interface has the address",
+      how: "ip address, or --listen with an address of this host",
+    });
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new RunError({
+      what,
+      why: "a port below 1024 needs root or CAP_NET_BIND_SERVICE",
+      how: "--port 3009",
+    });
+  }
+  return error instanceof Error ? new RunError({ what, why: error.message }) : error;
+}
+
+/** Deno does not show a socket's descriptor: it is the UDP socket with our local name. */
+function findDescriptor(local: Deno.NetAddr, ipVersion: IpVersion): number {
+  const { call } = libc();
+  const name = new Uint8Array(SOCKADDR.size);
+  const view = new DataView(name.buffer);
+  const length = new Uint32Array(1);
+  const lengthBytes = new Uint8Array(length.buffer);
+  const type = new Int32Array(1);
+  const typeBytes = new Uint8Array(type.buffer);
+  for (let fd = 0; fd < DESCRIPTORS_SEARCHED; fd++) {
+    length[0] = name.length;
+    if (call.getsockname(fd, name, lengthBytes) < 0) continue;
+    if (view.getUint16(SOCKADDR.family, true) !== (ipVersion === 4 ? AF_INET : AF_INET6)) continue;
+    if (view.getUint16(SOCKADDR.port) !== local.port) continue;
+    const address = ipVersion === 4
+      ? name.subarray(SOCKADDR.in_addr, SOCKADDR.in_addr + 4)
+      : name.subarray(SOCKADDR.in6_addr, SOCKADDR.in6_addr + 16);
+    if (formatAddress(address) !== local.hostname) continue;
+    length[0] = 4;
+    call.getsockopt(fd, SOL_SOCKET, SO_TYPE, typeBytes, lengthBytes);
+    if (type[0] === SOCK_DGRAM) return fd;
+  }
+  throw new RunError({ what: "the UDP socket's descriptor was not found" });
+}
+
+function setOptions(fd: number, ipVersion: IpVersion): void {
+  const { call } = libc();
+  const set = (level: number, option: number, value: number) =>
+    call.setsockopt(fd, level, option, new Uint8Array(new Int32Array([value]).buffer), 4);
+  // Room for bursts; beyond net.core.rmem_max only with CAP_NET_ADMIN, hence the fallback.
+  if (set(SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES) < 0) {
+    set(SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+  }
+  if (set(SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES) < 0) {
+    set(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
+  }
+  // DF on every datagram: a path that is too narrow is reported, never silently fragmented.
+  if (ipVersion === 4) set(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+  else set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO);
+}

@@ -1,0 +1,23 @@
+/** What the engine needs of the UDP side; `batch.ts` is the real one. */
+
+import type { Burst } from "../engine/burst.ts";
+import type { FibHalf } from "../engine/fib.ts";
+import type { LaneCounters } from "../engine/counters.ts";
+
+/** Sender of a datagram that comes from no known node. */
+export const UNKNOWN_PEER = -1;
+
+/** A UDP socket as one lane uses it. */
+export interface PacketSocket {
+  /** Learns the peers' addresses from a newly published table. */
+  usePeers(fib: FibHalf): void;
+  /**
+   * Takes waiting datagrams into the burst's slots from 0 on, without blocking,
+   * and notes each one's length and peer. Returns how many, 0 when none waits.
+   */
+  receive(burst: Burst): number;
+  /** Puts the packet of a slot into the queue for a peer; at most one burst is queued. */
+  queue(burst: Burst, slot: number, peer: number): void;
+  /** Sends what is queued, and counts it per peer, or as a drop by reason. */
+  flush(burst: Burst, counters: LaneCounters): void;
+}
