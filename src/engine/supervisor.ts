@@ -1,0 +1,146 @@
+/** Starts and stops the lanes' Workers, and keeps what they share. */
+
+import { RunError } from "../errors.ts";
+import type { IpVersion } from "../net/prefix.ts";
+import { COUNTERS, LANE_COUNTERS_BYTES, type LaneCounters, laneCounters } from "./counters.ts";
+import type { CounterName } from "./counters.ts";
+import { Fib, FIB_BYTES } from "./fib.ts";
+import type { LaneEnd } from "./lane.ts";
+import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
+
+/** Wakes lanes; `wait.ts` has the real one. */
+export interface Waker {
+  open(): number;
+  signal(eventFd: number): void;
+  close(eventFd: number): void;
+}
+
+/** What the lanes need and report to. */
+export interface SupervisorParts {
+  readonly workerUrl: string;
+  readonly socketFd: number;
+  readonly ipVersion: IpVersion;
+  readonly waker: Waker;
+  /** A control datagram from a known peer. */
+  readonly onControl: (peer: number, datagram: Uint8Array) => void;
+  /** The lanes ended without having been stopped. */
+  readonly onEnd: (reason: LaneEnd | RunError) => void;
+}
+
+const DIRECTIONS = ["outbound", "inbound"] as const;
+/** The two ways of a packet. */
+export type LaneDirection = typeof DIRECTIONS[number];
+
+interface Lane {
+  readonly worker: Worker;
+  readonly eventFd: number;
+  readonly ended: Promise<void>;
+}
+
+/** The lanes of one node: one outbound, one inbound. */
+export class Supervisor {
+  readonly fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
+  readonly #counters = DIRECTIONS.map(() => new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  #stop = new SharedArrayBuffer(4);
+  #lanes: Lane[] = [];
+
+  constructor(readonly parts: SupervisorParts) {}
+
+  /** Number of lanes that follow the table. */
+  get laneCount(): number {
+    return this.#lanes.length;
+  }
+
+  /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
+  async start(deviceFd: number): Promise<void> {
+    const stop = new SharedArrayBuffer(4);
+    this.#stop = stop;
+    const running = DIRECTIONS.map((direction, lane) =>
+      new Promise<void>((resolve, reject) => {
+        this.#lanes.push(this.#startLane(direction, lane, deviceFd, stop, resolve, reject));
+      })
+    );
+    await Promise.all(running);
+  }
+
+  /** Ends all lanes and waits for it. The device may be closed afterwards. */
+  async stop(): Promise<void> {
+    Atomics.store(new Int32Array(this.#stop), 0, 1);
+    const lanes = this.#lanes;
+    this.#lanes = [];
+    for (const { eventFd } of lanes) this.parts.waker.signal(eventFd);
+    await Promise.all(lanes.map(({ ended }) => ended));
+    for (const { eventFd } of lanes) this.parts.waker.close(eventFd);
+  }
+
+  /** Makes the lanes look at the table that was published. */
+  wake(): void {
+    for (const { eventFd } of this.#lanes) this.parts.waker.signal(eventFd);
+  }
+
+  /** The counters of one direction, live. */
+  countersOf(direction: LaneDirection): LaneCounters {
+    return laneCounters(this.#counters[DIRECTIONS.indexOf(direction)]!);
+  }
+
+  /** Totals of one direction by name. */
+  totals(direction: LaneDirection): Record<CounterName, number> {
+    const { totals } = this.countersOf(direction);
+    return Object.fromEntries(COUNTERS.map((name, i) => [name, totals[i]!])) as Record<
+      CounterName,
+      number
+    >;
+  }
+
+  #startLane(
+    direction: LaneDirection,
+    lane: number,
+    deviceFd: number,
+    stop: SharedArrayBuffer,
+    onRunning: () => void,
+    onFailed: (error: RunError) => void,
+  ): Lane {
+    const { parts } = this;
+    const eventFd = parts.waker.open();
+    const worker = new Worker(parts.workerUrl, { type: "module", name: direction });
+    const stopped = () => Atomics.load(new Int32Array(stop), 0) !== 0;
+    const ended = new Promise<void>((resolve) => {
+      const end = (reason: LaneEnd | RunError) => {
+        worker.terminate();
+        resolve();
+        if (stopped()) return;
+        if (reason instanceof RunError) onFailed(reason);
+        parts.onEnd(reason);
+      };
+      worker.onmessage = ({ data }: MessageEvent<LaneMessage>) => {
+        switch (data.type) {
+          case "running":
+            return onRunning();
+          case "control":
+            return parts.onControl(data.peer, data.datagram);
+          case "ended":
+            return end(data.reason);
+          case "failed":
+            return end(new RunError({ what: `the ${direction} lane failed`, why: data.message }));
+        }
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        end(new RunError({ what: `the ${direction} lane failed`, why: event.message }));
+      };
+    });
+    const setup: LaneSetup = {
+      lane,
+      direction,
+      deviceFd,
+      socketFd: parts.socketFd,
+      eventFd,
+      ipVersion: parts.ipVersion,
+      fib: this.fib.memory,
+      counters: this.#counters[lane]!,
+      stop,
+    };
+    worker.postMessage(setup);
+    return { worker, eventFd, ended };
+  }
+}

@@ -1,0 +1,49 @@
+/** What a node is going to do, worked out from config and self before anything is touched. Pure. */
+
+import type { Config, NodeConfig } from "../config/types.ts";
+import { type Address, addressBits, type Prefix, prefixCovers } from "../net/prefix.ts";
+import { LOCAL, type Route } from "../route/table.ts";
+
+/** The other nodes in config order: a peer's index everywhere is its index here. */
+export function peersOf(config: Config, self: NodeConfig): readonly NodeConfig[] {
+  return config.nodes.filter((node) => node !== self);
+}
+
+/** Routes of the forwarding table. `reachable[i]` tells whether peer i has an address now. */
+export function tableRoutes(
+  self: NodeConfig,
+  peers: readonly NodeConfig[],
+  reachable: readonly boolean[],
+): readonly Route[] {
+  const own = self.subnets.map((prefix) => ({ prefix, hop: LOCAL }));
+  const remote = peers.flatMap((peer, hop) =>
+    reachable[hop] ? peer.subnets.map((prefix) => ({ prefix, hop })) : []
+  );
+  return [...own, ...remote];
+}
+
+/** What the kernel routes to the device: the network, or else each remote subnet. */
+export function kernelRoutes(config: Config, peers: readonly NodeConfig[]): readonly Prefix[] {
+  const remote = peers.flatMap((peer) => peer.subnets);
+  const uncovered = remote.filter((subnet) =>
+    !config.networks.some((network) => prefixCovers(network, subnet))
+  );
+  return [...config.networks, ...uncovered];
+}
+
+/**
+ * The node's own address on the device: the first address of its first subnet
+ * of each IP version, as a host address. It gives packets of the node itself a
+ * source that its peers accept, and does not collide with a bridge's .1.
+ */
+export function deviceAddresses(
+  self: NodeConfig,
+): readonly { readonly address: Address; readonly length_bits: number }[] {
+  const firsts = ([4, 6] as const)
+    .map((version) => self.subnets.find((subnet) => subnet.version === version))
+    .filter((subnet) => subnet !== undefined);
+  return firsts.map((subnet) => ({
+    address: { version: subnet.version, bytes: subnet.bytes },
+    length_bits: addressBits(subnet.version),
+  }));
+}

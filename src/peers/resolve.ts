@@ -1,0 +1,24 @@
+/** Host names to underlay addresses, by the system's resolver (so /etc/hosts counts). */
+
+import { lookup } from "node:dns/promises";
+import { type Address, type IpVersion, parseAddress } from "../net/prefix.ts";
+
+/** Addresses of a host: itself if it is an address, none if its name is not known now. */
+export async function resolveHost(host: string): Promise<readonly Address[]> {
+  const literal = parseAddress(host);
+  if (literal) return [literal];
+  try {
+    const found = await lookup(host, { all: true });
+    return found.map(({ address }) => parseAddress(address)).filter((a) => a !== undefined);
+  } catch {
+    return [];
+  }
+}
+
+/** The first address of the wanted IP version. */
+export function pickVersion(
+  addresses: readonly Address[],
+  version: IpVersion,
+): Address | undefined {
+  return addresses.find((address) => address.version === version);
+}
