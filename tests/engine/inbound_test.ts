@@ -1,0 +1,177 @@
+import { assertEquals } from "../assert.ts";
+import { FakeDevice } from "../fakes/device.ts";
+import { publishedFib } from "../fakes/fib.ts";
+import { ipv4, ipv6 } from "../fakes/packets.ts";
+import { FakeSocket } from "../fakes/socket.ts";
+import {
+  type CounterName,
+  COUNTERS,
+  LANE_COUNTERS_BYTES,
+  laneCounters,
+} from "../../src/engine/counters.ts";
+import { Inbound } from "../../src/engine/inbound.ts";
+import { HELLOS_PER_S } from "../../src/limits.ts";
+import { DEVICE_GONE, WRITE } from "../../src/tun/device.ts";
+import { UNKNOWN_PEER } from "../../src/udp/socket.ts";
+
+const A = "fd00:1:0:0:0:0:0:2";
+const B = "fd00:2:0:0:0:0:0:2";
+
+function setup(defaultPeer = -1) {
+  const device = new FakeDevice();
+  const socket = new FakeSocket();
+  const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const control: number[] = [];
+  const inbound = new Inbound(device, socket, counters, (peer) => control.push(peer), () => 0);
+  const fib = publishedFib(
+    [
+      { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
+      { address: "192.168.0.9", subnets: ["172.3.0.0/16"] },
+    ],
+    ["172.1.0.0/16"],
+    defaultPeer,
+  );
+  inbound.useFib(fib.acquire(0));
+  const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
+  return { device, socket, inbound, control, counters, count };
+}
+
+const good = ipv4("172.2.0.2", "172.1.0.2");
+const changed = (packet: Uint8Array, at: number, value: number) => {
+  const copy = packet.slice();
+  copy[at] = value;
+  return copy;
+};
+
+const CASES: readonly {
+  name: string;
+  peer: number;
+  bytes: Uint8Array;
+  becomes: CounterName;
+  defaultPeer?: number;
+}[] = [
+  { name: "a packet of the peer's subnet", peer: 0, bytes: good, becomes: "packets" },
+  { name: "an IPv6 packet", peer: 0, bytes: ipv6(B, A), becomes: "packets" },
+  {
+    name: "a packet with IP options",
+    peer: 0,
+    bytes: ipv4("172.2.0.2", "172.1.0.2", [1], { headerOptions: [1, 1, 1, 0] }),
+    becomes: "packets",
+  },
+  { name: "an unknown sender", peer: UNKNOWN_PEER, bytes: good, becomes: "unknown_peer" },
+  { name: "a source of another peer", peer: 1, bytes: good, becomes: "spoofed_source" },
+  {
+    name: "a source of this node",
+    peer: 0,
+    bytes: ipv4("172.1.0.9", "172.1.0.2"),
+    becomes: "spoofed_source",
+  },
+  {
+    name: "a source of nobody",
+    peer: 0,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "spoofed_source",
+  },
+  { name: "an IPv6 source of nobody", peer: 0, bytes: ipv6(A, B), becomes: "spoofed_source" },
+  {
+    name: "any source from the default node",
+    peer: 0,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "packets",
+    defaultPeer: 0,
+  },
+  {
+    name: "a source of nobody, not from the default node",
+    peer: 1,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "spoofed_source",
+    defaultPeer: 0,
+  },
+  { name: "an empty datagram", peer: 0, bytes: new Uint8Array(0), becomes: "malformed" },
+  { name: "one byte", peer: 0, bytes: good.slice(0, 1), becomes: "malformed" },
+  { name: "19 bytes", peer: 0, bytes: good.slice(0, 19), becomes: "malformed" },
+  { name: "a cut packet", peer: 0, bytes: good.slice(0, -1), becomes: "malformed" },
+  {
+    name: "a byte too many",
+    peer: 0,
+    bytes: Uint8Array.from([...good, 0]),
+    becomes: "malformed",
+  },
+  { name: "a header of 16 bytes", peer: 0, bytes: changed(good, 0, 0x44), becomes: "malformed" },
+  {
+    name: "a header longer than the packet",
+    peer: 0,
+    bytes: changed(good, 0, 0x4f),
+    becomes: "malformed",
+  },
+  { name: "a wrong header checksum", peer: 0, bytes: changed(good, 8, 63), becomes: "malformed" },
+  { name: "IPv6 of 39 bytes", peer: 0, bytes: ipv6(B, A).slice(0, 39), becomes: "malformed" },
+  { name: "IPv6 cut", peer: 0, bytes: ipv6(B, A).slice(0, -1), becomes: "malformed" },
+  ...[0, 5, 0x10, 0x33, 0x55, 0x77, 0xf0, 0xff].map((first) => ({
+    name: `first byte ${first}`,
+    peer: 0,
+    bytes: changed(good, 0, first),
+    becomes: "malformed" as const,
+  })),
+  ...[1, 2, 3, 4].map((first) => ({
+    name: `first byte ${first}, WireGuard's`,
+    peer: 0,
+    bytes: changed(good, 0, first),
+    becomes: "reserved_type" as const,
+  })),
+  { name: "a control datagram", peer: 0, bytes: changed(good, 0, 0xf1), becomes: "control" },
+  {
+    name: "a control datagram of a stranger",
+    peer: UNKNOWN_PEER,
+    bytes: changed(good, 0, 0xf1),
+    becomes: "unknown_peer",
+  },
+];
+
+Deno.test("inbound: what becomes of a datagram", async (t) => {
+  for (const { name, peer, bytes, becomes, defaultPeer } of CASES) {
+    await t.step(name, () => {
+      const { device, socket, inbound, count, control } = setup(defaultPeer);
+      socket.waiting = [{ peer, bytes }];
+      assertEquals(inbound.turn(), 1);
+      assertEquals(device.written, becomes === "packets" ? [bytes] : []);
+      assertEquals(control, becomes === "control" ? [peer] : []);
+      // Exactly one counter besides `bytes` has moved.
+      for (const counter of COUNTERS) {
+        if (counter !== "bytes") assertEquals(count(counter), counter === becomes ? 1 : 0, counter);
+      }
+    });
+  }
+});
+
+Deno.test("inbound: bytes and packets are counted per peer", () => {
+  const { socket, inbound, counters } = setup();
+  const other = ipv4("172.3.0.2", "172.1.0.2", [1, 2, 3]);
+  socket.waiting = [{ peer: 0, bytes: good }, { peer: 1, bytes: other }, { peer: 0, bytes: good }];
+  inbound.turn();
+  assertEquals([...counters.peerPackets.subarray(0, 3)], [2, 1, 0]);
+  assertEquals([...counters.peerBytes.subarray(0, 3)], [2 * good.length, other.length, 0]);
+});
+
+Deno.test("inbound: what the device refuses is counted by reason", () => {
+  const { socket, device, inbound, count } = setup();
+  device.result = WRITE.rejected;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  inbound.turn();
+  device.result = WRITE.down;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  inbound.turn();
+  assertEquals([count("device_rejected"), count("device_down"), count("packets")], [1, 1, 0]);
+  device.gone = true;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  assertEquals(inbound.turn(), DEVICE_GONE);
+});
+
+Deno.test("inbound: a flood of control datagrams is cut off and counted", () => {
+  const { socket, inbound, control, count } = setup();
+  const hello = changed(good, 0, 0xf1);
+  socket.waiting = Array.from({ length: HELLOS_PER_S + 10 }, () => ({ peer: 0, bytes: hello }));
+  while (inbound.turn() > 0);
+  assertEquals(control.length, HELLOS_PER_S);
+  assertEquals(count("control_flood"), 10);
+});
