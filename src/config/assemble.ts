@@ -1,0 +1,233 @@
+/** Checks that concern more than one value, and the frozen Config that passes them. Pure. */
+
+import {
+  DEFAULT_DEVICE,
+  DEFAULT_PORT,
+  MTU_IPV6_MIN_BYTES,
+  UDP_PAYLOAD_MAX_BYTES,
+} from "../limits.ts";
+import {
+  formatAddress,
+  formatEndpoint,
+  formatPrefix,
+  type IpVersion,
+  type Prefix,
+  prefixContains,
+  prefixCovers,
+} from "../net/prefix.ts";
+import { nearest } from "../suggest.ts";
+import type { Problems } from "./problems.ts";
+import { type PlacedSubnet, prefixKey, SubnetIndex } from "./subnet_index.ts";
+import type { Config, NodeConfig } from "./types.ts";
+import { type HostPort, quote } from "./values.ts";
+
+/** Values of the command line that take the place of the config's. */
+export interface Overrides {
+  /** For nodes whose address names no port. */
+  readonly port?: number;
+  readonly device?: string;
+  readonly mtu_bytes?: number | "auto";
+}
+
+/** A prefix and the path at which it stands. */
+export interface DraftPrefix {
+  readonly prefix: Prefix;
+  readonly path: string;
+}
+
+/** A node as read; what could not be read is absent and has been reported. */
+export interface DraftNode {
+  readonly path: string;
+  /** Path of the address. */
+  readonly addressPath: string;
+  readonly name?: string;
+  readonly hostPort?: HostPort;
+  readonly subnets: readonly DraftPrefix[];
+}
+
+/** A config as read, each value checked for itself only. */
+export interface Draft {
+  readonly networks: readonly DraftPrefix[];
+  readonly port?: number;
+  readonly device?: string;
+  readonly mtu_bytes?: number | "auto";
+  readonly nodes: readonly DraftNode[];
+  readonly defaultNode?: string;
+}
+
+function checkNames(draft: Draft, problems: Problems): void {
+  const seen = new Map<string, DraftNode>();
+  for (const node of draft.nodes) {
+    if (node.name === undefined) continue;
+    const first = seen.get(node.name);
+    if (first === undefined) seen.set(node.name, node);
+    else {
+      problems.add(`${node.path}.name`, {
+        what: `${quote(node.name)} is used twice`,
+        why: `${first.path} has it too`,
+        how: "a name of its own for each node",
+      });
+    }
+  }
+  if (draft.defaultNode === undefined || seen.has(draft.defaultNode)) return;
+  const near = nearest(draft.defaultNode, [...seen.keys()]);
+  problems.add("default", {
+    what: `${quote(draft.defaultNode)} is no node`,
+    why: near ? `did you mean ${quote(near)}?` : undefined,
+    how: "the name of a node",
+  });
+}
+
+function checkEndpoints(draft: Draft, port: number, problems: Problems): void {
+  const seen = new Map<string, DraftNode>();
+  let literal: { version: IpVersion; path: string } | undefined;
+  for (const node of draft.nodes) {
+    if (node.hostPort === undefined) continue;
+    const { host, address } = node.hostPort;
+    const endpoint = formatEndpoint(host, node.hostPort.port ?? port);
+    const first = seen.get(endpoint);
+    if (first === undefined) seen.set(endpoint, node);
+    else {
+      problems.add(node.addressPath, {
+        what: `${endpoint} is used twice`,
+        why: `${first.addressPath} is the same`,
+        how: "an address or a port of its own for each node",
+      });
+    }
+    if (address === undefined) continue;
+    literal ??= { version: address.version, path: node.addressPath };
+    if (address.version !== literal.version) {
+      problems.add(node.addressPath, {
+        what: `${host} is an IPv${address.version} address`,
+        why: `${literal.path} is IPv${literal.version}, and one overlay runs over one of them`,
+        how: "addresses of one IP version for all nodes",
+      });
+    }
+  }
+}
+
+function checkNetworks(draft: Draft, problems: Problems): void {
+  const byVersion = new Map<IpVersion, DraftPrefix>();
+  for (const network of draft.networks) {
+    const { version } = network.prefix;
+    const first = byVersion.get(version);
+    if (first === undefined) byVersion.set(version, network);
+    else {
+      problems.add(network.path, {
+        what: `${formatPrefix(network.prefix)} is a second IPv${version} network`,
+        why: `${first.path} is ${formatPrefix(first.prefix)}`,
+        how: "one prefix that covers both, or no network at all",
+      });
+    }
+  }
+  for (const node of draft.nodes) {
+    for (const { prefix, path } of node.subnets) {
+      const network = byVersion.get(prefix.version);
+      if (network === undefined || prefixCovers(network.prefix, prefix)) continue;
+      problems.add(path, {
+        what: `${formatPrefix(prefix)} is outside the network`,
+        why: `${network.path} is ${formatPrefix(network.prefix)}`,
+        how: "a wider network, or none",
+      });
+    }
+    const address = node.hostPort?.address;
+    const around = draft.networks.find(({ prefix }) => address && prefixContains(prefix, address));
+    if (address && around) {
+      problems.warn(
+        node.addressPath,
+        `${formatAddress(address.bytes)} lies in the network ${formatPrefix(around.prefix)}; ` +
+          "unless a longer route leads to it, packets between nodes go into the tunnel",
+      );
+    }
+  }
+}
+
+function checkSubnets(draft: Draft, problems: Problems): void {
+  const seen = new Map<string, string>();
+  const distinct: PlacedSubnet[] = [];
+  draft.nodes.forEach((node, i) => {
+    for (const { prefix, path } of node.subnets) {
+      const key = prefixKey(prefix);
+      const first = seen.get(key);
+      if (first === undefined) {
+        seen.set(key, path);
+        distinct.push({ prefix, node: i });
+      } else {
+        problems.add(path, {
+          what: `${formatPrefix(prefix)} is used twice`,
+          why: `${first} is the same`,
+          how: "each subnet at one node only",
+        });
+      }
+    }
+  });
+  const index = new SubnetIndex(distinct);
+  for (const node of draft.nodes) {
+    const address = node.hostPort?.address;
+    const inside = address && index.covering(address)[0];
+    if (!address || !inside) continue;
+    problems.add(node.addressPath, {
+      what: `${formatAddress(address.bytes)} lies in the pod subnet ${formatPrefix(inside.prefix)}`,
+      why: `of ${draft.nodes[inside.node]!.path}; packets between nodes would go into the tunnel`,
+      how: "node addresses outside all pod subnets",
+    });
+  }
+}
+
+function checkMtu(
+  draft: Draft,
+  mtu_bytes: number | "auto",
+  path: string,
+  problems: Problems,
+): void {
+  if (mtu_bytes === "auto") return;
+  const ipv6 = draft.nodes.flatMap((node) => node.subnets)
+    .find(({ prefix }) => prefix.version === 6);
+  if (mtu_bytes < MTU_IPV6_MIN_BYTES && ipv6 !== undefined) {
+    problems.add(path, {
+      what: `${mtu_bytes} is too small for IPv6 pods`,
+      why: `${ipv6.path} is ${formatPrefix(ipv6.prefix)}, and IPv6 needs ${MTU_IPV6_MIN_BYTES}`,
+      how: `${MTU_IPV6_MIN_BYTES} or more, or auto`,
+    });
+  }
+  if (mtu_bytes > UDP_PAYLOAD_MAX_BYTES) {
+    problems.warn(
+      path,
+      `packets over ${UDP_PAYLOAD_MAX_BYTES} bytes do not fit in a UDP datagram and are dropped`,
+    );
+  }
+}
+
+const freezePrefix = (prefix: Prefix): Prefix => Object.freeze({ ...prefix });
+
+/**
+ * Checks the draft as a whole and makes the Config. Throws ConfigError with all
+ * problems, those noted before included. Bytes of prefixes cannot be frozen in
+ * JavaScript: they are readonly by type and by custom.
+ */
+export function assemble(draft: Draft, overrides: Overrides, problems: Problems): Config {
+  const port = overrides.port ?? draft.port ?? DEFAULT_PORT;
+  const mtu_bytes = overrides.mtu_bytes ?? draft.mtu_bytes ?? "auto";
+  checkNames(draft, problems);
+  checkEndpoints(draft, port, problems);
+  checkNetworks(draft, problems);
+  checkSubnets(draft, problems);
+  checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
+  problems.throwIfAny();
+  const nodes = draft.nodes.map(({ name, hostPort, subnets }): NodeConfig =>
+    Object.freeze({
+      name: name!,
+      endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
+      subnets: Object.freeze(subnets.map(({ prefix }) => freezePrefix(prefix))),
+    })
+  );
+  return Object.freeze({
+    networks: Object.freeze(draft.networks.map(({ prefix }) => freezePrefix(prefix))),
+    port,
+    device: overrides.device ?? draft.device ?? DEFAULT_DEVICE,
+    mode: "tun",
+    mtu_bytes,
+    nodes: Object.freeze(nodes),
+    ...(draft.defaultNode === undefined ? {} : { defaultNode: draft.defaultNode }),
+  });
+}

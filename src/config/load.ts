@@ -1,0 +1,186 @@
+/** Where the config comes from: the command line, a file, or the executable itself. */
+
+import { ConfigError, type ErrorParts, UsageError } from "../errors.ts";
+import { CONFIG_MAX_BYTES } from "../limits.ts";
+import type { Overrides } from "./assemble.ts";
+import { parseInline } from "./inline.ts";
+import { parseConfig } from "./parse.ts";
+import type { LoadedConfig } from "./types.ts";
+import { quote } from "./values.ts";
+
+/** Names the file when no -c does. */
+export const CONFIG_VARIABLE = "TUNNET_CONFIG";
+
+/** Looked for in this order when neither -c nor the variable names a file. */
+export const CONFIG_PATHS = ["tunnet.yaml", "/etc/tunnet/tunnet.yaml"] as const;
+
+/** `source` of the config inside the executable. */
+export const EMBEDDED_SOURCE = "embedded";
+
+/** What loading needs of the system; tests give another. */
+export interface ConfigAccess {
+  /**
+   * The first `max_bytes` of a file, undefined if there is no such file. Throws
+   * an Error whose message says in a few words why it cannot be read.
+   */
+  readFile(path: string, max_bytes: number): Uint8Array | undefined;
+  /** An environment variable. */
+  env(name: string): string | undefined;
+}
+
+/** What the command line says about where the config comes from, and what overrides it. */
+export interface ConfigOptions extends Overrides {
+  /** Value of -c. */
+  readonly config?: string;
+  /** Value of --node. */
+  readonly node?: string;
+  /** Inline peers; with any, no file is read. */
+  readonly specs?: readonly string[];
+  /** This node's own pod subnets; only with inline peers. */
+  readonly local?: readonly string[];
+  /** Bind address, HOST[:PORT]. */
+  readonly listen?: string;
+}
+
+function readErrorText(error: unknown): string {
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.IsADirectory) return "a directory";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The real files and environment. */
+export const systemAccess: ConfigAccess = {
+  readFile(path, max_bytes) {
+    try {
+      using file = Deno.openSync(path, { read: true });
+      const chunks: Uint8Array[] = [];
+      let length_bytes = 0;
+      // Not by the size that stat tells: a pipe has none, and /dev/zero has no end.
+      while (length_bytes < max_bytes) {
+        const chunk = new Uint8Array(Math.min(65_536, max_bytes - length_bytes));
+        const got_bytes = file.readSync(chunk);
+        if (got_bytes === null || got_bytes === 0) break;
+        chunks.push(chunk.subarray(0, got_bytes));
+        length_bytes += got_bytes;
+      }
+      const whole = new Uint8Array(length_bytes);
+      let at = 0;
+      for (const chunk of chunks) {
+        whole.set(chunk, at);
+        at += chunk.length;
+      }
+      return whole;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw new Error(readErrorText(error));
+    }
+  },
+  env: (name) => Deno.env.get(name),
+};
+
+function fail(parts: ErrorParts): never {
+  throw new ConfigError([parts]);
+}
+
+function decode(bytes: Uint8Array, path: string): string {
+  if (bytes.length > CONFIG_MAX_BYTES) {
+    fail({
+      what: `${path}: the file is too large`,
+      why: `at most ${CONFIG_MAX_BYTES / 1024 / 1024} MiB`,
+      how: "a tunnet.yaml",
+    });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return fail({ what: `${path}: not a text`, why: "it is not UTF-8", how: "a tunnet.yaml" });
+  }
+}
+
+function readText(path: string, access: ConfigAccess): string | undefined {
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = access.readFile(path, CONFIG_MAX_BYTES + 1);
+  } catch (error) {
+    fail({
+      what: `${path}: cannot be read`,
+      why: error instanceof Error ? error.message : String(error),
+      how: "-c FILE",
+    });
+  }
+  return bytes && decode(bytes, path);
+}
+
+/** Reads the file that was named; its absence is an error. */
+function readNamed(path: string, by: string, access: ConfigAccess, overrides: Overrides) {
+  const text = path === "" ? undefined : readText(path, access);
+  if (text !== undefined) return parseConfig(text, path, overrides);
+  return fail({
+    what: `${path || '""'}: cannot be read`,
+    why: `no such file, named by ${by}`,
+    how: "tunnet init > tunnet.yaml, which writes one to start from",
+  });
+}
+
+function loadFile(
+  options: ConfigOptions,
+  access: ConfigAccess,
+  embedded: string | undefined,
+): LoadedConfig {
+  if (options.config !== undefined) return readNamed(options.config, "-c", access, options);
+  const variable = access.env(CONFIG_VARIABLE);
+  if (variable) return readNamed(variable, `$${CONFIG_VARIABLE}`, access, options);
+  for (const path of CONFIG_PATHS) {
+    const text = readText(path, access);
+    if (text !== undefined) return parseConfig(text, path, options);
+  }
+  if (embedded !== undefined) return parseConfig(embedded, EMBEDDED_SOURCE, options);
+  return fail({
+    what: "no config",
+    why: `neither ./${CONFIG_PATHS[0]} nor ${CONFIG_PATHS[1]} exists`,
+    how: "tunnet init > tunnet.yaml, -c FILE, or --peer=CIDR=HOST",
+  });
+}
+
+function clash(what: string, why: string, how: string): never {
+  throw new UsageError({ what, why, how });
+}
+
+/**
+ * Finds and checks the config: inline peers if there are any, else the file of
+ * -c, of $TUNNET_CONFIG, ./tunnet.yaml, /etc/tunnet/tunnet.yaml, or the text
+ * inside the executable. Throws UsageError when options exclude each other,
+ * ConfigError when the config is absent or wrong.
+ */
+export function resolveConfig(
+  options: ConfigOptions,
+  access: ConfigAccess,
+  embedded: string | undefined,
+): LoadedConfig {
+  const specs = options.specs ?? [];
+  if (specs.length === 0) {
+    if (options.local !== undefined && options.local.length > 0) {
+      clash(
+        "--local without inline peers",
+        "with a config, each node's subnets stand there",
+        "--peer=CIDR=HOST, or no --local",
+      );
+    }
+    return loadFile(options, access, embedded);
+  }
+  if (options.config !== undefined) {
+    clash(
+      "-c and inline peers",
+      `${quote(specs[0]!)} says who the peers are, and so does ${quote(options.config)}`,
+      "one of the two",
+    );
+  }
+  if (options.node !== undefined) {
+    clash(
+      "--node and inline peers",
+      "inline, this node has no name in any file",
+      "--local CIDR and --listen HOST for this node",
+    );
+  }
+  return parseInline({ specs, local: options.local, listen: options.listen }, options);
+}

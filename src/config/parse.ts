@@ -1,0 +1,210 @@
+/** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
+
+import { NODES_MAX, SUBNETS_MAX } from "../limits.ts";
+import { nearest } from "../suggest.ts";
+import {
+  assemble,
+  type Draft,
+  type DraftNode,
+  type DraftPrefix,
+  type Overrides,
+} from "./assemble.ts";
+import { Problems } from "./problems.ts";
+import type { LoadedConfig } from "./types.ts";
+import {
+  quote,
+  readDevice,
+  readHostPort,
+  readMtu,
+  readNodeName,
+  readPort,
+  readPrefix,
+  type Result,
+} from "./values.ts";
+import { readYaml, type YamlMapping, type YamlValue } from "./yaml.ts";
+
+const TOP_KEYS = ["network", "port", "device", "mode", "mtu", "nodes", "default"] as const;
+const NODE_KEYS = ["name", "address", "subnets"] as const;
+
+function isList(value: YamlValue | undefined): value is readonly YamlValue[] {
+  return Array.isArray(value);
+}
+
+function isMapping(value: YamlValue): value is YamlMapping {
+  return typeof value === "object" && value !== null && !isList(value);
+}
+
+function describe(value: YamlValue): string {
+  if (value === null) return "empty";
+  if (typeof value === "string") return quote(value);
+  return isList(value) ? "a list" : "a mapping";
+}
+
+/** Reads one document; remembers what it has found wrong. */
+class Reader {
+  #subnets = 0;
+
+  constructor(readonly problems: Problems) {}
+
+  #unknownKeys(mapping: YamlMapping, path: string, known: readonly string[]): void {
+    for (const key of Object.keys(mapping)) {
+      if (known.includes(key)) continue;
+      const near = nearest(key, known);
+      this.problems.add(path, {
+        what: `unknown key ${quote(key)}`,
+        why: near ? `did you mean ${quote(near)}?` : undefined,
+        how: near ? undefined : `one of ${known.join(", ")}`,
+      });
+    }
+  }
+
+  /** A value of the mapping itself, never of its prototype; undefined if it has none. */
+  #get(mapping: YamlMapping, key: string): YamlValue | undefined {
+    return Object.hasOwn(mapping, key) ? mapping[key] : undefined;
+  }
+
+  #scalar<T>(
+    value: YamlValue | undefined,
+    path: string,
+    read: (text: string) => Result<T>,
+  ): T | undefined {
+    if (value === undefined) return undefined;
+    if (typeof value === "string") return this.problems.take(path, read(value));
+    this.problems.add(path, {
+      what: value === null ? "no value" : `${describe(value)}, not a single value`,
+      how: value === null ? "a value after the colon, or no such line" : undefined,
+    });
+    return undefined;
+  }
+
+  #networks(value: YamlValue | undefined): DraftPrefix[] {
+    const entries = isList(value) ? value : [value];
+    if (entries.length > 2) {
+      this.problems.add("network", {
+        what: `${entries.length} networks`,
+        why: "at most one per IP version",
+        how: "one prefix that covers them, or no network at all",
+      });
+      return [];
+    }
+    return entries.flatMap((entry, i) => {
+      const path = isList(value) ? `network[${i}]` : "network";
+      const prefix = this.#scalar(entry, path, readPrefix);
+      return prefix ? [{ prefix, path }] : [];
+    });
+  }
+
+  #subnetList(value: YamlValue | undefined, path: string): DraftPrefix[] {
+    if (!isList(value)) {
+      const what = value === undefined ? "missing" : `${describe(value)}, not a list`;
+      const how = typeof value === "string" ? `[${value.slice(0, 60)}]` : "[172.2.0.0/16]";
+      this.problems.add(
+        path,
+        value === undefined ? { what, how: `subnets: ${how}` } : { what, how },
+      );
+      return [];
+    }
+    const before = this.#subnets;
+    this.#subnets += value.length;
+    if (this.#subnets > SUBNETS_MAX) {
+      // Said once: aliases can repeat a long list for thousands of nodes.
+      if (before <= SUBNETS_MAX) {
+        this.problems.add(path, { what: "too many subnets", why: `at most ${SUBNETS_MAX} in all` });
+      }
+      return [];
+    }
+    return value.flatMap((entry, i) => {
+      const at = `${path}[${i}]`;
+      const prefix = this.#scalar(entry, at, readPrefix);
+      return prefix ? [{ prefix, path: at }] : [];
+    });
+  }
+
+  #node(value: YamlValue, path: string): DraftNode {
+    const addressPath = `${path}.address`;
+    if (!isMapping(value)) {
+      this.problems.add(path, {
+        what: `${describe(value)}, not a mapping`,
+        how: "{name: NAME, address: HOST, subnets: [CIDR]}",
+      });
+      return { path, addressPath, subnets: [] };
+    }
+    this.#unknownKeys(value, path, NODE_KEYS);
+    const required = <T>(
+      key: "name" | "address",
+      read: (text: string) => Result<T>,
+      how: string,
+    ) => {
+      const got = this.#get(value, key);
+      if (got === undefined) this.problems.add(`${path}.${key}`, { what: "missing", how });
+      return this.#scalar(got, `${path}.${key}`, read);
+    };
+    const name = required("name", readNodeName, "name: NAME");
+    const hostPort = required("address", readHostPort, "address: HOST");
+    const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
+    return { path, addressPath, name, hostPort, subnets };
+  }
+
+  #nodes(value: YamlValue | undefined): DraftNode[] {
+    const how = "nodes: with one `- name: ...` entry per node";
+    if (!isList(value)) {
+      const what = value === undefined ? "missing" : `${describe(value)}, not a list`;
+      this.problems.add("nodes", { what, how });
+      return [];
+    }
+    if (value.length === 0) this.problems.add("nodes", { what: "no node", how });
+    if (value.length > NODES_MAX) {
+      this.problems.add("nodes", { what: `${value.length} nodes`, why: `at most ${NODES_MAX}` });
+      return [];
+    }
+    return value.map((entry, i) => this.#node(entry, `nodes[${i}]`));
+  }
+
+  /** The whole document; undefined if it is no mapping. */
+  document(value: YamlValue): Draft | undefined {
+    if (!isMapping(value)) {
+      this.problems.add("", {
+        what: value === null ? "no config in it" : `${describe(value)}, not a mapping`,
+        how: "tunnet init, which prints one to start from",
+      });
+      return undefined;
+    }
+    this.#unknownKeys(value, "", TOP_KEYS);
+    this.#scalar(this.#get(value, "mode"), "mode", readMode);
+    return {
+      networks: this.#networks(this.#get(value, "network")),
+      port: this.#scalar(this.#get(value, "port"), "port", readPort),
+      device: this.#scalar(this.#get(value, "device"), "device", readDevice),
+      mtu_bytes: this.#scalar(this.#get(value, "mtu"), "mtu", readMtu),
+      nodes: this.#nodes(this.#get(value, "nodes")),
+      defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
+    };
+  }
+}
+
+function readMode(text: string): Result<"tun"> {
+  if (text === "tun") return { value: "tun" };
+  return {
+    problem: text === "tap"
+      ? { what: "tap is not available yet", why: "this version carries IP packets", how: "tun" }
+      : { what: `${quote(text)} is not a mode`, how: "tun" },
+  };
+}
+
+/**
+ * Reads and checks the text of a tunnet.yaml. `source` is the file's path or
+ * `embedded` and leads every line of an error. Throws ConfigError, nothing else.
+ */
+export function parseConfig(
+  text: string,
+  source: string,
+  overrides: Overrides = {},
+): LoadedConfig {
+  const problems = new Problems(source);
+  const yaml = readYaml(text);
+  if (yaml.problem) problems.add("", yaml.problem);
+  const draft = yaml.problem ? undefined : new Reader(problems).document(yaml.value);
+  if (draft === undefined) problems.throwIfAny();
+  const config = assemble(draft!, overrides, problems);
+  return Object.freeze({ config, source, warnings: Object.freeze([...problems.warnings]) });
+}

@@ -1,0 +1,93 @@
+/** Which node of the config this machine is. Pure: addresses are handed in. */
+
+import { UsageError } from "../errors.ts";
+import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
+import { nearest } from "../suggest.ts";
+import { INLINE_NODE, INLINE_SOURCE } from "./inline.ts";
+import type { Config, Endpoint, LoadedConfig, NodeConfig } from "./types.ts";
+import { quote, readHostPort } from "./values.ts";
+
+/** Nodes that an error lists. */
+const LISTED_MAX = 16;
+
+/** What the machine knows about itself and about the nodes' names. */
+export interface LocalView {
+  /** Addresses of the local interfaces, as text; a zone id (`%eth0`) is ignored. */
+  readonly addresses: readonly string[];
+  /** Host names of nodes (see `hostNames`) to their addresses; names that resolve to none may lack. */
+  readonly hosts: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Hosts of the config that are names: to be resolved before `findSelf`. */
+export function hostNames(config: Config): readonly string[] {
+  const names = config.nodes.map((node) => node.endpoint.host)
+    .filter((host) => parseAddress(host) === undefined);
+  return [...new Set(names)];
+}
+
+function list(nodes: readonly NodeConfig[]): string {
+  const shown = nodes.slice(0, LISTED_MAX).map(({ name, endpoint }) => `${name} ${endpoint.host}`);
+  const rest = nodes.length - shown.length;
+  return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+}
+
+function byName(config: Config, name: string): NodeConfig {
+  const node = config.nodes.find((one) => one.name === name);
+  if (node) return node;
+  const near = nearest(name, config.nodes.map((one) => one.name));
+  throw new UsageError({
+    what: `--node ${quote(name)} is no node`,
+    why: near ? `did you mean ${quote(near)}?` : `nodes: ${list(config.nodes)}`,
+    how: "the name of a node",
+  });
+}
+
+/** All of 127.0.0.0/8 is this machine, although interfaces show one address of it only. */
+function isLoopback({ version, bytes }: Address): boolean {
+  return version === 4 && bytes[0] === 127;
+}
+
+/** The nodes whose address is on this machine. */
+export function localNodes(config: Config, view: LocalView): readonly NodeConfig[] {
+  const canonical = (text: string): Address | undefined => parseAddress(text.replace(/%.*$/s, ""));
+  const local = new Set(
+    view.addresses.map(canonical).filter((one) => one !== undefined)
+      .map(({ bytes }) => formatAddress(bytes)),
+  );
+  return config.nodes.filter(({ endpoint }) => {
+    const addresses = view.hosts.get(endpoint.host) ?? [endpoint.host];
+    return addresses.map(canonical).some((address) =>
+      address !== undefined && (isLoopback(address) || local.has(formatAddress(address.bytes)))
+    );
+  });
+}
+
+/**
+ * The node that this machine is: the one that --node names, the own node of
+ * inline peers, else the only one whose address is on a local interface. It is
+ * one of `config.nodes` itself. Throws UsageError when none or several match.
+ */
+export function findSelf(loaded: LoadedConfig, view: LocalView, node?: string): NodeConfig {
+  const { config } = loaded;
+  if (node !== undefined) return byName(config, node);
+  if (loaded.source === INLINE_SOURCE) return byName(config, INLINE_NODE);
+  const found = localNodes(config, view);
+  if (found.length === 1) return found[0]!;
+  throw new UsageError({
+    what: "cannot tell which node this is",
+    why: found.length === 0
+      ? `no node's address is on a local interface; nodes: ${list(config.nodes)}`
+      : `several nodes have local addresses: ${list(found)}`,
+    how: `--node ${(found[0] ?? config.nodes[0]!).name}`,
+  });
+}
+
+/** Where the own socket is bound: at --listen, else at the node's own endpoint. Throws UsageError. */
+export function listenEndpoint(self: NodeConfig, listen?: string): Endpoint {
+  if (listen === undefined) return self.endpoint;
+  const result = readHostPort(listen, "bind");
+  if (result.problem) {
+    throw new UsageError({ ...result.problem, what: `--listen: ${result.problem.what}` });
+  }
+  return { host: result.value.host, port: result.value.port ?? self.endpoint.port };
+}

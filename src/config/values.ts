@@ -1,0 +1,281 @@
+/** One value each of a config or a command line: its text to its meaning, or what is wrong. Pure. */
+
+import type { ErrorParts } from "../errors.ts";
+import {
+  DEVICE_NAME_MAX_BYTES,
+  MTU_MAX_BYTES,
+  MTU_MIN_BYTES,
+  NODE_NAME_MAX_BYTES,
+} from "../limits.ts";
+import {
+  type Address,
+  formatAddress,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from "../net/prefix.ts";
+
+/** A value, perhaps with a warning; or the problem, worded without the place it stands at. */
+export type Result<T> =
+  | { readonly value: T; readonly warning?: string; readonly problem?: undefined }
+  | { readonly problem: ErrorParts };
+
+/** A host and its port, which is absent when the text names none. */
+export interface HostPort {
+  /** An address in canonical text, or a host name in lower case. */
+  readonly host: string;
+  /** The address, when the host is one. */
+  readonly address?: Address;
+  readonly port?: number;
+}
+
+const QUOTED_MAX = 60;
+
+/** The text in double quotes, on one line, cut to a readable length. */
+export function quote(text: string): string {
+  const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
+  // Line breaks and direction marks that JSON leaves as they are would garble the line.
+  return JSON.stringify(cut).replace(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function explainIpv4(text: string): string {
+  const parts = text.split(".");
+  if (!parts.every((part) => /^[0-9]+$/.test(part))) return "not four numbers with dots";
+  if (parts.length !== 4) return `${parts.length} octets, not 4`;
+  if (parts.some((part) => Number(part) > 255)) return "an octet is over 255";
+  return "an octet has a leading zero";
+}
+
+function explainIpv6(text: string): string {
+  if (text.includes("%")) return "zone ids are not supported";
+  if (text.split("::").length > 2 || text.includes(":::")) return '"::" stands more than once';
+  const groups = text.split(":").filter((group) => group !== "");
+  const v4 = groups.find((group) => group.includes("."));
+  if (v4 !== undefined && !parseAddress(v4)) return explainIpv4(v4);
+  if (groups.some((group) => group !== v4 && !/^[0-9a-fA-F]{1,4}$/.test(group))) {
+    return "a group is not 1 to 4 hex digits";
+  }
+  const count = groups.length + (v4 === undefined ? 0 : 1);
+  return text.includes("::") ? "too many groups" : `${count} groups, not 8`;
+}
+
+/** Why the text is no IP address. */
+function explainAddress(text: string): string {
+  if (text === "") return "it is empty";
+  return text.includes(":") ? explainIpv6(text) : explainIpv4(text);
+}
+
+function explainPrefix(text: string): { why: string; how: string } {
+  const how = "ADDRESS/LENGTH such as 172.2.0.0/16";
+  const slash = text.indexOf("/");
+  if (slash < 0) {
+    const address = parseAddress(text);
+    if (address === undefined) return { why: explainAddress(text), how };
+    const bits = address.bytes.length * 8;
+    return { why: "it has no length", how: `${text}/${bits === 32 ? guessLength(address) : 64}` };
+  }
+  const address = parseAddress(text.slice(0, slash));
+  if (address === undefined) return { why: explainAddress(text.slice(0, slash)), how };
+  const length = text.slice(slash + 1);
+  if (/,/.test(length)) return { why: "several in one string", how: "[A/LENGTH, B/LENGTH]" };
+  if (!/^[0-9]+$/.test(length)) return { why: "the length is not a number", how };
+  if (/^0[0-9]/.test(length)) return { why: "the length has a leading zero", how };
+  return { why: `the length is over ${address.bytes.length * 8}`, how };
+}
+
+/** The length that the zero octets at the end of an IPv4 address suggest. */
+function guessLength(address: Address): number {
+  const used = address.bytes.findLastIndex((byte) => byte !== 0) + 1;
+  return 8 * Math.max(1, used);
+}
+
+/** Prefixes in which no pod can live. */
+const NOT_FOR_PODS = (["127.0.0.0/8", "224.0.0.0/4", "::1/128", "ff00::/8", "fe80::/10"] as const)
+  .map((text, i) => ({
+    prefix: parsePrefix(text)!.prefix,
+    why: ["loopback", "multicast", "loopback", "multicast", "link-local"][i]!,
+  }));
+
+function startsWithBits(bytes: Uint8Array, prefix: Prefix): boolean {
+  for (let bit = 0; bit < prefix.length_bits; bit += 8) {
+    const mask = (0xff00 >> Math.min(8, prefix.length_bits - bit)) & 0xff;
+    if (((bytes[bit >> 3]! ^ prefix.bytes[bit >> 3]!) & mask) !== 0) return false;
+  }
+  return true;
+}
+
+function special(address: Address): string | undefined {
+  return NOT_FOR_PODS.find(({ prefix }) =>
+    prefix.version === address.version && startsWithBits(address.bytes, prefix)
+  )?.why;
+}
+
+/** `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2): sockets show it, packets never carry it. */
+function isMapped({ version, bytes }: Address): boolean {
+  return version === 6 && bytes.subarray(0, 10).every((byte) => byte === 0) &&
+    bytes[10] === 255 && bytes[11] === 255;
+}
+
+/** A pod prefix. Host bits are cleared with a warning. */
+export function readPrefix(text: string): Result<Prefix> {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) {
+    return { problem: { what: `${quote(text)} is not a prefix`, ...explainPrefix(text) } };
+  }
+  const { prefix, hostBits } = parsed;
+  if (prefix.length_bits === 0) {
+    return {
+      problem: {
+        what: `${quote(text)} is too wide`,
+        why: "it covers every address, those of the nodes too",
+        how: "default: NAME for the node that gets the rest",
+      },
+    };
+  }
+  const why = isMapped(prefix) ? "IPv4 written as IPv6" : special(prefix);
+  if (why) return { problem: { what: `${quote(text)} cannot hold pods`, why } };
+  if (!hostBits) return { value: prefix };
+  const canonical = `${formatAddress(prefix.bytes)}/${prefix.length_bits}`;
+  return { value: prefix, warning: `${quote(text)} has host bits set; read as ${canonical}` };
+}
+
+const PORT_HOW = "a number from 1 to 65535";
+
+/** A UDP port. */
+export function readPort(text: string): Result<number> {
+  const what = `${quote(text)} is not a port`;
+  if (!/^[0-9]+$/.test(text)) return { problem: { what, why: "not a number", how: PORT_HOW } };
+  if (/^0[0-9]/.test(text)) {
+    return { problem: { what, why: "it has a leading zero", how: PORT_HOW } };
+  }
+  const port = Number(text);
+  if (port < 1 || port > 65_535) return { problem: { what, why: "out of range", how: PORT_HOW } };
+  return { value: port };
+}
+
+/** An MTU in bytes, or `auto`. */
+export function readMtu(text: string): Result<number | "auto"> {
+  if (text === "auto") return { value: "auto" };
+  const what = `${quote(text)} is not an MTU`;
+  const how = `auto, or a number from ${MTU_MIN_BYTES} to ${MTU_MAX_BYTES}`;
+  if (!/^[0-9]+$/.test(text)) return { problem: { what, why: "not a number", how } };
+  if (/^0[0-9]/.test(text)) return { problem: { what, why: "it has a leading zero", how } };
+  const mtu_bytes = Number(text);
+  if (mtu_bytes < MTU_MIN_BYTES || mtu_bytes > MTU_MAX_BYTES) {
+    return { problem: { what, why: "out of range", how } };
+  }
+  return { value: mtu_bytes };
+}
+
+/** The name of a network device, by the kernel's rules (dev_valid_name, and no `%` pattern). */
+export function readDevice(text: string): Result<string> {
+  const what = `${quote(text)} is not a device name`;
+  const how = "a short name such as tunnet0";
+  const fail = (why: string): Result<string> => ({ problem: { what, why, how } });
+  if (text === "") return fail("it is empty");
+  const length_bytes = new TextEncoder().encode(text).length;
+  if (length_bytes > DEVICE_NAME_MAX_BYTES) {
+    return fail(`${length_bytes} bytes, at most ${DEVICE_NAME_MAX_BYTES}`);
+  }
+  if (text === "." || text === "..") return fail("reserved");
+  // deno-lint-ignore no-control-regex
+  const bad = /[/:%\s\x00-\x1f\x7f]/.exec(text);
+  if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
+  return { value: text };
+}
+
+/** The name of a node. */
+export function readNodeName(text: string): Result<string> {
+  const what = `${quote(text)} is not a node name`;
+  const how = "letters, digits, dots, dashes and underscores";
+  const fail = (why: string): Result<string> => ({ problem: { what, why, how } });
+  if (text === "") return fail("it is empty");
+  if (text.length > NODE_NAME_MAX_BYTES) {
+    return fail(`${text.length} characters, at most ${NODE_NAME_MAX_BYTES}`);
+  }
+  const bad = /[^A-Za-z0-9._-]/u.exec(text);
+  if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
+  return { value: text };
+}
+
+const HOST_HOW = "an IP address or a host name, with :PORT if need be";
+
+/** Labels of RFC 1123, with the underscores that people use. */
+function explainHostName(name: string): string | undefined {
+  if (name.length > 253) return `${name.length} characters, at most 253`;
+  for (const label of name.split(".")) {
+    if (label === "") return "an empty label";
+    if (label.length > 63) return "a label is over 63 characters";
+    const bad = /[^A-Za-z0-9_-]/u.exec(label);
+    if (bad) return `it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`;
+    if (label.startsWith("-") || label.endsWith("-")) return "a label begins or ends with a dash";
+  }
+  return undefined;
+}
+
+/** Splits a port off: `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT` or a bare IPv6 address. */
+function splitPort(text: string): { host: string; port?: string; why?: string } {
+  if (text.startsWith("[")) {
+    const match = /^\[([^\]]*)\](?::(.*))?$/s.exec(text);
+    if (!match) return { host: text, why: "brackets go around an IPv6 address: [ADDRESS]:PORT" };
+    const host = match[1]!;
+    if (!host.includes(":")) return { host, why: "brackets are for IPv6 addresses" };
+    return { host, port: match[2] };
+  }
+  const colons = text.split(":");
+  return colons.length === 2 ? { host: colons[0]!, port: colons[1]! } : { host: text };
+}
+
+/** `HOST[:PORT]`: where a node is reached, or (with `bind`) where the own socket is bound. */
+export function readHostPort(text: string, use: "peer" | "bind" = "peer"): Result<HostPort> {
+  const what = `${quote(text)} is not an address`;
+  const fail = (why: string, how = HOST_HOW): Result<HostPort> => ({
+    problem: { what, why, how },
+  });
+  if (text === "") return fail("it is empty");
+  const split = splitPort(text);
+  if (split.why) return fail(split.why);
+  let port: number | undefined;
+  if (split.port !== undefined) {
+    const result = readPort(split.port);
+    if (result.problem) return result;
+    port = result.value;
+  }
+  const address = parseAddress(split.host);
+  if (address !== undefined) {
+    const host = formatAddress(address.bytes);
+    const bad = unusable(address, use);
+    if (bad) return { problem: { what: `${quote(text)} is not a node's address`, ...bad } };
+    return { value: { host, address, port } };
+  }
+  if (split.host.includes(":")) return fail(explainIpv6(split.host));
+  const name = split.host.replace(/\.$/, "").toLowerCase();
+  // A name that ends in a number is an address gone wrong (and inet_aton would accept it).
+  if (/^(0x[0-9a-f]*|[0-9]+)$/.test(name.slice(name.lastIndexOf(".") + 1))) {
+    return fail(explainIpv4(split.host));
+  }
+  if (split.host.includes("/")) {
+    return fail("a prefix, not an address", "the address without /LENGTH");
+  }
+  const why = name === "" ? "the host is empty" : explainHostName(name);
+  return why ? fail(why) : { value: { host: name, port } };
+}
+
+function unusable(
+  address: Address,
+  use: "peer" | "bind",
+): { why: string; how?: string } | undefined {
+  const { bytes } = address;
+  if (bytes.every((byte) => byte === 0)) {
+    return use === "bind" ? undefined : { why: "unspecified: no peer could send to it" };
+  }
+  if (bytes.every((byte) => byte === 255)) return { why: "broadcast" };
+  if (isMapped(address)) {
+    return { why: "IPv4 written as IPv6", how: formatAddress(bytes.subarray(12)) };
+  }
+  const kind = special(address);
+  return kind === "multicast" || kind === "link-local" ? { why: kind } : undefined;
+}

@@ -1,0 +1,84 @@
+/** YAML text to plain values, with its errors in our words. Pure. */
+
+// @ts-types="./yaml.d.ts"
+import { parse, YamlSyntaxError } from "@std/yaml";
+import type { ErrorParts } from "../errors.ts";
+
+/** What a YAML text holds: scalars stay the text that was written, an absent value is null. */
+export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
+/** A YAML mapping. Read it by Object.keys and Object.hasOwn only: keys come from the user. */
+export interface YamlMapping {
+  readonly [key: string]: YamlValue;
+}
+
+/** A value, or what is wrong with the text. */
+export type YamlResult =
+  | { readonly value: YamlValue; readonly problem?: undefined }
+  | { readonly problem: ErrorParts };
+
+/** `line L, column C` (both from 1) of an offset. */
+function place(text: string, offset: number): string {
+  const before = text.slice(0, offset).split(/\r\n|\r|\n/);
+  return `line ${before.length}, column ${before[before.length - 1]!.length + 1}`;
+}
+
+function lineAt(text: string, offset: number): string {
+  const start = Math.max(text.lastIndexOf("\n", offset - 1), text.lastIndexOf("\r", offset - 1));
+  return text.slice(start + 1, start + 201).split(/[\r\n]/)[0]!;
+}
+
+/** What the parser says about the commonest slips, and how to mend them. */
+const HINTS: readonly (readonly [pattern: RegExp, why: string, how: string])[] = [
+  [/duplicated key/, "this key stands twice in one mapping", "keep one of the two"],
+  [/non-printable|valid JSON character/, "control character", "delete the character"],
+  [/unknown tag|tag property|explicit tag|kind for !/, "YAML tags are not used here", "no !tag"],
+  [/within a single quoted/, "a ' is never closed", "a closing '"],
+  [/within a double quoted/, 'a " is never closed', 'a closing "'],
+  [/escape sequence|hexadecimal/, "unknown \\ escape", "'single quotes', which know no escapes"],
+  [/missing comma/, "a comma is missing between two entries", "[A, B]"],
+  [/within a flow collection/, "a [ or { is never closed", "a closing ] or }"],
+  [/whitespace character is expected after/, "no space after the colon", "KEY: VALUE"],
+  [/missing colon|multiline key/, "a key has no colon", "KEY: VALUE"],
+  [/bad indentation/, "indentation does not match the lines above", "the same number of spaces"],
+  [
+    /unidentified alias/,
+    "an alias (*name) without its anchor (&name)",
+    "quotes around a leading *",
+  ],
+  [/more than 1 document/, "a second document begins after ---", "one document"],
+  [/end of the stream or a document separator/, "text after the end of a value", "one mapping"],
+];
+
+function syntaxProblem(text: string, error: YamlSyntaxError): ErrorParts {
+  const what = `${place(text, error.offset)}: not YAML`;
+  if (/^ *\t/.test(lineAt(text, error.offset))) {
+    return { what, why: "a tab in the indentation", how: "spaces" };
+  }
+  const hint = HINTS.find(([pattern]) => pattern.test(error.message));
+  return hint
+    ? { what, why: hint[1], how: hint[2] }
+    : { what, why: "it breaks off or is misplaced" };
+}
+
+/**
+ * Reads one YAML document. Scalars are not interpreted: `no`, `22:22`, `1e3` and
+ * `010` stay the text that the user wrote, whatever YAML 1.1 makes of them.
+ */
+export function readYaml(source: string): YamlResult {
+  const text = source.startsWith("\ufeff") ? source.slice(1) : source;
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    const what = `${place(text, nul)}: not YAML`;
+    return { problem: { what, why: "NUL character", how: "a file saved as UTF-8 text" } };
+  }
+  try {
+    return { value: parse(text, { schema: "failsafe" }) as YamlValue };
+  } catch (error) {
+    if (error instanceof YamlSyntaxError) return { problem: syntaxProblem(text, error) };
+    // The parser recurses once per level: deep nesting exhausts the stack.
+    if (error instanceof RangeError) {
+      return { problem: { what: "not a config", why: "nested too deeply", how: "tunnet init" } };
+    }
+    throw error;
+  }
+}
