@@ -1,0 +1,98 @@
+import { assertLess } from "../assert.ts";
+import { publishedFib } from "../fakes/fib.ts";
+import { ipv4 } from "../fakes/packets.ts";
+import type { Burst } from "../../src/engine/burst.ts";
+import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/counters.ts";
+import { Inbound } from "../../src/engine/inbound.ts";
+import { Outbound } from "../../src/engine/outbound.ts";
+import { type PacketDevice, WRITE } from "../../src/tun/device.ts";
+import type { PacketSocket } from "../../src/udp/socket.ts";
+
+const PACKETS = 1_000_000;
+const GROWTH_MAX_BYTES = 1024 * 1024;
+
+/** Puts the same packet into every slot and swallows all that comes: allocates nothing itself. */
+class Endless implements PacketDevice, PacketSocket {
+  swallowed = 0;
+
+  constructor(readonly packet: Uint8Array) {}
+
+  #fill(burst: Burst): number {
+    for (let slot = 0; slot < burst.slots; slot++) {
+      burst.bytes.set(this.packet, burst.offset(slot));
+      burst.length[slot] = this.packet.length;
+      burst.peer[slot] = 0;
+    }
+    return burst.slots;
+  }
+
+  read(burst: Burst): number {
+    return this.#fill(burst);
+  }
+  receive(burst: Burst): number {
+    return this.#fill(burst);
+  }
+  write() {
+    this.swallowed++;
+    return WRITE.ok;
+  }
+  queue(): void {
+    this.swallowed++;
+  }
+  usePeers(): void {}
+  flush(): void {}
+}
+
+/** Packets between two looks at the heap: far fewer than it takes to fill the young generation. */
+const SAMPLE_PACKETS = 10_000;
+
+/**
+ * Bytes that a million packets allocate, garbage included: the heap is looked
+ * at often and only its growth is added up, so that a collection hides little.
+ */
+function allocatedBy(turn: () => number): number {
+  const { gc } = globalThis as { gc?: () => void };
+  if (!gc) throw new Error("run with --v8-flags=--expose-gc, as `deno task test` does");
+  const move = (packets: number) => {
+    for (let moved = 0; moved < packets;) moved += turn();
+  };
+  move(PACKETS / 4);
+  gc();
+  let allocated = 0;
+  for (let sample = 0; sample < PACKETS / SAMPLE_PACKETS; sample++) {
+    const before = Deno.memoryUsage().heapUsed;
+    move(SAMPLE_PACKETS);
+    allocated += Math.max(0, Deno.memoryUsage().heapUsed - before);
+  }
+  return allocated;
+}
+
+const FIB = publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]);
+
+Deno.test("a million packets out allocate less than 1 MB", () => {
+  const endless = new Endless(ipv4("172.1.0.2", "172.2.0.2"));
+  const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const outbound = new Outbound(endless, endless, counters, () => 0);
+  outbound.useFib(FIB.acquire(0));
+  assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
+  assertLess(PACKETS, endless.swallowed);
+});
+
+Deno.test("a million packets in allocate less than 1 MB", () => {
+  const endless = new Endless(ipv4("172.2.0.2", "172.1.0.2"));
+  const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
+  inbound.useFib(FIB.acquire(0));
+  assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
+  assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
+});
+
+Deno.test("the measurement sees an object per packet that is garbage at once", () => {
+  let last: { readonly at: number } | undefined;
+  const allocated = allocatedBy(() => {
+    for (let i = 0; i < 64; i++) last = { at: i };
+    return 64;
+  });
+  assertLess(0, last!.at);
+  assertLess(GROWTH_MAX_BYTES, allocated);
+});
