@@ -68,3 +68,9 @@ export const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** Descriptors looked at to find our own socket: a fresh process holds a few dozen. */
 export const DESCRIPTORS_SEARCHED = 1_024;
+
+/** A lab of one node would have nobody to talk to. */
+export const LAB_NODES_MIN = 2;
+
+/** Every node is a process and every pair is pinged both ways: 16 nodes are 240 pings. */
+export const LAB_NODES_MAX = 16;

@@ -91,3 +91,14 @@ export function listenEndpoint(self: NodeConfig, listen?: string): Endpoint {
   }
   return { host: result.value.host, port: result.value.port ?? self.endpoint.port };
 }
+
+/** Like `findSelf`, but undefined when none or several match: for commands that only look. */
+export function findSelfIfAny(
+  loaded: LoadedConfig,
+  view: LocalView,
+  node?: string,
+): NodeConfig | undefined {
+  if (node !== undefined || loaded.source === INLINE_SOURCE) return findSelf(loaded, view, node);
+  const found = localNodes(loaded.config, view);
+  return found.length === 1 ? found[0] : undefined;
+}

@@ -1,0 +1,358 @@
+/** The command line to a command. Pure: touches neither files nor the system. */
+
+// @ts-types="./parse_args.d.ts"
+import { parseArgs } from "@std/cli/parse-args";
+import type { ConfigOptions } from "../config/load.ts";
+import {
+  quote,
+  readDevice,
+  readHostPort,
+  readMtu,
+  readPort,
+  type Result,
+} from "../config/values.ts";
+import { type ErrorParts, UsageError } from "../errors.ts";
+import { LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
+import { LOG_LEVELS, type LogLevel } from "../log.ts";
+import { type Address, parseAddress } from "../net/prefix.ts";
+import { nearest } from "../suggest.ts";
+import { COMMAND_NAMES, type CommandName, COMMANDS, type CommandSpec, LATER } from "./flags.ts";
+
+/** Options of `up`. */
+export interface UpOptions extends ConfigOptions {
+  readonly specs: readonly string[];
+  readonly local: readonly string[];
+  /** Whether ip_forward may be switched on. */
+  readonly sysctl: boolean;
+  readonly logLevel: LogLevel;
+  readonly json: boolean;
+}
+
+/** Options of `check`. */
+export interface CheckOptions extends ConfigOptions {
+  readonly json: boolean;
+}
+
+/** Options of `route`. */
+export interface RouteOptions extends ConfigOptions {
+  readonly address: Address;
+  readonly specs: readonly string[];
+  readonly json: boolean;
+}
+
+/** Options of `lab`. */
+export interface LabOptions {
+  /** Absent when a config says how many. */
+  readonly nodes?: number;
+  readonly config?: string;
+  /** IPv6 pods. */
+  readonly ipv6: boolean;
+  /** IPv6 between the nodes. */
+  readonly underlay6: boolean;
+  readonly keep: boolean;
+  readonly down: boolean;
+  readonly json: boolean;
+}
+
+/** What the user asked for. */
+export type Command =
+  | { readonly kind: "up"; readonly options: UpOptions }
+  | { readonly kind: "check"; readonly options: CheckOptions }
+  | { readonly kind: "route"; readonly options: RouteOptions }
+  | { readonly kind: "lab"; readonly options: LabOptions }
+  | { readonly kind: "init" }
+  | { readonly kind: "version" }
+  /** Help of a command, or of the program; `asked` is false for a bare `tunnet`: exit status 2. */
+  | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
+
+const GENERAL_HELP = "tunnet --help";
+
+function fail(parts: ErrorParts): never {
+  throw new UsageError(parts);
+}
+
+function isCommandName(word: string): word is CommandName {
+  return (COMMAND_NAMES as readonly string[]).includes(word);
+}
+
+function unknownCommand(word: string): never {
+  if (LATER.commands.includes(word)) {
+    fail({ what: `${quote(word)} is not available in this version`, how: GENERAL_HELP });
+  }
+  const near = nearest(word, [...COMMAND_NAMES, "help"]);
+  return fail({
+    what: `unknown command ${quote(word)}`,
+    why: near ? `did you mean ${quote(near)}?` : undefined,
+    how: GENERAL_HELP,
+  });
+}
+
+function unknownFlag(arg: string, command: CommandSpec): never {
+  const flag = arg.replace(/=.*$/s, "");
+  const how = `tunnet ${command.name} --help`;
+  if (LATER.flags.includes(flag.replace(/^--/, ""))) {
+    fail({ what: `${quote(flag)} is not available in this version`, how });
+  }
+  const known = command.flags.map(({ name }) => `--${name}`);
+  const near = flag.startsWith("--") ? nearest(flag, known) : undefined;
+  return fail({
+    what: `unknown flag ${quote(flag)}`,
+    why: near ? `did you mean ${quote(near)}?` : undefined,
+    how,
+  });
+}
+
+/** A command's flags and positional arguments, still as text. */
+interface RawArgs {
+  readonly positional: readonly string[];
+  /** Values of a flag, in order; none if it was not given. */
+  values(name: string): readonly string[];
+  /** The value of a flag that may be given once. */
+  value(name: string): string | undefined;
+  /** Whether a switch was given. */
+  has(name: string): boolean;
+}
+
+/** What parse-args would take silently: values for switches, `--flag=` without a value. */
+function checkSwitches(args: readonly string[], command: CommandSpec): void {
+  const switches = command.flags.filter(({ value }) => value === undefined);
+  for (const [i, arg] of args.entries()) {
+    const name = /^--([^=]+)/.exec(arg)?.[1];
+    if (!switches.some((flag) => flag.name === name)) continue;
+    const next = args[i + 1];
+    if (arg.includes("=") || next === "true" || next === "false") {
+      fail({ what: `--${name} takes no value`, how: `--${name}` });
+    }
+  }
+}
+
+function readRaw(args: readonly string[], command: CommandSpec): RawArgs {
+  const end = args.indexOf("--");
+  const flagArgs = end < 0 ? args : args.slice(0, end);
+  checkSwitches(flagArgs, command);
+  if (command.name === "up" && flagArgs.includes("--peer=")) {
+    fail({ what: "--peer= has no value", how: "--peer=CIDR=HOST, or --peer alone" });
+  }
+  const valued = command.flags.filter(({ value }) => value !== undefined).map(({ name }) => name);
+  const parsed = parseArgs(flagArgs, {
+    string: [...valued, "_"],
+    boolean: command.flags.filter(({ value }) => value === undefined).map(({ name }) => name),
+    collect: valued,
+    alias: Object.fromEntries(
+      command.flags.flatMap(({ name, short }) => short ? [[name, short]] : []),
+    ),
+    unknown: (arg, key) => key === undefined ? true : unknownFlag(arg, command),
+  });
+  const values = (name: string): readonly string[] => {
+    const got = parsed[name];
+    return Array.isArray(got) ? got.map(String) : [];
+  };
+  for (const { name, value, repeatable } of command.flags) {
+    if (value === undefined) continue;
+    const got = values(name);
+    if (got.length > 1 && !repeatable) {
+      fail({ what: `--${name} is given ${got.length} times`, how: `--${name} ${value} once` });
+    }
+    // A bare --peer is the command itself.
+    if (got.includes("") && !(command.name === "up" && name === "peer")) {
+      fail({ what: `--${name} has no value`, how: `--${name} ${value}` });
+    }
+  }
+  const positional = [...parsed._.map(String), ...(end < 0 ? [] : args.slice(end + 1))];
+  const max = command.positional?.max ?? 0;
+  if (positional.length > max) {
+    fail({
+      what: `${quote(positional[max]!)} is one argument too many`,
+      why: max === 0 ? `${command.name} takes none` : `${command.name} takes ${max}`,
+      how: `tunnet ${command.name} --help`,
+    });
+  }
+  return {
+    positional,
+    values,
+    value: (name) => values(name)[0],
+    has: (name) => parsed[name] === true,
+  };
+}
+
+/** The value of a flag, read; undefined if it was not given. */
+function read<T>(raw: RawArgs, name: string, reader: (text: string) => Result<T>): T | undefined {
+  const text = raw.value(name);
+  if (text === undefined) return undefined;
+  const result = reader(text);
+  if (result.problem) {
+    fail({ ...result.problem, what: `--${name}: ${result.problem.what}` });
+  }
+  return result.value;
+}
+
+function readLogLevel(text: string): Result<LogLevel> {
+  const level = LOG_LEVELS.find((one) => one === text);
+  if (level !== undefined) return { value: level };
+  const near = nearest(text, LOG_LEVELS);
+  return {
+    problem: {
+      what: `${quote(text)} is not a log level`,
+      why: near ? `did you mean ${quote(near)}?` : undefined,
+      how: LOG_LEVELS.join(", "),
+    },
+  };
+}
+
+function readLabNodes(text: string): Result<number> {
+  const nodes = /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : 0;
+  if (nodes >= LAB_NODES_MIN && nodes <= LAB_NODES_MAX) return { value: nodes };
+  return {
+    problem: {
+      what: `${quote(text)} is not a number of nodes`,
+      how: `a number from ${LAB_NODES_MIN} to ${LAB_NODES_MAX}`,
+    },
+  };
+}
+
+function readText(text: string): Result<string> {
+  return { value: text };
+}
+
+/** The flag's values, each cut at its commas. */
+function cut(raw: RawArgs, name: string): readonly string[] {
+  return raw.values(name).flatMap((value) => value.split(","));
+}
+
+function up(raw: RawArgs): Command {
+  return {
+    kind: "up",
+    options: {
+      specs: [...raw.values("peer").filter((spec) => spec !== ""), ...raw.positional],
+      local: cut(raw, "local"),
+      config: read(raw, "config", readText),
+      node: read(raw, "node", readText),
+      // Checked here, at once with its flag; bound later.
+      listen: read(raw, "listen", (text) => {
+        const result = readHostPort(text, "bind");
+        return result.problem ? result : { value: text };
+      }),
+      device: read(raw, "device", readDevice),
+      mtu_bytes: read(raw, "mtu", readMtu),
+      port: read(raw, "port", readPort),
+      sysctl: !raw.has("no-sysctl"),
+      logLevel: read(raw, "log-level", readLogLevel) ?? "info",
+      json: raw.has("json"),
+    },
+  };
+}
+
+function check(raw: RawArgs): Command {
+  const options = {
+    config: raw.value("config"),
+    node: raw.value("node"),
+    json: raw.has("json"),
+  };
+  return { kind: "check", options };
+}
+
+function route(raw: RawArgs): Command {
+  const text = raw.positional[0];
+  const how = "tunnet route ADDRESS";
+  if (text === undefined) fail({ what: "route needs an address", how });
+  const address = parseAddress(text);
+  if (address === undefined) fail({ what: `${quote(text)} is not an IP address`, how });
+  const options = {
+    address,
+    specs: raw.values("peer"),
+    config: raw.value("config"),
+    node: raw.value("node"),
+    json: raw.has("json"),
+  };
+  return { kind: "route", options };
+}
+
+function lab(raw: RawArgs): Command {
+  const config = raw.value("config");
+  const nodes = read(raw, "nodes", readLabNodes);
+  const exclude = (one: string, other: string, why: string) => {
+    const given = (name: string) => raw.has(name) || raw.value(name) !== undefined;
+    if (given(one) && given(other)) {
+      fail({ what: `--${one} and --${other}`, why, how: "one of the two" });
+    }
+  };
+  for (const name of ["nodes", "ipv6", "underlay6"]) {
+    exclude(name, "config", "the config describes the nodes");
+  }
+  for (const name of ["keep", "nodes", "config", "ipv6", "underlay6"]) {
+    exclude(name, "down", "--down removes what stands");
+  }
+  const options = {
+    ...(config === undefined ? { nodes: nodes ?? LAB_NODES_MIN } : { config }),
+    ipv6: raw.has("ipv6"),
+    underlay6: raw.has("underlay6"),
+    keep: raw.has("keep"),
+    down: raw.has("down"),
+    json: raw.has("json"),
+  };
+  return { kind: "lab", options };
+}
+
+function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
+  const raw = readRaw(args, COMMANDS[name]);
+  if (raw.has("help")) return { kind: "help", command: name, asked: true };
+  switch (name) {
+    case "up":
+      return up(raw);
+    case "check":
+      return check(raw);
+    case "route":
+      return route(raw);
+    case "lab":
+      return lab(raw);
+    case "init":
+      return { kind: "init" };
+  }
+}
+
+function help(args: readonly string[]): Command {
+  const [topic, surplus] = args;
+  if (surplus !== undefined) {
+    fail({ what: `${quote(surplus)} is one argument too many`, how: "tunnet help COMMAND" });
+  }
+  if (topic === undefined || topic === "help" || /^(-h|--help)$/.test(topic)) {
+    return { kind: "help", asked: true };
+  }
+  const command = topic === "--peer" ? "up" : topic;
+  if (!isCommandName(command)) unknownCommand(topic);
+  return { kind: "help", command, asked: true };
+}
+
+/**
+ * Reads the arguments after the program's name. Throws UsageError for anything
+ * that is not exactly a command with its flags.
+ */
+export function parseCommand(args: readonly string[]): Command {
+  const [first, ...rest] = args;
+  if (first === undefined) return { kind: "help", asked: false };
+  if (first === "help") return help(rest);
+  if (isCommandName(first)) return parseCommandArgs(first, rest);
+  if (!first.startsWith("-")) unknownCommand(first);
+  const end = args.indexOf("--");
+  const flags = end < 0 ? args : args.slice(0, end);
+  if (flags.some((arg) => arg === "--peer" || arg.startsWith("--peer="))) {
+    return parseCommandArgs("up", args);
+  }
+  if (first === "--help" || first === "-h") return help(rest);
+  if (first === "--version") {
+    if (rest.length === 0) return { kind: "version" };
+    fail({ what: `${quote(rest[0]!)} is one argument too many`, how: "tunnet --version" });
+  }
+  const name = first.replace(/=.*$/s, "");
+  const ofUp = COMMANDS.up.flags.flatMap((flag) => [`--${flag.name}`, `-${flag.short}`]);
+  if (ofUp.includes(name)) {
+    fail({ what: `${quote(name)} without a command`, how: `tunnet --peer ${args.join(" ")}` });
+  }
+  if (LATER.flags.includes(name.replace(/^--/, ""))) unknownFlag(name, COMMANDS.up);
+  const near = nearest(name, ["--peer", "--help", "--version"]);
+  return fail({
+    what: `unknown flag ${quote(name)}`,
+    why: near ? `did you mean ${quote(near)}?` : undefined,
+    how: GENERAL_HELP,
+  });
+}

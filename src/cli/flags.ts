@@ -1,0 +1,146 @@
+/** Commands and their flags: defined once, for the parser and the help alike. Data only. */
+
+/** A flag of one or more commands. */
+export interface Flag {
+  /** Long name without dashes. */
+  readonly name: string;
+  /** One-letter name. */
+  readonly short?: string;
+  /** What its value is called in the help; a flag without is a switch. */
+  readonly value?: string;
+  /** May be given more than once. */
+  readonly repeatable?: true;
+  readonly help: string;
+}
+
+/** A command. */
+export interface CommandSpec {
+  readonly name: CommandName;
+  /** What follows `tunnet` in the usage line. */
+  readonly usage: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Positional arguments: name in the help, and how many at most. */
+  readonly positional?: { readonly name: string; readonly max: number; readonly help: string };
+  readonly flags: readonly Flag[];
+  /** Lines after the flags. */
+  readonly notes?: readonly string[];
+  /** Command lines to try. */
+  readonly examples: readonly string[];
+}
+
+/** Names of the commands. `--peer` is another way to write `up`. */
+export const COMMAND_NAMES = ["up", "check", "route", "lab", "init"] as const;
+/** One of COMMAND_NAMES. */
+export type CommandName = typeof COMMAND_NAMES[number];
+
+const CONFIG: Flag = { name: "config", short: "c", value: "FILE", help: "the config to read" };
+const NODE: Flag = {
+  name: "node",
+  value: "NAME",
+  help: "which node of the config this is (default: the one whose address is local)",
+};
+const PEER: Flag = {
+  name: "peer",
+  value: "SPEC",
+  repeatable: true,
+  help: "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; with one, no config is read",
+};
+const HELP: Flag = { name: "help", short: "h", help: "show this help" };
+
+const json = (help: string): Flag => ({ name: "json", help });
+
+const CONFIG_NOTE = "Without -c, the config is $TUNNET_CONFIG, ./tunnet.yaml, " +
+  "/etc/tunnet/tunnet.yaml, or the one in the executable.";
+
+/** Every command with its flags, in the order of the help. */
+export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
+  up: {
+    name: "up",
+    usage: "--peer [SPEC ...]",
+    summary: "run this node in the foreground (`tunnet up` is the same)",
+    positional: {
+      name: "SPEC",
+      max: Infinity,
+      help: "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; without any, peers come from the config",
+    },
+    flags: [
+      CONFIG,
+      NODE,
+      PEER,
+      {
+        name: "local",
+        value: "CIDR[,CIDR]",
+        repeatable: true,
+        help: "this node's own pod subnets (with inline peers)",
+      },
+      { name: "listen", value: "HOST[:PORT]", help: "bind here instead of the node's address" },
+      { name: "device", value: "NAME", help: "name of the tun device" },
+      { name: "mtu", value: "N|auto", help: "MTU of the tun device" },
+      { name: "port", value: "N", help: "UDP port of nodes that name none" },
+      { name: "no-sysctl", help: "leave ip_forward as it is" },
+      { name: "log-level", value: "LEVEL", help: "error, warn, info (default) or debug" },
+      json("logs as JSON lines"),
+      HELP,
+    ],
+    notes: [CONFIG_NOTE, "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up."],
+    examples: [
+      "sudo tunnet --peer",
+      "sudo tunnet --peer -c lab.yaml --node node-a",
+      "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
+    ],
+  },
+  check: {
+    name: "check",
+    usage: "check",
+    summary: "check the config and print its nodes",
+    flags: [CONFIG, { ...NODE, help: "mark this node in the table" }, json("print JSON"), HELP],
+    notes: [CONFIG_NOTE],
+    examples: ["tunnet check", "tunnet check -c lab.yaml --json"],
+  },
+  route: {
+    name: "route",
+    usage: "route ADDRESS",
+    summary: "which node gets packets to this address, and why",
+    positional: { name: "ADDRESS", max: 1, help: "an IPv4 or IPv6 address" },
+    flags: [
+      CONFIG,
+      { ...NODE, help: "seen from this node of the config" },
+      PEER,
+      json("print JSON"),
+      HELP,
+    ],
+    notes: [CONFIG_NOTE, "Exit status 1 if no node gets them."],
+    examples: ["tunnet route 172.2.0.9", "tunnet route 172.2.0.9 --peer=172.2.0.0/16=192.168.0.7"],
+  },
+  lab: {
+    name: "lab",
+    usage: "lab",
+    summary: "try it all in network namespaces on this machine",
+    flags: [
+      { name: "nodes", value: "N", help: "how many nodes, 2 (default) to 16" },
+      { ...CONFIG, help: "build the nodes of this config instead" },
+      { name: "ipv6", help: "IPv6 pods as well" },
+      { name: "underlay6", help: "nodes reach each other over IPv6" },
+      { name: "keep", help: "leave it standing, and print how to enter it" },
+      { name: "down", help: "remove what --keep left" },
+      json("print JSON"),
+      HELP,
+    ],
+    notes: ["Needs root and iproute2. Everything is removed at the end, Ctrl-C included."],
+    examples: ["sudo tunnet lab", "sudo tunnet lab --nodes 5 --keep", "sudo tunnet lab --down"],
+  },
+  init: {
+    name: "init",
+    usage: "init",
+    summary: "print a commented tunnet.yaml to start from",
+    flags: [HELP],
+    examples: ["tunnet init > tunnet.yaml"],
+  },
+};
+
+/** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
+export const LATER = {
+  commands: ["dump", "status", "doctor", "setup"] as readonly string[],
+  flags: ["trace", "pcap", "mode", "engine"] as readonly string[],
+} as const;

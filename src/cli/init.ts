@@ -1,0 +1,38 @@
+/** `tunnet init`: the config to start from. It is the tutorial's two nodes, and passes the checks. */
+
+import { DEFAULT_DEVICE, DEFAULT_PORT } from "../limits.ts";
+
+/** A commented tunnet.yaml. */
+export const STARTER_CONFIG =
+  `# tunnet.yaml: the same file on every node. Check it with: tunnet check
+
+# All pods. One route to the device covers them. Without it: one route per remote subnet.
+network: 172.0.0.0/8
+
+# One entry per node. A node finds its own entry by its address, or by --node NAME.
+nodes:
+  - name: node-a
+    # An IPv4 or IPv6 address or a host name, reachable from the other nodes;
+    # with :PORT if it differs from the port below ([fd00::8]:4000 for IPv6).
+    address: 192.168.0.8
+    # The pods of this node: its Docker or bridge subnets. IPv6 prefixes may stand beside IPv4 ones.
+    subnets: [172.1.0.0/16]
+  - name: node-b
+    address: 192.168.0.7
+    subnets: [172.2.0.0/16]
+
+# The node that gets what no subnet covers (default: nobody, and the sender gets an ICMP error).
+# default: node-b
+
+# UDP port of every node whose address names none.
+# port: ${DEFAULT_PORT}
+
+# Name of the tun device. One that exists already (ip tuntap add) is taken over.
+# device: ${DEFAULT_DEVICE}
+
+# MTU of the device: auto is the underlay's minus the overhead (28 bytes over IPv4, 48 over IPv6).
+# mtu: auto
+
+# What the tunnel carries: tun is IP packets.
+# mode: tun
+`;

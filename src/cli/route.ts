@@ -1,0 +1,73 @@
+/** `tunnet route`: which node gets a destination, and why. Pure. */
+
+import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { EXIT } from "../errors.ts";
+import {
+  type Address,
+  formatAddress,
+  formatEndpoint,
+  formatPrefix,
+  type Prefix,
+  prefixContains,
+} from "../net/prefix.ts";
+import { jsonText, type Output } from "./output.ts";
+
+interface Match {
+  readonly node: NodeConfig;
+  readonly prefix: Prefix;
+}
+
+function matches(nodes: readonly NodeConfig[], address: Address): readonly Match[] {
+  return nodes.flatMap((node) =>
+    node.subnets.filter((prefix) => prefixContains(prefix, address))
+      .map((prefix) => ({ node, prefix }))
+  ).sort((a, b) => b.prefix.length_bits - a.prefix.length_bits);
+}
+
+/** Finds the node for the address. `self` is this node, when it is known. Exit status 1 for none. */
+export function route(
+  { config }: LoadedConfig,
+  address: Address,
+  self: NodeConfig | undefined,
+  json: boolean,
+): Output {
+  const [best, ...others] = matches(config.nodes, address);
+  const fallback = config.nodes.find(({ name }) => name === config.defaultNode);
+  const node = best?.node ?? fallback;
+  const reason = best ? "subnet" : fallback ? "default" : "none";
+  const text = formatAddress(address.bytes);
+  const exitCode = node ? 0 : EXIT.failed;
+  if (json) {
+    const stdout = jsonText({
+      address: text,
+      node: node?.name ?? null,
+      endpoint: node ? formatEndpoint(node.endpoint.host, node.endpoint.port) : null,
+      reason,
+      subnet: best ? formatPrefix(best.prefix) : null,
+      local: node !== undefined && node === self,
+      also: others.map((other) => ({
+        node: other.node.name,
+        subnet: formatPrefix(other.prefix),
+      })),
+    });
+    return { stdout, exitCode };
+  }
+  if (node === undefined) {
+    const why = "no subnet covers it, and there is no default node";
+    return { stdout: `${text} -> no node: ${why}; it is answered with ICMP\n`, exitCode };
+  }
+  const lines = [
+    `${text} -> ${node.name} ${formatEndpoint(node.endpoint.host, node.endpoint.port)}` +
+    (node === self ? " (this node: it does not enter the tunnel)" : ""),
+    best
+      ? `  ${formatPrefix(best.prefix)} of ${best.node.name} is the longest prefix that covers it`
+      : `  no subnet covers it, and ${node.name} is the default node`,
+    ...others.map((other) =>
+      `  ${formatPrefix(other.prefix)} of ${other.node.name} covers it too, but is shorter`
+    ),
+  ];
+  if (!best && !config.networks.some((network) => prefixContains(network, address))) {
+    lines.push("  it lies in no network: it reaches the device only by a route of your own");
+  }
+  return { stdout: lines.join("\n") + "\n", exitCode };
+}
