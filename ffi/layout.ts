@@ -27,6 +27,9 @@ export const POLLERR = 0x008;
 export const POLLHUP = 0x010;
 export const POLLNVAL = 0x020;
 
+/** epoll_ctl(2): sys/epoll.h. */
+export const EPOLL_CTL_DEL = 2;
+
 /** eventfd(2): the flags equal open's. */
 export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;

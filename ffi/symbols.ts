@@ -118,6 +118,26 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  sendto: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // const void *buf
+      "u32", // size_t len
+      "i32", // int flags
+      "buffer", // const struct sockaddr *dest_addr
+      "u32", // socklen_t addrlen
+    ],
+    result: "i32", // ssize_t
+  },
+  epoll_ctl: {
+    parameters: [
+      "i32", // int epfd
+      "i32", // int op
+      "i32", // int fd
+      "pointer", // struct epoll_event *event
+    ],
+    result: "i32", // int
+  },
   send: {
     parameters: [
       "i32", // int sockfd

@@ -23,7 +23,7 @@ import { type Address, formatAddress, formatEndpoint } from "../net/prefix.ts";
 import { PeerBook } from "../peers/peers.ts";
 import { pickVersion, resolveHost } from "../peers/resolve.ts";
 import { openTun } from "../tun/linux.ts";
-import { openUdp, type UdpSide } from "../udp/datagram.ts";
+import { openUdp, sendDatagram, type UdpSide } from "../udp/datagram.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { deviceAddresses, kernelRoutes, peersOf, tableRoutes } from "./plan.ts";
 
@@ -241,7 +241,7 @@ class Node {
       this.options.log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
     }
     await this.#findLost();
-    await Promise.all(this.#peers.map((_, peer) => this.#hello(peer)));
+    this.#peers.forEach((_, peer) => this.#hello(peer));
   }
 
   /** Asks again for the peers whose name was not known. */
@@ -253,19 +253,17 @@ class Node {
     this.#supervisor.wake();
   }
 
-  async #hello(peer: number): Promise<void> {
+  #hello(peer: number): void {
     const address = this.#addresses[peer];
     if (!address || this.#stopping) return;
+    const { name, endpoint } = this.#peers[peer]!;
     try {
-      await this.udp.connection.send(this.#book.hello(peer, performance.now()), {
-        transport: "udp",
-        hostname: formatAddress(address.bytes),
-        port: this.#peers[peer]!.endpoint.port,
-      });
+      const hello = this.#book.hello(peer, performance.now());
+      sendDatagram(this.udp.fd, hello, address, endpoint.port);
     } catch (error) {
       // The underlay may be down: the next hello tries again.
       const why = error instanceof Error ? error.message : String(error);
-      this.options.log.debug("hello_failed", `hello to ${this.#peers[peer]!.name}: ${why}`);
+      this.options.log.debug("hello_failed", `hello to ${name}: ${why}`);
     }
   }
 
@@ -286,7 +284,7 @@ class Node {
       log.warn("peer_mode", `${name} runs in mode ${saidMode}, this node in ${loaded.config.mode}`);
     }
     // It may have just started: let it know of us at once.
-    void this.#hello(peer);
+    this.#hello(peer);
   }
 
   #health(): void {

@@ -3,11 +3,13 @@
 import {
   AF_INET,
   AF_INET6,
+  EPOLL_CTL_DEL,
   IP_MTU_DISCOVER,
   IP_PMTUDISC_DO,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_MTU_DISCOVER,
+  MSG_DONTWAIT,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUF,
@@ -15,12 +17,14 @@ import {
   SO_TYPE,
   SOCK_DGRAM,
   SOCKADDR,
+  SOCKADDR_IN6_BYTES,
+  SOCKADDR_IN_BYTES,
   SOL_SOCKET,
 } from "../../ffi/layout.ts";
 import { libc } from "../../ffi/libc.ts";
 import { RunError } from "../errors.ts";
 import { DESCRIPTORS_SEARCHED, SOCKET_BUFFER_BYTES } from "../limits.ts";
-import { formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
+import { type Address, formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
 
 /** The UDP side: Deno's connection, which owns the socket, and its descriptor. */
 export interface UdpSide {
@@ -40,6 +44,7 @@ export function openUdp(host: string, port: number): UdpSide {
   const ipVersion = host.includes(":") ? 6 : 4;
   const fd = findDescriptor(connection.addr as Deno.NetAddr, ipVersion);
   setOptions(fd, ipVersion);
+  takeFromEventLoop(fd);
   return { connection, fd, ipVersion };
 }
 
@@ -92,6 +97,37 @@ function findDescriptor(local: Deno.NetAddr, ipVersion: IpVersion): number {
     if (type[0] === SOCK_DGRAM) return fd;
   }
   throw new RunError({ what: "the UDP socket's descriptor was not found" });
+}
+
+/**
+ * Takes the socket out of the event loop's epoll set: there, every datagram
+ * that a lane receives or sends would wake the main thread as well. Deno's own
+ * receive() and send() on it wait for ever afterwards.
+ */
+function takeFromEventLoop(socketFd: number): void {
+  const { call } = libc();
+  for (let fd = 0; fd < DESCRIPTORS_SEARCHED; fd++) {
+    // Fails at once on all that is no epoll descriptor, or not the one.
+    call.epoll_ctl(fd, EPOLL_CTL_DEL, socketFd, null);
+  }
+}
+
+/** Sends one datagram without waiting. Throws a SyscallError. */
+export function sendDatagram(
+  fd: number,
+  datagram: Uint8Array<ArrayBuffer>,
+  address: Address,
+  port: number,
+): void {
+  const name = new Uint8Array(SOCKADDR.size);
+  const view = new DataView(name.buffer);
+  const v4 = address.version === 4;
+  view.setUint16(SOCKADDR.family, v4 ? AF_INET : AF_INET6, true);
+  view.setUint16(SOCKADDR.port, port);
+  name.set(address.bytes, v4 ? SOCKADDR.in_addr : SOCKADDR.in6_addr);
+  const { call, check } = libc();
+  const size = v4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
+  check("sendto", call.sendto(fd, datagram, datagram.length, MSG_DONTWAIT, name, size));
 }
 
 function setOptions(fd: number, ipVersion: IpVersion): void {
