@@ -346,7 +346,12 @@ export function parseCommand(args: readonly string[]): Command {
   const name = first.replace(/=.*$/s, "");
   const ofUp = COMMANDS.up.flags.flatMap((flag) => [`--${flag.name}`, `-${flag.short}`]);
   if (ofUp.includes(name)) {
-    fail({ what: `${quote(name)} without a command`, how: `tunnet --peer ${args.join(" ")}` });
+    const command = args.find(isCommandName);
+    const others = args.filter((arg) => arg !== command);
+    fail({
+      what: `${quote(name)} stands before the command`,
+      how: ["tunnet", command ?? "--peer", ...others].join(" "),
+    });
   }
   if (LATER.flags.includes(name.replace(/^--/, ""))) unknownFlag(name, COMMANDS.up);
   const near = nearest(name, ["--peer", "--help", "--version"]);

@@ -17,7 +17,7 @@ export const INLINE_NODE = "local";
 export interface InlineOptions {
   /** SPECs: CIDR[,CIDR...]=HOST[:PORT]. Those of one HOST:PORT are one node. */
   readonly specs: readonly string[];
-  /** Pod subnets of this node. */
+  /** Pod subnets of this node; an empty list gives a warning, none at all (just looking) does not. */
   readonly local?: readonly string[];
   /** Bind address, HOST[:PORT]; default: all addresses of the peers' IP version. */
   readonly listen?: string;
@@ -82,7 +82,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
   if (subnets + own.length > SUBNETS_MAX) {
     problems.add("", { what: "too many subnets", why: `at most ${SUBNETS_MAX} in all` });
   }
-  if (own.length === 0 && problems.count === 0) {
+  if (options.local?.length === 0 && problems.count === 0) {
     problems.warn(
       "",
       "no --local: this node has no pods of its own, and peers may not know how to answer it",

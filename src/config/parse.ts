@@ -49,7 +49,7 @@ class Reader {
   #unknownKeys(mapping: YamlMapping, path: string, known: readonly string[]): void {
     for (const key of Object.keys(mapping)) {
       if (known.includes(key)) continue;
-      const near = nearest(key, known);
+      const near = this.problems.full ? undefined : nearest(key, known);
       this.problems.add(path, {
         what: `unknown key ${quote(key)}`,
         why: near ? `did you mean ${quote(near)}?` : undefined,

@@ -24,6 +24,11 @@ export class Problems {
     return this.#problems.length + this.#left_off;
   }
 
+  /** Whether further problems are only counted: no need to word them well. */
+  get full(): boolean {
+    return this.#problems.length >= PROBLEMS_MAX;
+  }
+
   /** One line per warning. */
   get warnings(): readonly string[] {
     return this.#warnings;
@@ -31,7 +36,7 @@ export class Problems {
 
   /** Notes a problem at a path such as `nodes[1].subnets[0]`; "" is the whole source. */
   add(path: string, parts: ErrorParts): void {
-    if (this.#problems.length >= PROBLEMS_MAX) this.#left_off++;
+    if (this.full) this.#left_off++;
     else this.#problems.push({ ...parts, what: this.#place(path) + parts.what });
   }
 

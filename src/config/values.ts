@@ -44,7 +44,7 @@ export function quote(text: string): string {
 function explainIpv4(text: string): string {
   const parts = text.split(".");
   if (!parts.every((part) => /^[0-9]+$/.test(part))) return "not four numbers with dots";
-  if (parts.length !== 4) return `${parts.length} octets, not 4`;
+  if (parts.length !== 4) return `${parts.length} octet${parts.length === 1 ? "" : "s"}, not 4`;
   if (parts.some((part) => Number(part) > 255)) return "an octet is over 255";
   return "an octet has a leading zero";
 }
@@ -69,7 +69,7 @@ function explainAddress(text: string): string {
 }
 
 function explainPrefix(text: string): { why: string; how: string } {
-  const how = "ADDRESS/LENGTH such as 172.2.0.0/16";
+  const how = `ADDRESS/LENGTH such as ${text.includes(":") ? "fd00:2::/64" : "172.2.0.0/16"}`;
   const slash = text.indexOf("/");
   if (slash < 0) {
     const address = parseAddress(text);
@@ -181,8 +181,8 @@ export function readDevice(text: string): Result<string> {
     return fail(`${length_bytes} bytes, at most ${DEVICE_NAME_MAX_BYTES}`);
   }
   if (text === "." || text === "..") return fail("reserved");
-  // deno-lint-ignore no-control-regex
-  const bad = /[/:%\s\x00-\x1f\x7f]/.exec(text);
+  // The kernel takes more than ASCII; terminals and scripts do not.
+  const bad = /[^!-~]|[/:%]/u.exec(text);
   if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
   return { value: text };
 }
@@ -236,12 +236,15 @@ export function readHostPort(text: string, use: "peer" | "bind" = "peer"): Resul
     problem: { what, why, how },
   });
   if (text === "") return fail("it is empty");
+  if (text.includes("//")) return fail("a URL, not a host");
   const split = splitPort(text);
   if (split.why) return fail(split.why);
   let port: number | undefined;
   if (split.port !== undefined) {
     const result = readPort(split.port);
-    if (result.problem) return result;
+    if (result.problem) {
+      return fail(`its port ${quote(split.port)} is wrong: ${result.problem.why}`, PORT_HOW);
+    }
     port = result.value;
   }
   const address = parseAddress(split.host);
