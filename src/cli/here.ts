@@ -1,0 +1,32 @@
+/** The config as this machine finds it, and what is needed to know which node this is. */
+
+import { EMBEDDED_CONFIG } from "../config/embedded.ts";
+import { type ConfigOptions, resolveConfig, systemAccess } from "../config/load.ts";
+import { findSelf, hostNames, localNodes, type LocalView } from "../config/self.ts";
+import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { formatAddress } from "../net/prefix.ts";
+import { resolveHost } from "../peers/resolve.ts";
+
+/** A config and this machine's view of its nodes. */
+export interface Here {
+  readonly loaded: LoadedConfig;
+  readonly view: LocalView;
+}
+
+/** Loads the config, resolves its host names and lists the local addresses. Throws ConfigError. */
+export async function loadHere(options: ConfigOptions): Promise<Here> {
+  const loaded = resolveConfig(options, systemAccess, EMBEDDED_CONFIG);
+  const hosts = new Map<string, readonly string[]>();
+  for (const host of hostNames(loaded.config)) {
+    hosts.set(host, (await resolveHost(host)).map(({ bytes }) => formatAddress(bytes)));
+  }
+  const addresses = Deno.networkInterfaces().map(({ address }) => address);
+  return { loaded, view: { addresses, hosts } };
+}
+
+/** This node, where it is clear; --node must be right. For commands that work without. */
+export function selfIfKnown({ loaded, view }: Here, node?: string): NodeConfig | undefined {
+  if (node !== undefined) return findSelf(loaded, view, node);
+  const found = localNodes(loaded.config, view);
+  return found.length === 1 ? found[0] : undefined;
+}
