@@ -1,0 +1,227 @@
+import { type Overrides } from "../../src/config/assemble.ts";
+import { parseConfig } from "../../src/config/parse.ts";
+import { PROBLEMS_MAX } from "../../src/config/problems.ts";
+import type { Config } from "../../src/config/types.ts";
+import { ConfigError } from "../../src/errors.ts";
+import { NODES_MAX, SUBNETS_MAX } from "../../src/limits.ts";
+import { STARTER_CONFIG } from "../../src/cli/init.ts";
+import { formatPrefix } from "../../src/net/prefix.ts";
+import { assert, assertEquals, assertFalse, assertLess, assertThrows } from "../assert.ts";
+
+const parse = (yaml: string, overrides?: Overrides) => parseConfig(yaml, "t.yaml", overrides);
+
+/** The config as plain values, prefixes as text. */
+function plain(config: Config) {
+  return {
+    ...config,
+    networks: config.networks.map(formatPrefix),
+    nodes: config.nodes.map((node) => ({ ...node, subnets: node.subnets.map(formatPrefix) })),
+  };
+}
+
+const NODE_A = "  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n";
+
+Deno.test("parseConfig: the starter config, with defaults and no warning", () => {
+  const loaded = parse(STARTER_CONFIG);
+  assertEquals(loaded.warnings, []);
+  assertEquals(loaded.source, "t.yaml");
+  assertEquals(plain(loaded.config), {
+    networks: ["172.0.0.0/8"],
+    port: 3009,
+    device: "tunnet0",
+    mode: "tun",
+    mtu_bytes: "auto",
+    nodes: [
+      {
+        name: "node-a",
+        endpoint: { host: "192.168.0.8", port: 3009 },
+        subnets: ["172.1.0.0/16"],
+      },
+      {
+        name: "node-b",
+        endpoint: { host: "192.168.0.7", port: 3009 },
+        subnets: ["172.2.0.0/16"],
+      },
+    ],
+  });
+});
+
+Deno.test("parseConfig: every key, IPv6 pods and nodes, ports of their own", () => {
+  const { config, warnings } = parse(`
+network: [172.0.0.0/8, "fd00::/16"]
+port: 4000
+device: wan-0.1
+mode: tun
+mtu: 1400
+default: b.example
+nodes:
+  - name: a
+    address: 2001:DB8:0:0::1
+    subnets: [172.1.0.0/16, 172.1.128.0/17, "fd00:1::/64"]
+  - {name: b.example, address: "[2001:db8::2]:5000", subnets: []}
+  - {name: c, address: Host.Example., subnets: ["fd00:2::/64"]}
+  - {name: d, address: "host.example:9", subnets: []}
+`);
+  assertEquals(warnings, []);
+  assertEquals(plain(config), {
+    networks: ["172.0.0.0/8", "fd00::/16"],
+    port: 4000,
+    device: "wan-0.1",
+    mode: "tun",
+    mtu_bytes: 1400,
+    defaultNode: "b.example",
+    nodes: [
+      {
+        name: "a",
+        endpoint: { host: "2001:db8::1", port: 4000 },
+        subnets: ["172.1.0.0/16", "172.1.128.0/17", "fd00:1::/64"],
+      },
+      { name: "b.example", endpoint: { host: "2001:db8::2", port: 5000 }, subnets: [] },
+      { name: "c", endpoint: { host: "host.example", port: 4000 }, subnets: ["fd00:2::/64"] },
+      { name: "d", endpoint: { host: "host.example", port: 9 }, subnets: [] },
+    ],
+  });
+});
+
+Deno.test("parseConfig: overrides take the place of values, and are checked with the rest", () => {
+  const yaml = `port: 4000\nmtu: 1400\nnodes:\n${NODE_A}` +
+    '  - {name: b, address: "10.0.0.2:7", subnets: ["fd00:2::/64"]}\n';
+  const { config } = parse(yaml, { port: 5000, device: "x", mtu_bytes: 1300 });
+  assertEquals([config.port, config.device, config.mtu_bytes], [5000, "x", 1300]);
+  assertEquals(config.nodes.map(({ endpoint }) => endpoint.port), [5000, 7]);
+  const error = assertThrows(() => parse(yaml, { mtu_bytes: 1000 }), ConfigError);
+  assertEquals(
+    error.message,
+    "t.yaml: --mtu: 1000 is too small for IPv6 pods (nodes[1].subnets[0] is fd00:2::/64, and IPv6 " +
+      "needs 1280); try: 1280 or more, or auto",
+  );
+});
+
+Deno.test("parseConfig: host bits, a node in the network and an MTU beyond UDP are warnings", () => {
+  const { warnings, config } = parse(
+    "network: 10.1.2.3/8\nmtu: 65535\nnodes:\n" +
+      "  - {name: a, address: 10.0.0.1, subnets: [10.1.0.1/16]}\n",
+  );
+  assertEquals(plain(config).nodes[0]!.subnets, ["10.1.0.0/16"]);
+  assertEquals(warnings, [
+    't.yaml: network: "10.1.2.3/8" has host bits set; read as 10.0.0.0/8',
+    't.yaml: nodes[0].subnets[0]: "10.1.0.1/16" has host bits set; read as 10.1.0.0/16',
+    "t.yaml: nodes[0].address: 10.0.0.1 lies in the network 10.0.0.0/8; unless a longer route " +
+    "leads to it, packets between nodes go into the tunnel",
+    "t.yaml: mtu: packets over 65507 bytes do not fit in a UDP datagram and are dropped",
+  ]);
+});
+
+Deno.test("parseConfig: scalars are what was written, whatever YAML 1.1 makes of them", () => {
+  for (
+    const name of ["no", "yes", "on", "NO", "null", "1e3", "010", "0x1f", "1.10", "2001-01-01"]
+  ) {
+    const { config } = parse(`nodes: [{name: ${name}, address: 10.0.0.1, subnets: []}]\n`);
+    assertEquals(config.nodes[0]!.name, name);
+  }
+});
+
+Deno.test("parseConfig: byte order mark, CRLF, quotes, anchors and a document marker are fine", () => {
+  const yaml = "\ufeff---\r\nport: \"3010\"\r\nnodes:\r\n  - &n\r\n    name: 'a'\r\n" +
+    "    address: 10.0.0.1\r\n    subnets: &s [172.1.0.0/16]\r\n";
+  assertEquals(parse(yaml).config.port, 3010);
+});
+
+Deno.test("parseConfig: the longest names, and one longer", () => {
+  const node = (name: string) => `nodes: [{name: ${name}, address: 10.0.0.1, subnets: []}]\n`;
+  assertEquals(parse(node("n".repeat(63))).config.nodes[0]!.name.length, 63);
+  assertThrows(() => parse(node("n".repeat(64))), ConfigError, "64 characters");
+  const device = (name: string) => `device: ${name}\nnodes:\n${NODE_A}`;
+  assertEquals(parse(device("d".repeat(15))).config.device.length, 15);
+  assertThrows(() => parse(device("d".repeat(16))), ConfigError, "16 bytes");
+  for (const [mtu, good] of [[67, 0], [68, 1], [65_535, 1], [65_536, 0]] as const) {
+    const yaml = `mtu: ${mtu}\nnodes:\n${NODE_A}`;
+    if (good) assertEquals(parse(yaml).config.mtu_bytes, mtu);
+    else assertThrows(() => parse(yaml), ConfigError);
+  }
+});
+
+Deno.test("parseConfig: the result is frozen to the bottom", () => {
+  const loaded = parse(STARTER_CONFIG);
+  const visit = (value: unknown, path: string): void => {
+    // A typed array cannot be frozen; its bytes are readonly by custom.
+    if (typeof value !== "object" || value === null || value instanceof Uint8Array) return;
+    assert(Object.isFrozen(value), path);
+    for (const [key, inner] of Object.entries(value)) visit(inner, `${path}.${key}`);
+  };
+  visit(loaded, "loaded");
+});
+
+Deno.test("parseConfig: keys named like members of Object do no harm", () => {
+  assertThrows(
+    () => parse(`__proto__: {port: 1}\nnodes:\n${NODE_A}`),
+    ConfigError,
+    'unknown key "__proto__"',
+  );
+  assertThrows(
+    () => parse("nodes:\n  - {__proto__: {name: a}, address: 10.0.0.1, subnets: []}\n"),
+    ConfigError,
+    "nodes[0].name: missing",
+  );
+  assertFalse("port" in Object.prototype);
+});
+
+Deno.test("parseConfig: an alias bomb costs little", () => {
+  let yaml = "x0: &x0 [a, a, a, a, a, a, a, a, a, a]\n";
+  for (let i = 1; i < 30; i++) {
+    yaml += `x${i}: &x${i} [${Array(10).fill(`*x${i - 1}`).join(", ")}]\n`;
+  }
+  const started = performance.now();
+  assertThrows(() => parse(`${yaml}nodes: *x29\n`), ConfigError);
+  assertThrows(() => parse(`${yaml}network: *x29\nport: *x29\nnodes: []\n`), ConfigError);
+  const many = Array.from({ length: 60_000 }, (_, i) => `172.${i >> 8}.${i & 255}.1/32`).join(",");
+  const nodes = Array(NODES_MAX).fill("  - {name: a, address: 10.0.0.1, subnets: *s}\n").join("");
+  const error = assertThrows(
+    () => parse(`network: &s [${many}]\nnodes:\n${nodes}`),
+    ConfigError,
+    "too many subnets (at most 65536 in all)",
+  );
+  assertEquals(error.problems.length, PROBLEMS_MAX + 1);
+  assertLess(performance.now() - started, 3_000);
+});
+
+Deno.test("parseConfig: problems beyond the hundredth are counted", () => {
+  const subnets = Array(250).fill("x").join(", ");
+  const yaml = `nodes: [{name: a, address: 10.0.0.1, subnets: [${subnets}]}]\n`;
+  const lines = assertThrows(() => parse(yaml), ConfigError).message.split("\n");
+  assertEquals(lines.length, PROBLEMS_MAX + 1);
+  assertEquals(lines.at(-1), "t.yaml: and 150 more problems");
+});
+
+Deno.test("parseConfig: as many nodes and subnets as the limits say, and one more", () => {
+  const node = (i: number) =>
+    `  - {name: n${i}, address: 10.0.${i >> 8}.${i & 255}, subnets: []}\n`;
+  const nodes = (count: number) =>
+    "nodes:\n" + Array.from({ length: count }, (_, i) => node(i)).join("");
+  assertEquals(parse(nodes(NODES_MAX)).config.nodes.length, NODES_MAX);
+  assertThrows(() => parse(nodes(NODES_MAX + 1)), ConfigError, "4097 nodes (at most 4096)");
+  const subnets = (count: number) =>
+    "nodes:\n  - name: a\n    address: 10.0.0.1\n    subnets:\n" +
+    Array.from({ length: count }, (_, i) =>
+      `    - 172.${i >> 16}.${(i >> 8) & 255}.${i & 255}/32\n`)
+      .join("");
+  assertEquals(parse(subnets(SUBNETS_MAX)).config.nodes[0]!.subnets.length, SUBNETS_MAX);
+  assertThrows(() => parse(subnets(SUBNETS_MAX + 1)), ConfigError, "too many subnets");
+});
+
+Deno.test("parseConfig: 10,000 subnets of 100 nodes in well under half a second", () => {
+  let yaml = "network: [172.0.0.0/8, 'fd00::/16']\nnodes:\n";
+  for (let n = 0; n < 100; n++) {
+    yaml += `  - name: node-${n}\n    address: 10.0.0.${n + 1}\n    subnets:\n`;
+    for (let s = 0; s < 100; s++) {
+      yaml += s % 2 === 0 ? `      - 172.${n}.${s}.0/24\n` : `      - fd00:${n}:${s}::/64\n`;
+    }
+  }
+  parse(yaml);
+  const times_ms = [1, 2, 3].map(() => {
+    const started = performance.now();
+    assertEquals(parse(yaml).config.nodes.length, 100);
+    return performance.now() - started;
+  });
+  assertLess(Math.min(...times_ms), 400);
+});
