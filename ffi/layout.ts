@@ -50,6 +50,7 @@ export const NETLINK_ROUTE = 0;
 export const SO_TYPE = 3;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_RCVTIMEO = 20;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const IP_MTU_DISCOVER = 10;
