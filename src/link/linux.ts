@@ -1,0 +1,379 @@
+/** Rtnetlink through one netlink socket of libc (netlink(7), rtnetlink(7)). */
+
+import { ERRNO } from "../../ffi/errno.ts";
+import {
+  AF_NETLINK,
+  MSG_TRUNC,
+  NETLINK_ROUTE,
+  SO_RCVTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from "../../ffi/layout.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
+import { DEVICE_NAME_MAX_BYTES } from "../limits.ts";
+import { type Address, addressBits, type Prefix, sameBytes } from "../net/prefix.ts";
+import {
+  type LinkAddress,
+  type LinkChange,
+  type LinkInfo,
+  type RouteInfo,
+  routeMetric,
+  type RoutePath,
+  type RouteSpec,
+  type Rtnetlink,
+} from "./link.ts";
+import * as nl from "./netlink.ts";
+
+/** Netlink's own socket options (linux/netlink.h): answers with a reason, without the request. */
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+/** Dumps obey the filter in the request (since 4.20; before, all comes and is filtered here). */
+const NETLINK_GET_STRICT_CHK = 12;
+
+/** The kernel sends a dump in parts of at most 32 KB; a single larger message grows the buffer. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** A message may be larger than the buffer, but no link or route takes this much. */
+const BUFFER_MAX_BYTES = 16 * 1024 * 1024;
+
+/** The kernel answers within the call that sends; only a lost answer makes anybody wait. */
+const ANSWER_TIMEOUT_S = 5;
+
+/** A read is begun anew so often when the table changes meanwhile or the buffer is too small. */
+const ATTEMPTS_MAX = 16;
+
+/** Names of request types for error texts. */
+const REQUEST_NAMES = new Map<number, string>([
+  [nl.RTM_GETLINK, "RTM_GETLINK"],
+  [nl.RTM_SETLINK, "RTM_SETLINK"],
+  [nl.RTM_NEWADDR, "RTM_NEWADDR"],
+  [nl.RTM_DELADDR, "RTM_DELADDR"],
+  [nl.RTM_GETADDR, "RTM_GETADDR"],
+  [nl.RTM_NEWROUTE, "RTM_NEWROUTE"],
+  [nl.RTM_DELROUTE, "RTM_DELROUTE"],
+  [nl.RTM_GETROUTE, "RTM_GETROUTE"],
+]);
+
+/** Errors of a route lookup that mean that there is no way, or a route that forbids it. */
+const NO_WAY: readonly number[] = [
+  ERRNO.ENETUNREACH,
+  ERRNO.EHOSTUNREACH,
+  ERRNO.EACCES, // prohibit
+  ERRNO.EINVAL, // blackhole
+  ERRNO.EAGAIN, // throw
+  ERRNO.ENODEV, // no such `oif`
+  ERRNO.EAFNOSUPPORT, // no IPv6 on this host
+  ERRNO.EOPNOTSUPP,
+];
+
+/** Errors of a dump that mean that there is nothing: no such device, no such table yet. */
+const NOTHING: readonly number[] = [ERRNO.ENODEV, ERRNO.ENOENT];
+
+/** The kernel refused a request; `reason` holds its own words, where it has any. */
+export class RtnetlinkError extends SyscallError {
+  constructor(call: string, errno: number, readonly reason?: string) {
+    super(call, errno);
+    this.name = "RtnetlinkError";
+    if (reason) this.message += ` (${reason})`;
+  }
+}
+
+/** A request before it gets its sequence number. */
+interface Request {
+  readonly type: number;
+  /** Beside NLM_F_REQUEST and, unless this is a dump, NLM_F_ACK. */
+  readonly flags?: number;
+  readonly body: Uint8Array;
+  readonly attributes?: readonly nl.Attribute[];
+}
+
+type Decode<T> = (message: nl.Message) => readonly T[];
+
+/** What one attempt at a request came to. */
+type Outcome<T> = { readonly values: readonly T[] } | "interrupted" | "lost";
+
+const has = (flags: number, flag: number): boolean => (flags & flag) === flag;
+
+class RtnetlinkSocket implements Rtnetlink {
+  #fd = -1;
+  #sequence = 0;
+  #buffer: Uint8Array<ArrayBuffer>;
+
+  constructor(buffer_bytes: number) {
+    this.#buffer = new Uint8Array(buffer_bytes);
+    this.#open();
+  }
+
+  #open(): void {
+    const { call, check } = libc();
+    this.#fd = check("socket", call.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    const on = new Int32Array([1]);
+    // An old kernel may lack one: less comfort, same results.
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+      call.setsockopt(this.#fd, SOL_NETLINK, option, on, on.byteLength);
+    }
+    // struct timeval: seconds, microseconds.
+    const timeout = new BigInt64Array([BigInt(ANSWER_TIMEOUT_S), 0n]);
+    call.setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, timeout, timeout.byteLength);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) libc().call.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  getLink(nameOrIndex: string | number): LinkInfo | undefined {
+    // The kernel need not send its counters along.
+    const attributes = [nl.u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
+    if (typeof nameOrIndex === "string") {
+      const { length } = new TextEncoder().encode(nameOrIndex);
+      if (length === 0 || length > DEVICE_NAME_MAX_BYTES) return undefined;
+      attributes.push(nl.textAttribute(nl.IFLA_IFNAME, nameOrIndex));
+    } else if (nameOrIndex <= 0) {
+      return undefined;
+    }
+    const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
+    try {
+      return this.#request<LinkInfo>(
+        { type: nl.RTM_GETLINK, body, attributes },
+        ({ type, payload }) => type === nl.RTM_NEWLINK ? [nl.decodeLink(payload)] : [],
+      )[0];
+    } catch (error) {
+      if (error instanceof RtnetlinkError && error.errno === ERRNO.ENODEV) return undefined;
+      throw error;
+    }
+  }
+
+  setLink(index: number, { mtu_bytes, up }: LinkChange): void {
+    if (mtu_bytes === undefined && up === undefined) return;
+    const change = up === undefined ? 0 : nl.IFF_UP;
+    this.#request({
+      type: nl.RTM_SETLINK,
+      body: nl.linkBody(index, up ? nl.IFF_UP : 0, change),
+      attributes: mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)],
+    });
+  }
+
+  addresses(index = 0): readonly LinkAddress[] {
+    const all = this.#dump(
+      { type: nl.RTM_GETADDR, body: nl.addressBody(nl.AF_UNSPEC, 0, index) },
+      ({ type, payload }) => {
+        const address = type === nl.RTM_NEWADDR ? nl.decodeAddress(payload) : undefined;
+        return address ? [address] : [];
+      },
+    );
+    return index === 0 ? all : all.filter((address) => address.index === index);
+  }
+
+  addAddress(index: number, address: Address, length_bits: number): void {
+    this.#changeAddress(nl.RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_EXCL, {
+      index,
+      address,
+      length_bits,
+    });
+  }
+
+  removeAddress(index: number, address: Address, length_bits: number): void {
+    this.#changeAddress(nl.RTM_DELADDR, 0, { index, address, length_bits });
+  }
+
+  addRoute(route: RouteSpec): void {
+    this.#changeRoute(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, route);
+  }
+
+  removeRoute(route: RouteSpec): void {
+    this.#changeRoute(nl.RTM_DELROUTE, 0, route);
+  }
+
+  routes(index: number): readonly RouteInfo[] {
+    const oif = [nl.u32Attribute(nl.RTA_OIF, index)];
+    return ([4, 6] as const)
+      .flatMap((version) => this.#mainTable(version, oif))
+      .filter((route) => route.index === index);
+  }
+
+  routesTo(prefix: Prefix): readonly RouteInfo[] {
+    return this.#mainTable(prefix.version, []).filter((route) =>
+      route.prefix.length_bits === prefix.length_bits &&
+      sameBytes(route.prefix.bytes, prefix.bytes)
+    );
+  }
+
+  routeTo({ version, bytes }: Address, oif?: number): RoutePath | undefined {
+    const attributes = [{ type: nl.RTA_DST, data: bytes }];
+    if (oif !== undefined) attributes.push(nl.u32Attribute(nl.RTA_OIF, oif));
+    const body = nl.routeBody({
+      family: nl.familyOf(version),
+      length_bits: addressBits(version),
+    });
+    try {
+      return this.#request<RoutePath>(
+        { type: nl.RTM_GETROUTE, body, attributes },
+        ({ type, payload }) => {
+          const path = type === nl.RTM_NEWROUTE ? nl.decodePath(payload) : undefined;
+          return path ? [path] : [];
+        },
+      )[0];
+    } catch (error) {
+      if (error instanceof RtnetlinkError && NO_WAY.includes(error.errno)) return undefined;
+      throw error;
+    }
+  }
+
+  #changeAddress(type: number, flags: number, change: LinkAddress): void {
+    const { index, address: { version, bytes }, length_bits } = change;
+    const attributes: nl.Attribute[] = [
+      { type: nl.IFA_LOCAL, data: bytes },
+      { type: nl.IFA_ADDRESS, data: bytes },
+    ];
+    if (version === 6 && type === nl.RTM_NEWADDR) {
+      attributes.push(nl.u32Attribute(nl.IFA_FLAGS, nl.IFA_F_NODAD));
+    }
+    const body = nl.addressBody(nl.familyOf(version), length_bits, index);
+    this.#request({ type, flags, body, attributes });
+  }
+
+  #changeRoute(type: number, flags: number, route: RouteSpec): void {
+    const { prefix, index, source } = route;
+    const attributes: nl.Attribute[] = [
+      { type: nl.RTA_DST, data: prefix.bytes },
+      nl.u32Attribute(nl.RTA_OIF, index),
+      // Always sent: without it, a removal would take a route of any metric.
+      nl.u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
+    ];
+    if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
+    const body = nl.routeBody({
+      family: nl.familyOf(prefix.version),
+      length_bits: prefix.length_bits,
+      table: nl.RT_TABLE_MAIN,
+      protocol: nl.RTPROT_STATIC,
+      scope: nl.RT_SCOPE_LINK,
+      type: nl.RTN_UNICAST,
+    });
+    this.#request({ type, flags, body, attributes });
+  }
+
+  #mainTable(version: 4 | 6, filter: readonly nl.Attribute[]): readonly RouteInfo[] {
+    const routes = this.#dump<RouteInfo>(
+      {
+        type: nl.RTM_GETROUTE,
+        body: nl.routeBody({ family: nl.familyOf(version), table: nl.RT_TABLE_MAIN }),
+        attributes: [nl.u32Attribute(nl.RTA_TABLE, nl.RT_TABLE_MAIN), ...filter],
+      },
+      ({ type, payload }) =>
+        type === nl.RTM_NEWROUTE ? nl.decodeRoute(payload, nl.RT_TABLE_MAIN) : [],
+    );
+    // A kernel without IPv6 answers with the families that it has.
+    return routes.filter(({ prefix }) => prefix.version === version);
+  }
+
+  #dump<T>(request: Request, decode: Decode<T>): readonly T[] {
+    try {
+      return this.#request({ ...request, flags: nl.NLM_F_DUMP }, decode);
+    } catch (error) {
+      if (error instanceof RtnetlinkError && NOTHING.includes(error.errno)) return [];
+      throw error;
+    }
+  }
+
+  /** Sends a request and gathers what its answer holds. Only reads pass `decode`. */
+  #request<T>(request: Request, decode?: Decode<T>): readonly T[] {
+    if (this.#fd < 0) throw new SyscallError("send", ERRNO.EBADF);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const outcome = this.#attempt(request, decode ?? (() => []));
+      if (typeof outcome === "object") return outcome.values;
+      if (outcome === "lost") {
+        // The rest of this answer may still be under way: a new socket knows nothing of it.
+        this.close();
+        this.#open();
+        // A change may have been made: to make it again would report it as standing.
+        if (!decode) throw new RtnetlinkError(this.#nameOf(request), ERRNO.ENOBUFS, "answer lost");
+      }
+    }
+    throw new RtnetlinkError(this.#nameOf(request), ERRNO.EBUSY, "the table keeps changing");
+  }
+
+  #nameOf({ type }: Request): string {
+    return REQUEST_NAMES.get(type) ?? `rtnetlink request ${type}`;
+  }
+
+  #attempt<T>(request: Request, decode: Decode<T>): Outcome<T> {
+    const { call, check } = libc();
+    const { type, body, attributes, flags = 0 } = request;
+    // A dump ends with NLMSG_DONE; all else with an acknowledgement.
+    const dump = has(flags, nl.NLM_F_DUMP);
+    const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
+    const kind = nl.NLM_F_REQUEST | flags | (dump ? 0 : nl.NLM_F_ACK);
+    const bytes = nl.encodeMessage({ type, flags: kind, sequence }, body, attributes);
+    check("send", call.send(this.#fd, bytes, bytes.length, 0));
+
+    const values: T[] = [];
+    let interrupted = false;
+    // Ends: the kernel finishes each answer, and recv gives up after ANSWER_TIMEOUT_S.
+    for (;;) {
+      const received = this.#receive();
+      if (!received) return "lost";
+      for (const message of nl.decodeMessages(received)) {
+        // Left over from an answer that was given up.
+        if (message.sequence !== sequence) continue;
+        if (message.flags & nl.NLM_F_DUMP_INTR) interrupted = true;
+        if (message.type === nl.NLMSG_OVERRUN) return "lost";
+        if (message.type === nl.NLMSG_ERROR || message.type === nl.NLMSG_DONE) {
+          this.#throwRefusal(request, message);
+          return interrupted ? "interrupted" : { values };
+        }
+        if (message.type !== nl.NLMSG_NOOP) values.push(...decode(message));
+      }
+    }
+  }
+
+  #throwRefusal(request: Request, message: nl.Message): void {
+    const { errno, reason } = message.type === nl.NLMSG_ERROR
+      ? nl.decodeAnswer(message)
+      : { errno: nl.decodeDone(message.payload), reason: undefined };
+    if (errno !== 0) throw new RtnetlinkError(this.#nameOf(request), errno, reason);
+  }
+
+  /** One datagram; undefined if it did not fit or others were lost before it. */
+  #receive(): Uint8Array | undefined {
+    const { call, errno } = libc();
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      // With MSG_TRUNC, recv tells the whole length of what it cut.
+      const size = call.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC);
+      if (size >= 0 && size <= this.#buffer.length) return this.#buffer.subarray(0, size);
+      if (size > BUFFER_MAX_BYTES) throw new SyscallError("recv", ERRNO.EMSGSIZE);
+      if (size > 0) {
+        this.#buffer = new Uint8Array(Math.min(BUFFER_MAX_BYTES, 2 * size));
+        return undefined;
+      }
+      const code = errno();
+      if (code === ERRNO.ENOBUFS) return undefined;
+      if (code !== ERRNO.EINTR) throw new SyscallError("recv", code);
+    }
+    throw new SyscallError("recv", ERRNO.EINTR);
+  }
+}
+
+/**
+ * Opens rtnetlink in this process's network namespace. Reading needs no
+ * privilege, changing needs CAP_NET_ADMIN. Throws a SyscallError where the
+ * kernel has no netlink. `buffer_bytes` is for tests.
+ */
+export function openRtnetlink(buffer_bytes = BUFFER_BYTES): Rtnetlink {
+  return new RtnetlinkSocket(buffer_bytes);
+}
+
+/**
+ * The largest packet that goes to this address, in bytes: what its route says,
+ * else the MTU of the device it leaves by. Undefined if there is no way there.
+ */
+export function pathMtu(rt: Rtnetlink, address: Address): number | undefined {
+  const path = rt.routeTo(address);
+  return path && (path.mtu_bytes ?? rt.getLink(path.index)?.mtu_bytes);
+}
