@@ -75,8 +75,8 @@ export interface Rtnetlink {
   addRoute(route: RouteSpec): void;
   /** Removes a route that addRoute made; ESRCH if there is none. */
   removeRoute(route: RouteSpec): void;
-  /** The routes of one device in the main table, IPv4 and IPv6. */
-  routes(index: number): readonly RouteInfo[];
+  /** The routes of the main table, IPv4 and IPv6: all, or those of one device. */
+  routes(index?: number): readonly RouteInfo[];
   /** The routes of the main table with exactly this destination, through any device. */
   routesTo(prefix: Prefix): readonly RouteInfo[];
   /**

@@ -191,11 +191,11 @@ class RtnetlinkSocket implements Rtnetlink {
     this.#changeRoute(nl.RTM_DELROUTE, 0, route);
   }
 
-  routes(index: number): readonly RouteInfo[] {
-    const oif = [nl.u32Attribute(nl.RTA_OIF, index)];
+  routes(index?: number): readonly RouteInfo[] {
+    const oif = index === undefined ? [] : [nl.u32Attribute(nl.RTA_OIF, index)];
     return ([4, 6] as const)
       .flatMap((version) => this.#mainTable(version, oif))
-      .filter((route) => route.index === index);
+      .filter((route) => index === undefined || route.index === index);
   }
 
   routesTo(prefix: Prefix): readonly RouteInfo[] {
