@@ -3,6 +3,9 @@
 /** Longer words than this are not compared: they are no slips of a known word. */
 const WORD_MAX = 64;
 
+/** Fewer characters in common at the start mean nothing. */
+const PREFIX_MIN = 3;
+
 /**
  * Levenshtein distance, with a swap of neighbours as one step: how many
  * characters to insert, delete, replace or swap to make `b` of `a`.
@@ -26,20 +29,37 @@ export function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** The nearest candidate, if it is near enough to be a slip: a third of its length. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  if (word.length > WORD_MAX) return undefined;
-  const lower = word.toLowerCase();
+function differsLittle(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;
   for (const candidate of candidates) {
     const allowed = Math.min(Math.floor(candidate.length / 3), bestDistance - 1);
     if (Math.abs(candidate.length - word.length) > allowed) continue;
-    const distance = editDistance(lower, candidate.toLowerCase());
+    const distance = editDistance(word, candidate.toLowerCase());
     if (distance <= allowed) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+function begins(short: string, long: string): boolean {
+  return short.length >= PREFIX_MIN && long.startsWith(short);
+}
+
+/**
+ * The candidate that was probably meant: the only one that goes on as the word
+ * does, else the nearest one if it differs in no more than a third of its
+ * characters, else the only one that the word goes on from.
+ */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length > WORD_MAX) return undefined;
+  const lower = word.toLowerCase();
+  const longer = candidates.filter((one) => begins(lower, one.toLowerCase()));
+  if (longer.length === 1) return longer[0];
+  const slip = differsLittle(lower, candidates);
+  if (slip !== undefined) return slip;
+  const shorter = candidates.filter((one) => begins(one.toLowerCase(), lower));
+  return shorter.length === 1 ? shorter[0] : undefined;
 }

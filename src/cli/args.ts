@@ -87,17 +87,22 @@ function unknownCommand(word: string): never {
   });
 }
 
+/** The long flag that was probably meant; dashes do not count as likeness. */
+function nearestFlag(flag: string, names: readonly string[]): string | undefined {
+  const near = flag.startsWith("--") ? nearest(flag.slice(2), names) : undefined;
+  return near && `--${near}`;
+}
+
 function unknownFlag(arg: string, command: CommandSpec): never {
   const flag = arg.replace(/=.*$/s, "");
   const how = `tunnet ${command.name} --help`;
   if (LATER.flags.includes(flag.replace(/^--/, ""))) {
     fail({ what: `${quote(flag)} is not available in this version`, how });
   }
-  const known = command.flags.map(({ name }) => `--${name}`);
-  const near = flag.startsWith("--") ? nearest(flag, known) : undefined;
+  const near = nearestFlag(flag, command.flags.map(({ name }) => name));
   return fail({
     what: `unknown flag ${quote(flag)}`,
-    why: near ? `did you mean ${quote(near)}?` : undefined,
+    why: near && `did you mean ${quote(near)}?`,
     how,
   });
 }
@@ -354,7 +359,7 @@ export function parseCommand(args: readonly string[]): Command {
     });
   }
   if (LATER.flags.includes(name.replace(/^--/, ""))) unknownFlag(name, COMMANDS.up);
-  const near = nearest(name, ["--peer", "--help", "--version"]);
+  const near = nearestFlag(name, ["peer", "help", "version"]);
   return fail({
     what: `unknown flag ${quote(name)}`,
     why: near ? `did you mean ${quote(near)}?` : undefined,

@@ -23,9 +23,6 @@ export function check(
   self: NodeConfig | undefined,
   json: boolean,
 ): Output {
-  const role = (node: NodeConfig) =>
-    [node === self ? "this node" : "", node.name === config.defaultNode ? "default" : ""]
-      .filter((text) => text !== "").join(", ");
   if (json) {
     const stdout = jsonText({
       source,
@@ -54,13 +51,15 @@ export function check(
     `mode ${config.mode}`,
     `mtu ${config.mtu_bytes}`,
   ].join(", ");
+  const role = (node: NodeConfig) =>
+    (node === self ? "  (this node)" : "") +
+    (node.name === config.defaultNode ? "  (default)" : "");
   const rows = config.nodes.map((node) => [
     node.name,
     formatEndpoint(node.endpoint.host, node.endpoint.port),
-    subnetCell(node),
-    role(node),
+    subnetCell(node) + role(node),
   ]);
   const head = `${source}: good: ${plural(config.nodes.length, "node")}, ` +
     `${plural(subnets, "subnet")}\n${settings}\n\n`;
-  return { stdout: head + table([["NODE", "ADDRESS", "SUBNETS", ""], ...rows]), exitCode: 0 };
+  return { stdout: head + table([["NODE", "ADDRESS", "SUBNETS"], ...rows]), exitCode: 0 };
 }

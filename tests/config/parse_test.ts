@@ -1,4 +1,4 @@
-import { type Overrides } from "../../src/config/assemble.ts";
+import type { Overrides } from "../../src/config/assemble.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { PROBLEMS_MAX } from "../../src/config/problems.ts";
 import type { Config } from "../../src/config/types.ts";

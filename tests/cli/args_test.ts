@@ -1,0 +1,94 @@
+import { type Command, parseCommand, type UpOptions } from "../../src/cli/args.ts";
+import { parseAddress } from "../../src/net/prefix.ts";
+import { assertEquals } from "../assert.ts";
+
+const UP: UpOptions = {
+  specs: [],
+  local: [],
+  config: undefined,
+  node: undefined,
+  listen: undefined,
+  device: undefined,
+  mtu_bytes: undefined,
+  port: undefined,
+  sysctl: true,
+  logLevel: "info",
+  json: false,
+};
+
+const up = (options: Partial<UpOptions> = {}): Command => ({
+  kind: "up",
+  options: { ...UP, ...options },
+});
+
+const SPEC = "172.2.0.0/16=10.0.0.2";
+const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
+const LAB = { ipv6: false, underlay6: false, keep: false, down: false, json: false };
+const LOOK = { config: undefined, node: undefined, json: false };
+
+const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = [
+  [[], { kind: "help", asked: false }],
+  [["--help"], { kind: "help", asked: true }],
+  [["-h"], { kind: "help", asked: true }],
+  [["help"], { kind: "help", asked: true }],
+  [["help", "lab"], { kind: "help", command: "lab", asked: true }],
+  [["help", "--peer"], { kind: "help", command: "up", asked: true }],
+  [["--help", "check"], { kind: "help", command: "check", asked: true }],
+  [["lab", "--help"], { kind: "help", command: "lab", asked: true }],
+  [["--peer", "-h"], { kind: "help", command: "up", asked: true }],
+  [["route", "--help"], { kind: "help", command: "route", asked: true }],
+  [["--version"], { kind: "version" }],
+  [["init"], { kind: "init" }],
+  [["--peer"], up()],
+  [["up"], up()],
+  [["--peer", SPEC], up({ specs: [SPEC] })],
+  [["up", SPEC, SPEC6], up({ specs: [SPEC, SPEC6] })],
+  [[`--peer=${SPEC}`, `--peer=${SPEC6}`], up({ specs: [SPEC, SPEC6] })],
+  [["--peer", SPEC, SPEC6, "--json"], up({ specs: [SPEC, SPEC6], json: true })],
+  [["--peer", "--", SPEC], up({ specs: [SPEC] })],
+  [["--peer", "--json", SPEC], up({ specs: [SPEC], json: true })],
+  [["--node", "a", "--peer"], up({ node: "a" })],
+  [["--peer", "-c", "x.yaml", "--node=007"], up({ config: "x.yaml", node: "007" })],
+  [["up", "-c=x.yaml"], up({ config: "x.yaml" })],
+  [["up", "--config=x=y.yaml"], up({ config: "x=y.yaml" })],
+  [["--peer", "--no-sysctl", "--log-level", "debug"], up({ sysctl: false, logLevel: "debug" })],
+  [
+    ["up", "--local", "172.1.0.0/16,fd00:1::/64", "--local=172.9.0.0/16"],
+    up({ local: ["172.1.0.0/16", "fd00:1::/64", "172.9.0.0/16"] }),
+  ],
+  [
+    ["up", "--listen", "[::]:4000", "--device", "t0", "--mtu", "1400", "--port", "4000"],
+    up({ listen: "[::]:4000", device: "t0", mtu_bytes: 1400, port: 4000 }),
+  ],
+  [["up", "--mtu=auto"], up({ mtu_bytes: "auto" })],
+  [["check"], { kind: "check", options: LOOK }],
+  [
+    ["check", "--json", "-c", "x", "--node", "a"],
+    { kind: "check", options: { config: "x", node: "a", json: true } },
+  ],
+  [
+    ["route", "172.2.0.9"],
+    { kind: "route", options: { ...LOOK, specs: [], address: parseAddress("172.2.0.9")! } },
+  ],
+  [
+    ["route", `--peer=${SPEC}`, "--peer", SPEC6, "fd00:2::9"],
+    {
+      kind: "route",
+      options: { ...LOOK, specs: [SPEC, SPEC6], address: parseAddress("fd00:2::9")! },
+    },
+  ],
+  [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
+  [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
+  [["lab", "--down"], { kind: "lab", options: { ...LAB, nodes: 2, down: true } }],
+  [
+    ["lab", "--ipv6", "--underlay6", "--json"],
+    { kind: "lab", options: { ...LAB, nodes: 2, ipv6: true, underlay6: true, json: true } },
+  ],
+  [["lab", "-c", "x.yaml"], { kind: "lab", options: { ...LAB, config: "x.yaml" } }],
+];
+
+for (const [args, command] of GOOD) {
+  Deno.test(`command line: tunnet ${args.join(" ")}`, () => {
+    assertEquals(parseCommand(args), command);
+  });
+}

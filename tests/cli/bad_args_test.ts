@@ -1,0 +1,173 @@
+/** Bad command lines: every one of them is refused with exactly this line. */
+
+import { parseCommand } from "../../src/cli/args.ts";
+import { EXIT, UsageError } from "../../src/errors.ts";
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+
+/** Arguments, and the line after `tunnet: error: `. */
+const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: string])[] = [
+  [["dump", "tun0"], '"dump" is not available in this version; try: tunnet --help'],
+  [["status"], '"status" is not available in this version; try: tunnet --help'],
+  [["doctor"], '"doctor" is not available in this version; try: tunnet --help'],
+  [["setup"], '"setup" is not available in this version; try: tunnet --help'],
+  [["chek"], 'unknown command "chek" (did you mean "check"?); try: tunnet --help'],
+  [["Check"], 'unknown command "Check" (did you mean "check"?); try: tunnet --help'],
+  [["frobnicate"], 'unknown command "frobnicate"; try: tunnet --help'],
+  [[""], 'unknown command ""; try: tunnet --help'],
+  [["--"], 'unknown flag "--"; try: tunnet --help'],
+  [["-"], 'unknown flag "-"; try: tunnet --help'],
+  [["help", "labb"], 'unknown command "labb" (did you mean "lab"?); try: tunnet --help'],
+  [["help", "dump"], '"dump" is not available in this version; try: tunnet --help'],
+  [["help", "up", "x"], '"x" is one argument too many; try: tunnet help COMMAND'],
+  [["--version", "x"], '"x" is one argument too many; try: tunnet --version'],
+  [["--vers"], 'unknown flag "--vers" (did you mean "--version"?); try: tunnet --help'],
+  [["--per"], 'unknown flag "--per" (did you mean "--peer"?); try: tunnet --help'],
+  [["-x"], 'unknown flag "-x"; try: tunnet --help'],
+  [["--json"], '"--json" stands before the command; try: tunnet --peer --json'],
+  [["-c", "t.yaml", "check"], '"-c" stands before the command; try: tunnet check -c t.yaml'],
+  [["--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
+  [["--engine=batch"], '"--engine" is not available in this version; try: tunnet up --help'],
+  [["--mode", "tap"], '"--mode" is not available in this version; try: tunnet up --help'],
+  [
+    ["--peer", "--devise", "x"],
+    'unknown flag "--devise" (did you mean "--device"?); try: tunnet up --help',
+  ],
+  [["up", "--mode", "tap"], '"--mode" is not available in this version; try: tunnet up --help'],
+  [["up", "--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
+  [["up", "--pcap=f"], '"--pcap" is not available in this version; try: tunnet up --help'],
+  [
+    ["up", "--engine", "batch"],
+    '"--engine" is not available in this version; try: tunnet up --help',
+  ],
+  [["up", "--keep"], 'unknown flag "--keep"; try: tunnet up --help'],
+  [["up", "-x"], 'unknown flag "-x"; try: tunnet up --help'],
+  [["up", "-cfoo.yaml"], 'unknown flag "-cfoo.yaml"; try: tunnet up --help'],
+  [["up", "--no-json"], 'unknown flag "--no-json"; try: tunnet up --help'],
+  [["up", "--Json"], 'unknown flag "--Json" (did you mean "--json"?); try: tunnet up --help'],
+  [["up", "--config"], "--config has no value; try: --config FILE"],
+  [["up", "-c"], "--config has no value; try: --config FILE"],
+  [["up", "--config="], "--config has no value; try: --config FILE"],
+  [["up", "-c", "a", "-c", "b"], "--config is given 2 times; try: --config FILE once"],
+  [["up", "--port"], "--port has no value; try: --port N"],
+  [
+    ["up", "--port", "0"],
+    '--port: "0" is not a port (out of range); try: a number from 1 to 65535',
+  ],
+  [
+    ["up", "--port", "70000"],
+    '--port: "70000" is not a port (out of range); try: a number from 1 to 65535',
+  ],
+  [
+    ["up", "--port=22:22"],
+    '--port: "22:22" is not a port (not a number); try: a number from 1 to 65535',
+  ],
+  [["up", "--port=-1"], '--port: "-1" is not a port (not a number); try: a number from 1 to 65535'],
+  [["up", "--port", "-1"], 'unknown flag "-1"; try: tunnet up --help'],
+  [
+    ["up", "--port", "1e3"],
+    '--port: "1e3" is not a port (not a number); try: a number from 1 to 65535',
+  ],
+  [
+    ["up", "--mtu", "67"],
+    '--mtu: "67" is not an MTU (out of range); try: auto, or a number from 68 to 65535',
+  ],
+  [
+    ["up", "--mtu=9000x"],
+    '--mtu: "9000x" is not an MTU (not a number); try: auto, or a number from 68 to 65535',
+  ],
+  [
+    ["up", "--mtu", "Auto"],
+    '--mtu: "Auto" is not an MTU (not a number); try: auto, or a number from 68 to 65535',
+  ],
+  [
+    ["up", "--device", "a/b"],
+    '--device: "a/b" is not a device name (it holds "/"); try: a short name such as tunnet0',
+  ],
+  [
+    ["up", "--device", "tunnet0123456789"],
+    '--device: "tunnet0123456789" is not a device name (16 bytes, at most 15); try: a short name such as tunnet0',
+  ],
+  [["up", "--device="], "--device has no value; try: --device NAME"],
+  [
+    ["up", "--log-level", "warning"],
+    '--log-level: "warning" is not a log level (did you mean "warn"?); try: error, warn, info, debug',
+  ],
+  [
+    ["up", "--log-level", "loud"],
+    '--log-level: "loud" is not a log level; try: error, warn, info, debug',
+  ],
+  [
+    ["up", "--listen", "1.2.3"],
+    '--listen: "1.2.3" is not an address (3 octets, not 4); try: an IP address or a host name, with :PORT if need be',
+  ],
+  [
+    ["up", "--listen", "[::"],
+    '--listen: "[::" is not an address (brackets go around an IPv6 address: [ADDRESS]:PORT); try: an IP address or a host name, with :PORT if need be',
+  ],
+  [
+    ["up", "--listen=10.0.0.1:0"],
+    '--listen: "10.0.0.1:0" is not an address (its port "0" is wrong: out of range); try: a number from 1 to 65535',
+  ],
+  [["up", "--json=yes"], "--json takes no value; try: --json"],
+  [["up", "--json", "false"], "--json takes no value; try: --json"],
+  [["up", "--no-sysctl=1"], "--no-sysctl takes no value; try: --no-sysctl"],
+  [["up", "--peer="], "--peer= has no value; try: --peer=CIDR=HOST, or --peer alone"],
+  [["up", "--help=1"], "--help takes no value; try: --help"],
+  [["check", "x"], '"x" is one argument too many (check takes none); try: tunnet check --help'],
+  [["check", "--peer=172.2.0.0/16=10.0.0.2"], 'unknown flag "--peer"; try: tunnet check --help'],
+  [["check", "--josn"], 'unknown flag "--josn" (did you mean "--json"?); try: tunnet check --help'],
+  [["check", "--node"], "--node has no value; try: --node NAME"],
+  [["route"], "route needs an address; try: tunnet route ADDRESS"],
+  [["route", "1.2.3"], '"1.2.3" is not an IP address; try: tunnet route ADDRESS'],
+  [["route", "host.example"], '"host.example" is not an IP address; try: tunnet route ADDRESS'],
+  [["route", "172.2.0.0/16"], '"172.2.0.0/16" is not an IP address; try: tunnet route ADDRESS'],
+  [
+    ["route", "1.1.1.1", "2.2.2.2"],
+    '"2.2.2.2" is one argument too many (route takes 1); try: tunnet route --help',
+  ],
+  [["route", "1.1.1.1", "--peer"], "--peer has no value; try: --peer SPEC"],
+  [
+    ["route", "1.1.1.1", "--local", "172.1.0.0/16"],
+    'unknown flag "--local"; try: tunnet route --help',
+  ],
+  [["lab", "--nodes", "1"], '--nodes: "1" is not a number of nodes; try: a number from 2 to 16'],
+  [["lab", "--nodes", "17"], '--nodes: "17" is not a number of nodes; try: a number from 2 to 16'],
+  [
+    ["lab", "--nodes=three"],
+    '--nodes: "three" is not a number of nodes; try: a number from 2 to 16',
+  ],
+  [["lab", "--nodes"], "--nodes has no value; try: --nodes N"],
+  [
+    ["lab", "--keep", "--down"],
+    "--keep and --down (--down removes what stands); try: one of the two",
+  ],
+  [
+    ["lab", "--nodes=3", "--config", "t.yaml"],
+    "--nodes and --config (the config describes the nodes); try: one of the two",
+  ],
+  [
+    ["lab", "--down", "--nodes=3"],
+    "--nodes and --down (--down removes what stands); try: one of the two",
+  ],
+  [
+    ["lab", "--ipv6", "-c", "t.yaml"],
+    "--ipv6 and --config (the config describes the nodes); try: one of the two",
+  ],
+  [["lab", "3"], '"3" is one argument too many (lab takes none); try: tunnet lab --help'],
+  [["lab", "--kep"], 'unknown flag "--kep" (did you mean "--keep"?); try: tunnet lab --help'],
+  [["lab", "--node=3"], 'unknown flag "--node" (did you mean "--nodes"?); try: tunnet lab --help'],
+  [["init", "x"], '"x" is one argument too many (init takes none); try: tunnet init --help'],
+  [["init", "--json"], 'unknown flag "--json"; try: tunnet init --help'],
+  [["up", "--__proto__=1"], 'unknown flag "--__proto__"; try: tunnet up --help'],
+  [["up", "--constructor", "x"], 'unknown flag "--constructor"; try: tunnet up --help'],
+  [["up", "--a.b=c"], 'unknown flag "--a.b"; try: tunnet up --help'],
+];
+
+for (const [args, line] of BAD_COMMAND_LINES) {
+  Deno.test(`bad command line: tunnet ${args.join(" ")}`, () => {
+    const error = assertThrows(() => parseCommand(args), UsageError);
+    assertEquals(error.message, line);
+    assertEquals(error.exitCode, EXIT.usage);
+    assert(!error.message.includes("\n"));
+  });
+}

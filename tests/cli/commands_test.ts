@@ -1,0 +1,141 @@
+import { check } from "../../src/cli/check.ts";
+import { STARTER_CONFIG } from "../../src/cli/init.ts";
+import { route } from "../../src/cli/route.ts";
+import { parseConfig } from "../../src/config/parse.ts";
+import { parseAddress } from "../../src/net/prefix.ts";
+import { assertEquals } from "../assert.ts";
+
+const starter = parseConfig(STARTER_CONFIG, "tunnet.yaml");
+const nested = parseConfig(
+  `
+network: 172.0.0.0/8
+default: gate
+nodes:
+  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16, "fd00:1::/64"]}
+  - {name: b, address: 10.0.0.2, subnets: [172.1.128.0/17, 172.2.0.0/16, 172.3.0.0/16, 172.4.0.0/16, 172.5.0.1/16]}
+  - {name: gate, address: "gate.example:4000", subnets: []}
+`,
+  "n.yaml",
+);
+
+Deno.test("check: the table of the starter config", () => {
+  assertEquals(check(starter, starter.config.nodes[1], false), {
+    exitCode: 0,
+    stdout: [
+      "tunnet.yaml: good: 2 nodes, 2 subnets",
+      "network 172.0.0.0/8, port 3009, device tunnet0, mode tun, mtu auto",
+      "",
+      "NODE    ADDRESS           SUBNETS",
+      "node-a  192.168.0.8:3009  172.1.0.0/16",
+      "node-b  192.168.0.7:3009  172.2.0.0/16  (this node)",
+      "",
+    ].join("\n"),
+  });
+});
+
+Deno.test("check: many subnets are cut short, the default node is marked", () => {
+  assertEquals(check(nested, undefined, false).stdout.split("\n").slice(3), [
+    "NODE  ADDRESS            SUBNETS",
+    "a     10.0.0.1:3009      172.1.0.0/16, fd00:1::/64",
+    "b     10.0.0.2:3009      172.1.128.0/17, 172.2.0.0/16, 172.3.0.0/16, 172.4.0.0/16 and 1 more",
+    "gate  gate.example:4000  -  (default)",
+    "",
+  ]);
+});
+
+Deno.test("check --json: everything, warnings included", () => {
+  const { stdout, exitCode } = check(nested, nested.config.nodes[0], true);
+  assertEquals(exitCode, 0);
+  assertEquals(JSON.parse(stdout), {
+    source: "n.yaml",
+    network: ["172.0.0.0/8"],
+    port: 3009,
+    device: "tunnet0",
+    mode: "tun",
+    mtu: "auto",
+    default: "gate",
+    self: "a",
+    nodes: [
+      { name: "a", address: "10.0.0.1", port: 3009, subnets: ["172.1.0.0/16", "fd00:1::/64"] },
+      {
+        name: "b",
+        address: "10.0.0.2",
+        port: 3009,
+        subnets: [
+          "172.1.128.0/17",
+          "172.2.0.0/16",
+          "172.3.0.0/16",
+          "172.4.0.0/16",
+          "172.5.0.0/16",
+        ],
+      },
+      { name: "gate", address: "gate.example", port: 4000, subnets: [] },
+    ],
+    warnings: [
+      'n.yaml: nodes[1].subnets[4]: "172.5.0.1/16" has host bits set; read as 172.5.0.0/16',
+    ],
+  });
+});
+
+const lines = (address: string, self?: number, loaded = nested) => {
+  const node = self === undefined ? undefined : loaded.config.nodes[self];
+  const { stdout, exitCode } = route(loaded, parseAddress(address)!, node, false);
+  return [exitCode, ...stdout.trimEnd().split("\n")];
+};
+
+Deno.test("route: the longest prefix wins, and shorter ones are named", () => {
+  assertEquals(lines("172.1.200.1"), [
+    0,
+    "172.1.200.1 -> b 10.0.0.2:3009",
+    "  172.1.128.0/17 of b is the longest prefix that covers it",
+    "  172.1.0.0/16 of a covers it too, but is shorter",
+  ]);
+  assertEquals(lines("172.1.1.1", 0), [
+    0,
+    "172.1.1.1 -> a 10.0.0.1:3009 (this node: it does not enter the tunnel)",
+    "  172.1.0.0/16 of a is the longest prefix that covers it",
+  ]);
+  assertEquals(lines("172.10.0.1", undefined, starter), [
+    1,
+    "172.10.0.1 -> no node: no subnet covers it, and there is no default node; it is answered with ICMP",
+  ]);
+});
+
+Deno.test("route: the default node, inside and outside the network", () => {
+  assertEquals(lines("172.99.0.1"), [
+    0,
+    "172.99.0.1 -> gate gate.example:4000",
+    "  no subnet covers it, and gate is the default node",
+  ]);
+  assertEquals(lines("FD00:9::1"), [
+    0,
+    "fd00:9::1 -> gate gate.example:4000",
+    "  no subnet covers it, and gate is the default node",
+    "  it lies in no network: it reaches the device only by a route of your own",
+  ]);
+});
+
+Deno.test("route --json", () => {
+  const result = (address: string, loaded = nested) => {
+    const { stdout, exitCode } = route(loaded, parseAddress(address)!, undefined, true);
+    return [exitCode, JSON.parse(stdout)];
+  };
+  assertEquals(result("172.1.200.1"), [0, {
+    address: "172.1.200.1",
+    node: "b",
+    endpoint: "10.0.0.2:3009",
+    reason: "subnet",
+    subnet: "172.1.128.0/17",
+    local: false,
+    also: [{ node: "a", subnet: "172.1.0.0/16" }],
+  }]);
+  assertEquals(result("9.9.9.9", starter), [1, {
+    address: "9.9.9.9",
+    node: null,
+    endpoint: null,
+    reason: "none",
+    subnet: null,
+    local: false,
+    also: [],
+  }]);
+});
