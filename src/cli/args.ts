@@ -118,10 +118,14 @@ interface RawArgs {
   has(name: string): boolean;
 }
 
-/** What parse-args would take silently: values for switches, `--flag=` without a value. */
-function checkSwitches(args: readonly string[], command: CommandSpec): void {
+/** Refuses what parse-args would take silently or stumble over. */
+function checkShapes(args: readonly string[], command: CommandSpec): void {
   const switches = command.flags.filter(({ value }) => value === undefined);
   for (const [i, arg] of args.entries()) {
+    // `_` is its name for positional arguments, and bundled letters are no feature of ours.
+    if (/^--_(=|$)/.test(arg) || (/^-[^-]/.test(arg) && !/^-[A-Za-z](=|$)/.test(arg))) {
+      unknownFlag(arg, command);
+    }
     const name = /^--([^=]+)/.exec(arg)?.[1];
     if (!switches.some((flag) => flag.name === name)) continue;
     const next = args[i + 1];
@@ -134,7 +138,7 @@ function checkSwitches(args: readonly string[], command: CommandSpec): void {
 function readRaw(args: readonly string[], command: CommandSpec): RawArgs {
   const end = args.indexOf("--");
   const flagArgs = end < 0 ? args : args.slice(0, end);
-  checkSwitches(flagArgs, command);
+  checkShapes(flagArgs, command);
   if (command.name === "up" && flagArgs.includes("--peer=")) {
     fail({ what: "--peer= has no value", how: "--peer=CIDR=HOST, or --peer alone" });
   }

@@ -160,6 +160,9 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["init", "--json"], 'unknown flag "--json"; try: tunnet init --help'],
   [["up", "--__proto__=1"], 'unknown flag "--__proto__"; try: tunnet up --help'],
   [["up", "--constructor", "x"], 'unknown flag "--constructor"; try: tunnet up --help'],
+  [["up", "--_=x"], 'unknown flag "--_"; try: tunnet up --help'],
+  [["up", "-c_"], 'unknown flag "-c_"; try: tunnet up --help'],
+  [["up", "-hc"], 'unknown flag "-hc"; try: tunnet up --help'],
   [["up", "--a.b=c"], 'unknown flag "--a.b"; try: tunnet up --help'],
 ];
 
