@@ -22,9 +22,21 @@ function place(text: string, offset: number): string {
   return `line ${before.length}, column ${before[before.length - 1]!.length + 1}`;
 }
 
-function lineAt(text: string, offset: number): string {
-  const start = Math.max(text.lastIndexOf("\n", offset - 1), text.lastIndexOf("\r", offset - 1));
-  return text.slice(start + 1, start + 201).split(/[\r\n]/)[0]!;
+/** A tab before the first character of a line that is no comment. */
+const TAB_INDENT = /^ *\t[\t ]*[^\s#]/m;
+
+/** What the parser would not say, or say badly. */
+function plainProblem(text: string): ErrorParts | undefined {
+  const nul = text.indexOf("\0");
+  if (nul >= 0) {
+    const how = "a file saved as UTF-8 text";
+    return { what: `${place(text, nul)}: not YAML`, why: "NUL character", how };
+  }
+  // The parser counts a tab as no indentation at all, so the line would move to another mapping.
+  const indent = TAB_INDENT.exec(text);
+  if (indent === null) return undefined;
+  const tab = indent.index + indent[0].indexOf("\t");
+  return { what: `${place(text, tab)}: not YAML`, why: "a tab in the indentation", how: "spaces" };
 }
 
 /** What the parser says about the commonest slips, and how to mend them. */
@@ -51,9 +63,6 @@ const HINTS: readonly (readonly [pattern: RegExp, why: string, how: string])[] =
 
 function syntaxProblem(text: string, error: YamlSyntaxError): ErrorParts {
   const what = `${place(text, error.offset)}: not YAML`;
-  if (/^ *\t/.test(lineAt(text, error.offset))) {
-    return { what, why: "a tab in the indentation", how: "spaces" };
-  }
   const hint = HINTS.find(([pattern]) => pattern.test(error.message));
   return hint
     ? { what, why: hint[1], how: hint[2] }
@@ -66,11 +75,8 @@ function syntaxProblem(text: string, error: YamlSyntaxError): ErrorParts {
  */
 export function readYaml(source: string): YamlResult {
   const text = source.startsWith("\ufeff") ? source.slice(1) : source;
-  const nul = text.indexOf("\0");
-  if (nul >= 0) {
-    const what = `${place(text, nul)}: not YAML`;
-    return { problem: { what, why: "NUL character", how: "a file saved as UTF-8 text" } };
-  }
+  const problem = plainProblem(text);
+  if (problem) return { problem };
   try {
     return { value: parse(text, { schema: "failsafe" }) as YamlValue };
   } catch (error) {

@@ -732,12 +732,14 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
-    name: "tab",
+    name: "a tab before a list",
     yaml: "nodes:\n\t- name: a\n",
-    errors: [
-      "t.yaml: nodes[0].address: missing; try: address: HOST",
-      "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",
-    ],
+    errors: ["t.yaml: line 2, column 1: not YAML (a tab in the indentation); try: spaces"],
+  },
+  {
+    name: "a tab in the indentation",
+    yaml: "nodes:\n  - name: a\n\taddress: b\n",
+    errors: ["t.yaml: line 3, column 1: not YAML (a tab in the indentation); try: spaces"],
   },
   {
     name: "nul",
