@@ -13,8 +13,18 @@ export const TUN_DEVICE = "/dev/net/tun";
 export const TUNSETIFF = 0x400454ca;
 export const IFF_TUN = 0x0001;
 export const IFF_TAP = 0x0002;
+export const TUNSETOFFLOAD = 0x400454d0;
 export const IFF_MULTI_QUEUE = 0x0100;
 export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+
+/** Offloads for TUNSETOFFLOAD (linux/if_tun.h); USO since Linux 6.2. */
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_TSO_ECN = 0x08;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
 
 /** struct ifreq (linux/if.h): the name, then a union that holds the flags. */
 export const IFREQ = { size: 40, name: 0, flags: 16 } as const;
@@ -43,6 +53,7 @@ export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const IPPROTO_IP = 0;
+export const SOL_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const NETLINK_ROUTE = 0;
 
@@ -57,6 +68,14 @@ export const IP_MTU_DISCOVER = 10;
 export const IPV6_MTU_DISCOVER = 23;
 /** Set DF always, obey the path MTU the kernel learnt; larger datagrams fail with EMSGSIZE. */
 export const IP_PMTUDISC_DO = 2;
+
+/** udp(7), linux/udp.h: segmentation since Linux 4.18, receive offload since 5.0. */
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+
+/** struct cmsghdr (64-bit), and the space that one with up to 8 bytes of data takes. */
+export const CMSGHDR = { size: 16, len: 0, level: 8, type: 12 } as const;
+export const CMSG_SPACE_8 = 24;
 
 /** recv(2), send(2). */
 export const MSG_DONTWAIT = 0x40;

@@ -56,7 +56,16 @@ export function pointerTo(bytes: Uint8Array<ArrayBuffer>): Deno.PointerObject {
   return pointer;
 }
 
-/** Writes a pointer into a C structure at `offset` (64-bit, this machine's byte order). */
-export function putPointer(view: DataView, offset: number, target: Deno.PointerValue): void {
-  view.setBigUint64(offset, Deno.UnsafePointer.value(target), true);
+/**
+ * The address of a byte range as a number: user addresses are below 2^47 on
+ * x86_64 and 2^52 on aarch64, so it is exact. The caller keeps `bytes` alive.
+ */
+export function addressOf(bytes: Uint8Array<ArrayBuffer>): number {
+  return Number(Deno.UnsafePointer.value(pointerTo(bytes)));
+}
+
+/** Writes an address into a C structure seen as 32-bit words. */
+export function putAddress(words: Uint32Array, at: number, address: number): void {
+  words[at] = address % 0x1_0000_0000;
+  words[at + 1] = Math.floor(address / 0x1_0000_0000);
 }

@@ -34,6 +34,14 @@ export const LIBC = {
     ],
     result: "i32", // ssize_t
   },
+  writev: {
+    parameters: [
+      "i32", // int fd
+      "pointer", // const struct iovec *iov
+      "i32", // int iovcnt
+    ],
+    result: "i32", // ssize_t
+  },
   ioctl: {
     parameters: [
       "i32", // int fd

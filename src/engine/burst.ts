@@ -16,6 +16,8 @@ export const SLOT_STRIDE_BYTES = (SLOT_HEADROOM_BYTES + PACKET_MAX_BYTES + 63) &
  * packet is passed on by its slot number, never copied or wrapped in an object.
  */
 export class Burst {
+  /** Inbound: size of the datagrams that were received as one (UDP_GRO); 0: it is one. */
+  readonly segment: Int32Array;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
   /** Length of the packet in each slot, in bytes. */
@@ -23,11 +25,18 @@ export class Burst {
   /** Inbound: index of the peer that sent the slot's packet, or UNKNOWN_PEER. */
   readonly peer: Int32Array;
 
-  constructor(readonly slots: number = BURST_PACKETS) {
-    this.bytes = new Uint8Array(slots * SLOT_STRIDE_BYTES);
+  /** `extra_bytes` are added after the slots, for whatever else must be in the arena. */
+  constructor(readonly slots: number = BURST_PACKETS, extra_bytes = 0) {
+    this.bytes = new Uint8Array(slots * SLOT_STRIDE_BYTES + extra_bytes);
+    this.segment = new Int32Array(slots);
     this.view = new DataView(this.bytes.buffer);
     this.length = new Int32Array(slots);
     this.peer = new Int32Array(slots);
+  }
+
+  /** Where the extra bytes start. */
+  get extraOffset(): number {
+    return this.slots * SLOT_STRIDE_BYTES;
   }
 
   /** Where the packet of slot i starts in `bytes` and `view`. */

@@ -1,10 +1,11 @@
-/** The way in: UDP -> checks -> device. One call handles one burst. */
+/** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
 import { HELLOS_PER_S } from "../limits.ts";
 import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
 import { CONTROL_FIRST_BYTE } from "../peers/hello.ts";
 import type { RouteTable } from "../route/table.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../tun/device.ts";
+import { Merger } from "../tun/merge.ts";
 import { type PacketSocket, UNKNOWN_PEER } from "../udp/socket.ts";
 import { Burst } from "./burst.ts";
 import { COUNTER, type LaneCounters } from "./counters.ts";
@@ -20,9 +21,11 @@ const WIREGUARD_LAST_TYPE = 4;
 /** One lane's way in. */
 export class Inbound {
   readonly #burst = new Burst();
+  readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
   #routes: RouteTable | undefined;
   #defaultPeer = -1;
+  #deviceGone = false;
 
   constructor(
     readonly device: PacketDevice,
@@ -31,6 +34,7 @@ export class Inbound {
     readonly onControl: OnControl,
     now_ms: () => number,
   ) {
+    this.#merger = new Merger(this, device.features);
     this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
   }
 
@@ -43,64 +47,76 @@ export class Inbound {
 
   /** Moves one burst. Returns the datagrams received: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
-    const count = this.socket.receive(this.#burst);
+    const burst = this.#burst;
+    const count = this.socket.receive(burst);
     for (let slot = 0; slot < count; slot++) {
-      if (this.#accept(slot) && this.#deliver(slot) === WRITE.gone) return DEVICE_GONE;
+      const offset = burst.offset(slot);
+      const length = burst.length[slot]!;
+      // What the kernel received as one are datagrams of one size, the last one maybe shorter.
+      const segment = burst.segment[slot]! || Math.max(1, length);
+      let at = 0;
+      do {
+        this.#handle(burst.peer[slot]!, offset + at, Math.min(segment, length - at));
+        at += segment;
+      } while (at < length);
     }
-    return count;
+    this.#merger.flush();
+    return this.#deviceGone ? DEVICE_GONE : count;
   }
 
-  /** Whether the datagram is a packet that its sender may send. Everything else ends here. */
-  #accept(slot: number): boolean {
-    const peer = this.#burst.peer[slot]!;
+  /** One datagram: to the device if its sender may send it. Everything else ends here. */
+  #handle(peer: number, offset: number, length: number): void {
     if (peer === UNKNOWN_PEER || this.#routes === undefined) {
-      return this.#drop(COUNTER.unknown_peer);
+      return this.#count(COUNTER.unknown_peer);
     }
+    if (length === 0) return this.#count(COUNTER.malformed);
     const { view } = this.#burst;
-    const offset = this.#burst.offset(slot);
-    const length = this.#burst.length[slot]!;
-    if (length === 0) return this.#drop(COUNTER.malformed);
     const first = view.getUint8(offset);
     if (first === CONTROL_FIRST_BYTE) return this.#control(peer, offset, length);
-    if (first >= 1 && first <= WIREGUARD_LAST_TYPE) return this.#drop(COUNTER.reserved_type);
+    if (first >= 1 && first <= WIREGUARD_LAST_TYPE) return this.#count(COUNTER.reserved_type);
 
     const version = checkPacket(view, offset, length);
-    if (version === PACKET.malformed) return this.#drop(COUNTER.malformed);
-    if (peer === this.#defaultPeer) return true;
-    const owner = version === PACKET.ipv4
-      ? this.#routes.lookup4(view.getUint32(offset + IPV4.source))
-      : this.#routes.lookup6(
+    if (version === PACKET.malformed) return this.#count(COUNTER.malformed);
+    if (peer !== this.#defaultPeer && this.#ownerOf(offset, version) !== peer) {
+      return this.#count(COUNTER.spoofed_source);
+    }
+    const { totals, peerPackets, peerBytes } = this.counters;
+    totals[COUNTER.packets]!++;
+    totals[COUNTER.bytes]! += length;
+    peerPackets[peer]!++;
+    peerBytes[peer]! += length;
+    this.#merger.add(view, offset, length, version, this.device.features.checksum);
+  }
+
+  /** The peer whose subnet the packet's source lies in. */
+  #ownerOf(offset: number, version: 4 | 6): number {
+    const { view } = this.#burst;
+    return version === PACKET.ipv4
+      ? this.#routes!.lookup4(view.getUint32(offset + IPV4.source))
+      : this.#routes!.lookup6(
         view.getUint32(offset + IPV6.source),
         view.getUint32(offset + IPV6.source + 4),
         view.getUint32(offset + IPV6.source + 8),
         view.getUint32(offset + IPV6.source + 12),
       );
-    return owner === peer || this.#drop(COUNTER.spoofed_source);
   }
 
-  #deliver(slot: number): number {
-    const length = this.#burst.length[slot]!;
-    const result = this.device.write(this.#burst, slot);
-    if (result === WRITE.ok) {
-      const peer = this.#burst.peer[slot]!;
-      const { totals, peerPackets, peerBytes } = this.counters;
-      totals[COUNTER.packets]!++;
-      totals[COUNTER.bytes]! += length;
-      peerPackets[peer]!++;
-      peerBytes[peer]! += length;
-    } else this.#drop(result === WRITE.rejected ? COUNTER.device_rejected : COUNTER.device_down);
-    return result;
+  /** The merger's sink: one write for a packet or for a whole run. */
+  writeRun(offset: Int32Array, length: Int32Array, packets: number): void {
+    const result = this.device.write(this.#burst, offset, length, packets);
+    if (result === WRITE.ok) return;
+    const reason = result === WRITE.rejected ? COUNTER.device_rejected : COUNTER.device_down;
+    this.counters.totals[reason]! += packets;
+    if (result === WRITE.gone) this.#deviceGone = true;
   }
 
-  #control(peer: number, offset: number, length: number): false {
-    if (!this.#controlLimit.take()) return this.#drop(COUNTER.control_flood);
-    this.counters.totals[COUNTER.control]!++;
+  #control(peer: number, offset: number, length: number): void {
+    if (!this.#controlLimit.take()) return this.#count(COUNTER.control_flood);
+    this.#count(COUNTER.control);
     this.onControl(peer, this.#burst.bytes.slice(offset, offset + length));
-    return false;
   }
 
-  #drop(counter: number): false {
+  #count(counter: number): void {
     this.counters.totals[counter]!++;
-    return false;
   }
 }

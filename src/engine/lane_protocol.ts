@@ -1,6 +1,7 @@
 /** What the main thread and a lane's Worker say to each other. */
 
 import type { IpVersion } from "../net/prefix.ts";
+import type { OpenTun } from "../tun/device.ts";
 import type { LaneEnd } from "./lane.ts";
 
 /** Main thread to lane, once. Everything later goes through the shared memory and the eventfd. */
@@ -8,7 +9,7 @@ export interface LaneSetup {
   /** Number of the lane, from 0. */
   readonly lane: number;
   readonly direction: "outbound" | "inbound";
-  readonly deviceFd: number;
+  readonly device: OpenTun;
   readonly socketFd: number;
   readonly eventFd: number;
   /** IP version of the socket. */

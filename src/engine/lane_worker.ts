@@ -16,7 +16,7 @@ import { PollWait } from "./wait.ts";
 const say = (message: LaneMessage) => self.postMessage(message);
 
 function run(setup: LaneSetup): void {
-  const device = new LinuxTun(setup.deviceFd);
+  const device = new LinuxTun(setup.device);
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion);
   const counters = laneCounters(setup.counters);
   const now_ms = () => performance.now();
@@ -33,7 +33,7 @@ function run(setup: LaneSetup): void {
     lane: setup.lane,
     directions: [direction],
     fib: new Fib(setup.fib),
-    wait: new PollWait([outbound ? setup.deviceFd : setup.socketFd], setup.eventFd),
+    wait: new PollWait([outbound ? setup.device.fd : setup.socketFd], setup.eventFd),
     stop: new Int32Array(setup.stop),
   });
   say({ type: "ended", reason });

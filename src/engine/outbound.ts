@@ -2,23 +2,43 @@
 
 import { ICMP_ERRORS_PER_S } from "../limits.ts";
 import { ICMP_ERROR_MAX_BYTES, type IcmpReason, writeIcmpError } from "../net/icmp.ts";
-import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
+import { checkPacket, IPV4, IPV6, PACKET, PROTOCOL } from "../net/ip.ts";
+import { fixedIpHeaderBytes, ipProtocol } from "../net/transport.ts";
+import { CAPABILITY } from "../peers/hello.ts";
 import type { RouteTable } from "../route/table.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../tun/device.ts";
+import {
+  completePartial,
+  SPLIT_HEADER_MAX_BYTES,
+  SPLIT_MALFORMED,
+  Splitter,
+} from "../tun/split.ts";
+import { VNET, VNET_BYTES, VNET_GSO, VNET_NEEDS_CHECKSUM, writePlainVnet } from "../tun/vnet.ts";
 import type { PacketSocket } from "../udp/socket.ts";
 import { Burst } from "./burst.ts";
 import { COUNTER, type LaneCounters } from "./counters.ts";
 import type { FibHalf } from "./fib.ts";
 import { RateLimit } from "./rate_limit.ts";
 
+/** Distance between the headers that are made for segments. */
+const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
+/** Headers that may wait for a flush: what 64 full runs of segments need. */
+const HEADERS = 4096;
+
 /** One lane's way out. */
 export class Outbound {
-  readonly #burst = new Burst();
+  readonly #burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES);
+  readonly #splitter = new Splitter();
+  #headers = 0;
   readonly #answer = new Burst(1);
   readonly #answerView: DataView;
+  readonly #answerOffset = new Int32Array(1);
+  readonly #answerLength = new Int32Array(1);
   readonly #icmpLimit: RateLimit;
   #routes: RouteTable | undefined;
   #peerMtu_bytes = new Int32Array(0);
+  /** 1: the peer completes partial checksums itself. */
+  #peerPartial = new Uint8Array(0);
 
   constructor(
     readonly device: PacketDevice,
@@ -26,11 +46,10 @@ export class Outbound {
     readonly counters: LaneCounters,
     now_ms: () => number,
   ) {
-    this.#answerView = new DataView(
-      this.#answer.bytes.buffer,
-      this.#answer.offset(0),
-      ICMP_ERROR_MAX_BYTES,
-    );
+    const offset = this.#answer.offset(0);
+    this.#answerView = new DataView(this.#answer.bytes.buffer, offset, ICMP_ERROR_MAX_BYTES);
+    writePlainVnet(this.#answer.view, offset - VNET_BYTES);
+    this.#answerOffset[0] = offset - VNET_BYTES;
     this.#icmpLimit = new RateLimit(ICMP_ERRORS_PER_S, now_ms);
   }
 
@@ -38,9 +57,11 @@ export class Outbound {
   useFib(fib: FibHalf): void {
     this.socket.usePeers(fib);
     this.#routes = fib.routes;
-    this.#peerMtu_bytes = Int32Array.from(
-      { length: fib.peerCount },
-      (_, index) => fib.peer(index).mtu_bytes,
+    const peers = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index));
+    this.#peerMtu_bytes = Int32Array.from(peers, ({ mtu_bytes }) => mtu_bytes);
+    this.#peerPartial = Uint8Array.from(
+      peers,
+      ({ capabilities }) => (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0,
     );
   }
 
@@ -49,7 +70,7 @@ export class Outbound {
     const count = this.device.read(this.#burst);
     if (count <= 0) return count === DEVICE_GONE ? DEVICE_GONE : 0;
     for (let slot = 0; slot < count; slot++) this.#route(slot);
-    this.socket.flush(this.#burst, this.counters);
+    this.#flush();
     return count;
   }
 
@@ -76,13 +97,64 @@ export class Outbound {
       this.#answerWith("noRoute", offset, length, version, 0);
       return;
     }
-    const mtu_bytes = this.#peerMtu_bytes[peer]!;
-    if (length > mtu_bytes) {
-      this.#count(COUNTER.too_big);
-      this.#answerWith("tooBig", offset, length, version, mtu_bytes);
+    const vnetAt = offset - VNET_BYTES;
+    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
+      this.#sendSegments(peer, offset, length, version);
+    } else if (length > this.#peerMtu_bytes[peer]!) this.#tooBig(peer, offset, length, version);
+    else if (this.#settleChecksum(peer, offset, length, version)) {
+      this.#queue(peer, 0, 0, offset, length);
+    } else this.#count(COUNTER.malformed);
+  }
+
+  /** A super-packet: headers are made for each segment, the payload is sent from where it is. */
+  #sendSegments(peer: number, offset: number, length: number, version: 4 | 6): void {
+    const { view } = this.#burst;
+    const splitter = this.#splitter;
+    const segments = splitter.begin(view, offset, length, offset - VNET_BYTES);
+    if (segments === SPLIT_MALFORMED) {
+      this.#count(COUNTER.malformed);
       return;
     }
-    this.socket.queue(this.#burst, slot, peer);
+    const { header_bytes } = splitter;
+    if (header_bytes + splitter.payloadLength(0) > this.#peerMtu_bytes[peer]!) {
+      this.#tooBig(peer, offset, length, version);
+      return;
+    }
+    const complete = this.#peerPartial[peer] === 0 || !plainHeader(view, offset, version);
+    for (let i = 0; i < segments; i++) {
+      if (this.#headers === HEADERS) this.#flush();
+      const at = this.#burst.extraOffset + this.#headers++ * HEADER_STRIDE_BYTES;
+      splitter.writeHeader(i, view, at, complete);
+      this.#queue(peer, at, header_bytes, splitter.payloadOffset(i), splitter.payloadLength(i));
+    }
+  }
+
+  /** Completes a partial checksum, unless the peer does that. False: the packet contradicts itself. */
+  #settleChecksum(peer: number, offset: number, length: number, version: 4 | 6): boolean {
+    const { view } = this.#burst;
+    const vnetAt = offset - VNET_BYTES;
+    if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) === 0) return true;
+    const protocol = ipProtocol(view, offset, version);
+    const known = protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp;
+    if (this.#peerPartial[peer] === 1 && known && plainHeader(view, offset, version)) return true;
+    return completePartial(view, offset, length, version, vnetAt);
+  }
+
+  #queue(peer: number, head: number, headLength: number, body: number, bodyLength: number): void {
+    const { socket } = this;
+    if (socket.queue(this.#burst, peer, head, headLength, body, bodyLength)) return;
+    socket.flush(this.counters);
+    socket.queue(this.#burst, peer, head, headLength, body, bodyLength);
+  }
+
+  #flush(): void {
+    this.socket.flush(this.counters);
+    this.#headers = 0;
+  }
+
+  #tooBig(peer: number, offset: number, length: number, version: 4 | 6): void {
+    this.#count(COUNTER.too_big);
+    this.#answerWith("tooBig", offset, length, version, this.#peerMtu_bytes[peer]!);
   }
 
   #answerWith(
@@ -103,11 +175,17 @@ export class Outbound {
       mtu_bytes,
     );
     if (size === 0) return;
-    this.#answer.length[0] = size;
-    if (this.device.write(this.#answer, 0) === WRITE.ok) this.#count(COUNTER.icmp_errors);
+    this.#answerLength[0] = VNET_BYTES + size;
+    const result = this.device.write(this.#answer, this.#answerOffset, this.#answerLength, 1);
+    if (result === WRITE.ok) this.#count(COUNTER.icmp_errors);
   }
 
   #count(counter: number): void {
     this.counters.totals[counter]!++;
   }
+}
+
+/** Whether the receiver will see a partial checksum for what it is: no IP options, no extensions. */
+function plainHeader(view: DataView, offset: number, version: 4 | 6): boolean {
+  return version === 6 || (view.getUint8(offset) & 0xf) * 4 === fixedIpHeaderBytes(4);
 }

@@ -2,6 +2,7 @@
 
 import { RunError } from "../errors.ts";
 import type { IpVersion } from "../net/prefix.ts";
+import type { OpenTun } from "../tun/device.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, type LaneCounters, laneCounters } from "./counters.ts";
 import type { CounterName } from "./counters.ts";
 import { Fib, FIB_BYTES } from "./fib.ts";
@@ -52,12 +53,12 @@ export class Supervisor {
   }
 
   /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
-  async start(deviceFd: number): Promise<void> {
+  async start(device: OpenTun): Promise<void> {
     const stop = new SharedArrayBuffer(4);
     this.#stop = stop;
     const running = DIRECTIONS.map((direction, lane) =>
       new Promise<void>((resolve, reject) => {
-        this.#lanes.push(this.#startLane(direction, lane, deviceFd, stop, resolve, reject));
+        this.#lanes.push(this.#startLane(direction, lane, device, stop, resolve, reject));
       })
     );
     await Promise.all(running);
@@ -95,7 +96,7 @@ export class Supervisor {
   #startLane(
     direction: LaneDirection,
     lane: number,
-    deviceFd: number,
+    device: OpenTun,
     stop: SharedArrayBuffer,
     onRunning: () => void,
     onFailed: (error: RunError) => void,
@@ -132,7 +133,7 @@ export class Supervisor {
     const setup: LaneSetup = {
       lane,
       direction,
-      deviceFd,
+      device,
       socketFd: parts.socketFd,
       eventFd,
       ipVersion: parts.ipVersion,

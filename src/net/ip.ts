@@ -12,6 +12,7 @@ export const IPV6_HEADER_BYTES = 40;
 /** Header offsets of the fields used here. */
 export const IPV4 = {
   totalLength: 2,
+  identification: 4,
   fragment: 6,
   ttl: 8,
   protocol: 9,

@@ -20,9 +20,11 @@ import type { Rtnetlink } from "../link/link.ts";
 import { openRtnetlink, pathMtu } from "../link/linux.ts";
 import type { Log } from "../log.ts";
 import { type Address, formatAddress, formatEndpoint } from "../net/prefix.ts";
+import { CAPABILITY } from "../peers/hello.ts";
 import { PeerBook } from "../peers/peers.ts";
 import { pickVersion, resolveHost } from "../peers/resolve.ts";
-import { openTun } from "../tun/linux.ts";
+import type { OpenTun } from "../tun/device.ts";
+import { closeTun, openTun } from "../tun/linux.ts";
 import { openUdp, sendDatagram, type UdpSide } from "../udp/datagram.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { deviceAddresses, kernelRoutes, peersOf, tableRoutes } from "./plan.ts";
@@ -43,6 +45,9 @@ export interface NodeOptions {
 /** Underlay MTU that is assumed where no route to a peer exists yet: Ethernet's. */
 const UNDERLAY_MTU_FALLBACK_BYTES = 1500;
 
+/** Whether to use the device's segmentation and checksum offloads. */
+const OFFLOAD = true;
+
 /** How often a lost device is asked for again. */
 const REOPEN_INTERVAL_MS = 250;
 
@@ -56,8 +61,10 @@ class Node {
   readonly #overhead_bytes: number;
   readonly #ended = Promise.withResolvers<void>();
   #addresses: (Address | undefined)[] = [];
+  /** Whether the published table is behind. */
+  #stale = false;
   #mtu_bytes = 0;
-  #deviceFd = -1;
+  #tun: OpenTun | undefined;
   #device: DeviceConfig | undefined;
   #timers: ReturnType<typeof setInterval>[] = [];
   #stopping = false;
@@ -74,6 +81,7 @@ class Node {
       name: self.name,
       mode: config.mode,
       mtu_bytes: 0,
+      capabilities: 0,
     });
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
@@ -94,10 +102,10 @@ class Node {
   async up(): Promise<void> {
     const { log, self, loaded, version } = this.options;
     await this.#resolve();
-    this.#openDevice();
+    const tun = this.#openDevice();
     if (this.options.sysctl) enableForwarding(self, log);
     this.#publish();
-    await this.#supervisor.start(this.#deviceFd);
+    await this.#supervisor.start(tun);
     this.#timers = [
       setInterval(() => void this.#helloAll(), HELLO_INTERVAL_MS),
       setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
@@ -148,7 +156,7 @@ class Node {
     this.#closeDevice();
   }
 
-  #openDevice(): void {
+  #openDevice(): OpenTun {
     const { loaded: { config }, self, log } = this.options;
     const paths = this.#addresses.map((address) => this.#pathMtu(address));
     const inner = paths.map((mtu_bytes) => mtu_bytes - this.#overhead_bytes);
@@ -162,7 +170,8 @@ class Node {
       log.warn("mtu", `MTU ${this.#mtu_bytes} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
     }
     const stood = this.rt.getLink(config.device) !== undefined;
-    this.#deviceFd = openTun(config.device);
+    const tun = openTun(config.device, OFFLOAD);
+    this.#tun = tun;
     try {
       const link = this.rt.getLink(config.device);
       if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
@@ -175,6 +184,14 @@ class Node {
       log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
         index: link.index,
       });
+      const { features } = tun;
+      this.#book.self = {
+        name: self.name,
+        mode: config.mode,
+        mtu_bytes: this.#mtu_bytes,
+        capabilities: features.checksum ? CAPABILITY.partialChecksum : 0,
+      };
+      return tun;
     } catch (error) {
       this.#closeDevice();
       throw error;
@@ -186,8 +203,8 @@ class Node {
       this.#device?.undo();
     } finally {
       this.#device = undefined;
-      if (this.#deviceFd >= 0) libc().call.close(this.#deviceFd);
-      this.#deviceFd = -1;
+      if (this.#tun) closeTun(this.#tun);
+      this.#tun = undefined;
     }
   }
 
@@ -225,7 +242,7 @@ class Node {
         address: address?.bytes ?? new Uint8Array(this.udp.ipVersion === 4 ? 4 : 16),
         port: endpoint.port,
         mtu_bytes: Math.max(0, this.#pathMtu(address) - this.#overhead_bytes),
-        capabilities: 0,
+        capabilities: this.#book.peers[i]!.capabilities,
       };
     });
     const reachable = this.#addresses.map((address) => address !== undefined);
@@ -239,6 +256,7 @@ class Node {
     for (const { peer } of this.#book.expire(now_ms)) {
       const { name } = this.#book.peers[peer]!;
       this.options.log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
+      this.#stale = true;
     }
     await this.#findLost();
     this.#peers.forEach((_, peer) => this.#hello(peer));
@@ -246,9 +264,16 @@ class Node {
 
   /** Asks again for the peers whose name was not known. */
   async #findLost(): Promise<void> {
+    if (!this.#addresses.includes(undefined)) return;
+    if (await this.#resolve()) this.#stale = true;
+    this.#republish();
+  }
+
+  /** Publishes the table again; when a lane still reads the one before, the next tick does it. */
+  #republish(): void {
     const { fib, laneCount } = this.#supervisor;
-    if (!this.#addresses.includes(undefined) || !fib.settled(laneCount)) return;
-    if (!await this.#resolve()) return;
+    this.#stale = !fib.settled(laneCount);
+    if (this.#stale) return;
     this.#publish();
     this.#supervisor.wake();
   }
@@ -276,6 +301,8 @@ class Node {
       log.debug("bad_control", `${name} sent a control datagram that is no hello`, { peer: name });
       return;
     }
+    this.#republish();
+    if (event.kind === "capabilities") return;
     log.info("peer_up", `${name} is up`, { peer: name });
     if (saidName !== name && this.options.loaded.source !== "command line") {
       log.warn("peer_name", `${name} calls itself ${saidName}: are the config files the same?`);
@@ -289,6 +316,7 @@ class Node {
 
   #health(): void {
     const { log, loaded } = this.options;
+    if (this.#stale) this.#republish();
     try {
       const link = this.rt.getLink(loaded.config.device);
       if (!link?.up || !this.#device) return;
@@ -308,8 +336,7 @@ class Node {
     this.#closeDevice();
     for (let failure = ""; !this.#stopping;) {
       try {
-        this.#openDevice();
-        await this.#supervisor.start(this.#deviceFd);
+        await this.#supervisor.start(this.#openDevice());
         log.info("device_back", `${device} is back`);
         return;
       } catch (error) {

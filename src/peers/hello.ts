@@ -28,8 +28,11 @@ export const CONTROL_FIRST_BYTE = 0xf1;
 /** The protocol version spoken here. */
 export const PROTOCOL_VERSION = 1;
 
-/** Capabilities, one bit each. None is needed yet: a bit is given when code acts on it. */
-export const CAPABILITIES_NONE = 0;
+/** Capabilities, one bit each: what the sender understands beyond complete, valid packets. */
+export const CAPABILITY = {
+  /** TCP and UDP checksums may hold the pseudo header's sum only; the receiver completes them. */
+  partialChecksum: 1,
+} as const;
 
 /** A hello, decoded. */
 export interface Hello {

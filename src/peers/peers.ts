@@ -2,7 +2,7 @@
 
 import { HELLO_SILENCE_MS } from "../limits.ts";
 import type { Mode } from "../config/types.ts";
-import { CAPABILITIES_NONE, decodeHello, encodeHello, PROTOCOL_VERSION } from "./hello.ts";
+import { decodeHello, encodeHello, PROTOCOL_VERSION } from "./hello.ts";
 
 /** What is known of one peer. */
 export interface PeerState {
@@ -14,6 +14,8 @@ export interface PeerState {
   heard_ms: number;
   /** Round trip time of the last exchange. */
   rtt_ms: number | undefined;
+  /** What it understands: bits of CAPABILITY, 0 unless it is up. */
+  capabilities: number;
   /** The name and mode that it gives itself. */
   saidName: string;
   saidMode: Mode;
@@ -24,7 +26,7 @@ export interface PeerState {
 /** What a datagram or the passing of time has changed. */
 export interface PeerEvent {
   readonly peer: number;
-  readonly kind: "up" | "silent" | "bad_control";
+  readonly kind: "up" | "silent" | "capabilities" | "bad_control";
 }
 
 /** Who we are, as we say it in a hello. */
@@ -32,18 +34,20 @@ export interface SelfDescription {
   readonly name: string;
   readonly mode: Mode;
   readonly mtu_bytes: number;
+  readonly capabilities: number;
 }
 
 /** The peers by index; the same index as in the forwarding table. */
 export class PeerBook {
   readonly peers: readonly PeerState[];
 
-  constructor(names: readonly string[], readonly self: SelfDescription) {
+  constructor(names: readonly string[], public self: SelfDescription) {
     this.peers = names.map((name) => ({
       name,
       state: "plain",
       heard_ms: 0,
       rtt_ms: undefined,
+      capabilities: 0,
       saidName: "",
       saidMode: "tun",
       echo_us: 0,
@@ -57,7 +61,7 @@ export class PeerBook {
     return encodeHello({
       version: PROTOCOL_VERSION,
       mode: this.self.mode,
-      capabilities: CAPABILITIES_NONE,
+      capabilities: this.self.capabilities,
       sent_us: Math.round(now_ms * 1000),
       echo_us,
       held_us: Math.min(held_us, 0xffff_ffff),
@@ -73,6 +77,8 @@ export class PeerBook {
     if (!known) return undefined;
     if (!hello) return { peer, kind: "bad_control" };
     const wasUp = known.state === "up";
+    const sameCapabilities = known.capabilities === hello.capabilities;
+    known.capabilities = hello.capabilities;
     known.state = "up";
     known.heard_ms = now_ms;
     known.saidName = hello.name;
@@ -83,7 +89,8 @@ export class PeerBook {
       // An echo from before our restart is of another clock.
       if (rtt_ms >= 0 && rtt_ms < HELLO_SILENCE_MS) known.rtt_ms = rtt_ms;
     }
-    return wasUp ? undefined : { peer, kind: "up" };
+    if (!wasUp) return { peer, kind: "up" };
+    return sameCapabilities ? undefined : { peer, kind: "capabilities" };
   }
 
   /** Looks who has fallen silent. */
@@ -92,6 +99,7 @@ export class PeerBook {
     this.peers.forEach((known, peer) => {
       if (known.state !== "up" || now_ms - known.heard_ms < HELLO_SILENCE_MS) return;
       known.state = "silent";
+      known.capabilities = 0;
       events.push({ peer, kind: "silent" });
     });
     return events;

@@ -1,6 +1,7 @@
 /** What the engine needs of a tun or tap device; `linux.ts` is the real one. */
 
 import type { Burst } from "../engine/burst.ts";
+import type { MergeFeatures } from "./merge.ts";
 
 /** Outcomes of a write; each but `ok` is a drop with a name. */
 export const WRITE = { ok: 0, rejected: 1, down: 2, gone: 3 } as const;
@@ -10,13 +11,35 @@ export type WriteResult = typeof WRITE[keyof typeof WRITE];
 /** `read` returns this when the device does not exist any more. */
 export const DEVICE_GONE = -1;
 
+/** What the kernel does for us on a device. */
+export interface DeviceFeatures extends MergeFeatures {
+  /** Partial checksums are taken and completed (a virtio header stands before each packet). */
+  readonly checksum: boolean;
+}
+
+/** A device that is open. */
+export interface OpenTun {
+  /** Its descriptor, nonblocking. */
+  readonly fd: number;
+  /** Whether a virtio header comes with each packet. */
+  readonly vnet: boolean;
+  readonly features: DeviceFeatures;
+}
+
 /** A packet device, read and written by one lane. */
 export interface PacketDevice {
+  readonly features: DeviceFeatures;
   /**
-   * Takes waiting packets into the burst's slots from 0 on, without blocking.
-   * Returns how many, 0 when none waits, DEVICE_GONE when the device is gone.
+   * Takes waiting packets into the burst's slots from 0 on, without blocking,
+   * each with a virtio header in the VNET_BYTES before it (of zeros, where the
+   * device has none). Returns how many, 0 when none waits, DEVICE_GONE when the
+   * device is gone.
    */
   read(burst: Burst): number;
-  /** Hands the packet of a slot to the kernel, without blocking. */
-  write(burst: Burst, slot: number): WriteResult;
+  /**
+   * Hands a packet or super-packet to the kernel, without blocking: a virtio
+   * header and a packet at `offset[0]` of the arena, then more payload,
+   * `pieces` ranges in all.
+   */
+  write(burst: Burst, offset: Int32Array, length: Int32Array, pieces: number): WriteResult;
 }

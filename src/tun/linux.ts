@@ -5,18 +5,36 @@ import {
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TUN,
+  IFF_VNET_HDR,
   IFREQ,
+  IOVEC,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
   TUN_DEVICE,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_TSO_ECN,
+  TUN_F_USO4,
+  TUN_F_USO6,
   TUNSETIFF,
+  TUNSETOFFLOAD,
 } from "../../ffi/layout.ts";
-import { cString, libc, pointerTo, SyscallError } from "../../ffi/libc.ts";
-import { type Burst, SLOT_HEADROOM_BYTES, SLOT_STRIDE_BYTES } from "../engine/burst.ts";
+import { addressOf, cString, libc, pointerTo, putAddress, SyscallError } from "../../ffi/libc.ts";
+import type { Burst } from "../engine/burst.ts";
 import { RunError } from "../errors.ts";
 import { PACKET_MAX_BYTES } from "../limits.ts";
-import { DEVICE_GONE, type PacketDevice, WRITE, type WriteResult } from "./device.ts";
+import {
+  DEVICE_GONE,
+  type DeviceFeatures,
+  type OpenTun,
+  type PacketDevice,
+  WRITE,
+  type WriteResult,
+} from "./device.ts";
+import { RUN_PACKETS_MAX } from "./merge.ts";
+import { VNET_BYTES, writePlainVnet } from "./vnet.ts";
 
 function openFailure(error: unknown, name: string): unknown {
   if (!(error instanceof SyscallError)) return error;
@@ -61,42 +79,89 @@ function attach(fd: number, name: string, flags: number): number {
   return libc().call.ioctl(fd, TUNSETIFF, request);
 }
 
+const NO_FEATURES: DeviceFeatures = { checksum: false, tcp4: false, tcp6: false, udp: false };
+
+/** Offloads to ask for, best first: USO came with Linux 6.2, ECN may be refused with nothing else. */
+const OFFLOADS = [
+  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
+  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
+  TUN_F_CSUM,
+];
+
+/** Switches on what the kernel offers; each feature is told by the kernel's own answer. */
+function enableOffloads(fd: number): DeviceFeatures {
+  const { call } = libc();
+  const taken = OFFLOADS.find((bits) => call.ioctl_value(fd, TUNSETOFFLOAD, bits) >= 0) ?? 0;
+  return {
+    checksum: (taken & TUN_F_CSUM) !== 0,
+    tcp4: (taken & TUN_F_TSO4) !== 0,
+    tcp6: (taken & TUN_F_TSO6) !== 0,
+    udp: (taken & TUN_F_USO4) !== 0,
+  };
+}
+
 /**
  * Creates the tun device, or takes over one that stands (`ip tuntap add`).
- * Returns its descriptor, nonblocking. Throws a RunError that says what is wrong.
+ * `offload` asks for virtio headers and whatever segmentation the kernel has.
+ * Throws a RunError that says what is wrong.
  */
-export function openTun(name: string): number {
+export function openTun(name: string, offload: boolean): OpenTun {
   const { call, check, errno } = libc();
   let fd = -1;
   try {
     fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    const flags = IFF_TUN | IFF_NO_PI;
+    const flags = IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0);
     if (attach(fd, name, flags) < 0) {
       // A standing device made with multi_queue wants the flag again.
       if (errno() !== ERRNO.EINVAL) throw new SyscallError("TUNSETIFF", errno());
       check("TUNSETIFF", attach(fd, name, flags | IFF_MULTI_QUEUE));
     }
-    return fd;
+    return { fd, vnet: offload, features: offload ? enableOffloads(fd) : NO_FEATURES };
   } catch (error) {
     if (fd >= 0) call.close(fd);
     throw openFailure(error, name);
   }
 }
 
+/** Closes the device; one that stands on must not go on handing out super-packets. */
+export function closeTun({ fd, features }: OpenTun): void {
+  const { call } = libc();
+  if (features.checksum) call.ioctl_value(fd, TUNSETOFFLOAD, 0);
+  call.close(fd);
+}
+
+/** Pieces of one writev: a run of merged packets. */
+const PIECES_MAX = RUN_PACKETS_MAX;
+
 /** The device of a descriptor from `openTun`, for one lane. */
 export class LinuxTun implements PacketDevice {
   readonly #libc = libc();
-  #pointersOf: Burst | undefined;
-  #pointers: Deno.PointerObject[] = [];
+  readonly #readAhead_bytes: number;
+  readonly #iovecs = new Uint32Array(PIECES_MAX * IOVEC.size / 4);
+  readonly #iovecsPointer = pointerTo(new Uint8Array(this.#iovecs.buffer));
+  #readPointersOf: Burst | undefined;
+  #readPointers: Deno.PointerObject[] = [];
+  #writeBurst: Burst | undefined;
+  #writeAddress = 0;
 
-  constructor(readonly fd: number) {}
+  readonly fd: number;
+  readonly vnet: boolean;
+  readonly features: DeviceFeatures;
+
+  constructor({ fd, vnet, features }: OpenTun) {
+    this.fd = fd;
+    this.vnet = vnet;
+    this.features = features;
+    this.#readAhead_bytes = vnet ? VNET_BYTES : 0;
+  }
 
   read(burst: Burst): number {
     const { call } = this.#libc;
-    this.#usePointers(burst);
+    if (burst !== this.#readPointersOf) this.#useForReading(burst);
+    const room = PACKET_MAX_BYTES + this.#readAhead_bytes;
     let slot = 0;
     while (slot < burst.slots) {
-      const length = call.read(this.fd, this.#pointers[slot]!, PACKET_MAX_BYTES);
+      const length = call.read(this.fd, this.#readPointers[slot]!, room);
       if (length < 0) {
         const code = this.#libc.errno();
         if (code === ERRNO.EINTR) continue;
@@ -104,15 +169,23 @@ export class LinuxTun implements PacketDevice {
         if (slot === 0 && (code === ERRNO.EBADFD || code === ERRNO.EBADF)) return DEVICE_GONE;
         break;
       }
-      burst.length[slot++] = length;
+      burst.length[slot++] = length - this.#readAhead_bytes;
     }
     return slot;
   }
 
-  write(burst: Burst, slot: number): WriteResult {
-    this.#usePointers(burst);
+  write(burst: Burst, offset: Int32Array, length: Int32Array, pieces: number): WriteResult {
+    if (burst !== this.#writeBurst) {
+      this.#writeBurst = burst;
+      this.#writeAddress = addressOf(burst.bytes);
+    }
+    for (let i = 0; i < pieces; i++) {
+      const skipped = i === 0 && !this.vnet ? VNET_BYTES : 0;
+      putAddress(this.#iovecs, 4 * i, this.#writeAddress + offset[i]! + skipped);
+      this.#iovecs[4 * i + 2] = length[i]! - skipped;
+    }
     const { call, errno } = this.#libc;
-    if (call.write(this.fd, this.#pointers[slot]!, burst.length[slot]!) >= 0) return WRITE.ok;
+    if (call.writev(this.fd, this.#iovecsPointer, pieces) >= 0) return WRITE.ok;
     switch (errno()) {
       case ERRNO.EBADFD:
       case ERRNO.EBADF:
@@ -124,12 +197,15 @@ export class LinuxTun implements PacketDevice {
     }
   }
 
-  #usePointers(burst: Burst): void {
-    if (burst === this.#pointersOf) return;
-    this.#pointersOf = burst;
-    this.#pointers = Array.from(
+  #useForReading(burst: Burst): void {
+    this.#readPointersOf = burst;
+    this.#readPointers = Array.from(
       { length: burst.slots },
-      (_, slot) => pointerTo(burst.bytes.subarray(slot * SLOT_STRIDE_BYTES + SLOT_HEADROOM_BYTES)),
+      (_, slot) => pointerTo(burst.bytes.subarray(burst.offset(slot) - this.#readAhead_bytes)),
     );
+    // Without a virtio header of the kernel's, the one before each slot says: nothing special.
+    for (let slot = 0; slot < burst.slots; slot++) {
+      writePlainVnet(burst.view, burst.offset(slot) - VNET_BYTES);
+    }
   }
 }

@@ -1,12 +1,15 @@
 /**
  * Many datagrams per system call: recvmmsg(2) and sendmmsg(2) on the very
- * socket that Deno.listenDatagram opened.
+ * socket that Deno.listenDatagram opened, with the kernel's UDP segmentation
+ * (send_queue.ts) and receive offload (UDP_GRO) where it has them.
  */
 
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   AF_INET,
   AF_INET6,
+  CMSG_SPACE_8,
+  CMSGHDR,
   IOVEC,
   MMSGHDR,
   MSG_DONTWAIT,
@@ -17,13 +20,16 @@ import {
   SOCKADDR,
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN_BYTES,
+  SOL_UDP,
+  UDP_GRO,
 } from "../../ffi/layout.ts";
-import { libc, pointerTo } from "../../ffi/libc.ts";
-import { type Burst, SLOT_HEADROOM_BYTES, SLOT_STRIDE_BYTES } from "../engine/burst.ts";
+import { addressOf, libc, pointerTo, putAddress } from "../../ffi/libc.ts";
+import type { Burst } from "../engine/burst.ts";
 import { COUNTER, type LaneCounters } from "../engine/counters.ts";
 import type { FibHalf } from "../engine/fib.ts";
 import { BURST_PACKETS, NODES_MAX, PACKET_MAX_BYTES } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
+import { SendQueue } from "./send_queue.ts";
 import { type PacketSocket, UNKNOWN_PEER } from "./socket.ts";
 
 /** Distance between socket addresses in a table: a sockaddr_in6 rounded up. */
@@ -33,68 +39,21 @@ const NAME_WORDS = NAME_STRIDE_BYTES / 4;
 /** How long a full send queue is waited for before the rest of a burst is dropped. */
 const SEND_WAIT_MS = 2;
 
-function addressOf(bytes: Uint8Array<ArrayBuffer>): number {
-  // User addresses are below 2^47 on x86_64 and below 2^52 on aarch64: exact as a number.
-  return Number(Deno.UnsafePointer.value(pointerTo(bytes)));
-}
-
-/** A vector of mmsghdr, one iovec each, with its words at hand. */
-class Messages {
-  readonly headers = new Uint8Array(BURST_PACKETS * MMSGHDR.size);
-  readonly pointers = Array.from(
-    { length: BURST_PACKETS },
-    (_, i) => pointerTo(this.headers.subarray(i * MMSGHDR.size)),
-  );
-  readonly #words = new Uint32Array(this.headers.buffer);
-  readonly #iovecs = new Uint8Array(BURST_PACKETS * IOVEC.size);
-  readonly #iovecWords = new Uint32Array(this.#iovecs.buffer);
-
-  constructor() {
-    const iovecs = addressOf(this.#iovecs);
-    for (let i = 0; i < BURST_PACKETS; i++) {
-      this.#putAddress(this.#words, this.#word(i, MSGHDR.iov), iovecs + i * IOVEC.size);
-      this.#words[this.#word(i, MSGHDR.iovlen)] = 1;
-    }
-  }
-
-  setName(i: number, address: number, length_bytes: number): void {
-    this.#putAddress(this.#words, this.#word(i, MSGHDR.name), address);
-    this.#words[this.#word(i, MSGHDR.namelen)] = length_bytes;
-  }
-
-  setData(i: number, address: number, length_bytes: number): void {
-    this.#putAddress(this.#iovecWords, i * IOVEC.size / 4, address);
-    this.#iovecWords[(i * IOVEC.size + IOVEC.len) / 4] = length_bytes;
-  }
-
-  length(i: number): number {
-    return this.#words[this.#word(i, MMSGHDR.len)]!;
-  }
-
-  flags(i: number): number {
-    return this.#words[this.#word(i, MSGHDR.flags)]!;
-  }
-
-  #word(i: number, offset: number): number {
-    return (i * MMSGHDR.size + offset) / 4;
-  }
-
-  #putAddress(words: Uint32Array, at: number, address: number): void {
-    words[at] = address % 0x1_0000_0000;
-    words[at + 1] = Math.floor(address / 0x1_0000_0000);
-  }
-}
+/** Word offsets in the receive vector. */
+const MESSAGE_WORDS = MMSGHDR.size / 4;
+const IOVEC_WORDS = IOVEC.size / 4;
+const CONTROL_WORDS = CMSG_SPACE_8 / 4;
 
 /** A lane's hold on the shared UDP socket. Its queue is of one burst and one thread. */
 export class BatchSocket implements PacketSocket {
   readonly #libc = libc();
-  readonly #out = new Messages();
-  readonly #outSlots = new Int32Array(BURST_PACKETS);
-  readonly #outPeers = new Int32Array(BURST_PACKETS);
-  #queued = 0;
+  readonly #out = new SendQueue();
   readonly #writable = new Uint8Array(POLLFD.size);
 
-  readonly #in = new Messages();
+  readonly #in = new Uint32Array(BURST_PACKETS * MESSAGE_WORDS);
+  readonly #inPointer = pointerTo(new Uint8Array(this.#in.buffer));
+  readonly #inIovecs = new Uint32Array(BURST_PACKETS * IOVEC_WORDS);
+  readonly #inControls = new Uint32Array(BURST_PACKETS * CONTROL_WORDS);
   readonly #senders = new Uint32Array(BURST_PACKETS * NAME_WORDS);
   #inBurst: Burst | undefined;
 
@@ -106,15 +65,23 @@ export class BatchSocket implements PacketSocket {
   readonly #peerNamesAddress = addressOf(new Uint8Array(this.#peerNames.buffer));
   /** Open addressing: peer index by socket address, at most half full. */
   #peerByName = new Int32Array(2).fill(UNKNOWN_PEER);
-  #arena = { burst: undefined as Burst | undefined, address: 0 };
+  #outBurst: Burst | undefined;
+  #outAddress = 0;
 
   constructor(readonly fd: number, ipVersion: IpVersion) {
     this.#nameBytes = ipVersion === 4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
     this.#addressWord = (ipVersion === 4 ? SOCKADDR.in_addr : SOCKADDR.in6_addr) / 4;
     this.#addressWords = ipVersion === 4 ? 1 : 4;
     const senders = addressOf(new Uint8Array(this.#senders.buffer));
-    for (let i = 0; i < BURST_PACKETS; i++) {
-      this.#in.setName(i, senders + i * NAME_STRIDE_BYTES, this.#nameBytes);
+    const iovecs = addressOf(new Uint8Array(this.#inIovecs.buffer));
+    const controls = addressOf(new Uint8Array(this.#inControls.buffer));
+    for (let slot = 0; slot < BURST_PACKETS; slot++) {
+      const at = slot * MESSAGE_WORDS;
+      putAddress(this.#in, at + MSGHDR.name / 4, senders + slot * NAME_STRIDE_BYTES);
+      this.#in[at + MSGHDR.namelen / 4] = this.#nameBytes;
+      putAddress(this.#in, at + MSGHDR.iov / 4, iovecs + slot * IOVEC.size);
+      this.#in[at + MSGHDR.iovlen / 4] = 1;
+      putAddress(this.#in, at + MSGHDR.control / 4, controls + slot * CMSG_SPACE_8);
     }
     const poll = new DataView(this.#writable.buffer);
     poll.setInt32(POLLFD.fd, fd, true);
@@ -140,74 +107,133 @@ export class BatchSocket implements PacketSocket {
   }
 
   receive(burst: Burst): number {
-    if (burst !== this.#inBurst) {
-      this.#inBurst = burst;
-      for (let slot = 0; slot < burst.slots; slot++) {
-        this.#in.setData(slot, this.#slotAddress(burst, slot), PACKET_MAX_BYTES);
-      }
-    }
+    if (burst !== this.#inBurst) this.#useForReceiving(burst);
     const slots = Math.min(burst.slots, BURST_PACKETS);
-    // namelen is left as it is: all senders are of the socket's own family.
-    const count = this.#libc.call.recvmmsg(
-      this.fd,
-      this.#in.pointers[0]!,
-      slots,
-      MSG_DONTWAIT,
-      null,
-    );
+    for (let slot = 0; slot < slots; slot++) {
+      // The kernel has put in what it wrote last time.
+      this.#in[slot * MESSAGE_WORDS + MSGHDR.controllen / 4] = CMSG_SPACE_8;
+    }
+    const { call } = this.#libc;
+    const count = call.recvmmsg(this.fd, this.#inPointer, slots, MSG_DONTWAIT, null);
     for (let slot = 0; slot < count; slot++) {
-      const cut = (this.#in.flags(slot) & MSG_TRUNC) !== 0;
-      burst.length[slot] = cut ? 0 : this.#in.length(slot);
+      const at = slot * MESSAGE_WORDS;
+      const cut = (this.#in[at + MSGHDR.flags / 4]! & MSG_TRUNC) !== 0;
+      burst.length[slot] = cut ? 0 : this.#in[at + MMSGHDR.len / 4]!;
+      burst.segment[slot] = this.#segmentSize(slot);
       burst.peer[slot] = this.#findPeer(slot * NAME_WORDS);
     }
     return count < 0 ? 0 : count;
   }
 
-  queue(burst: Burst, slot: number, peer: number): void {
-    const i = this.#queued++;
-    this.#outSlots[i] = slot;
-    this.#outPeers[i] = peer;
-    this.#out.setName(i, this.#peerNamesAddress + peer * NAME_STRIDE_BYTES, this.#nameBytes);
-    this.#out.setData(i, this.#slotAddress(burst, slot), burst.length[slot]!);
+  queue(
+    burst: Burst,
+    peer: number,
+    headOffset: number,
+    headLength: number,
+    bodyOffset: number,
+    bodyLength: number,
+  ): boolean {
+    if (burst !== this.#outBurst) {
+      this.#outBurst = burst;
+      this.#outAddress = addressOf(burst.bytes);
+    }
+    return this.#out.add(
+      peer,
+      this.#peerNamesAddress + peer * NAME_STRIDE_BYTES,
+      this.#nameBytes,
+      this.#outAddress + headOffset,
+      headLength,
+      this.#outAddress + bodyOffset,
+      bodyLength,
+    );
   }
 
-  flush(burst: Burst, counters: LaneCounters): void {
+  flush(counters: LaneCounters): void {
+    const queue = this.#out;
+    if (queue.runs === 0) return;
+    queue.seal();
     const { call, errno } = this.#libc;
     const { totals } = counters;
     let waited = false;
-    // Each turn sends at least one message or drops one: bounded by the queue.
-    for (let i = 0; i < this.#queued;) {
-      const sent = call.sendmmsg(this.fd, this.#out.pointers[i]!, this.#queued - i, MSG_DONTWAIT);
-      for (let k = 0; k < sent; k++) this.#countSent(i + k, burst, counters);
+    // Each turn sends or drops at least one message, or waits the one time it may.
+    for (let run = 0; run < queue.runs;) {
+      const left = queue.runs - run;
+      const sent = call.sendmmsg(this.fd, queue.pointers[run]!, left, MSG_DONTWAIT);
+      for (let k = 0; k < sent; k++) this.#countSent(run + k, counters);
       if (sent > 0) {
-        i += sent;
+        run += sent;
         continue;
       }
       const code = errno();
       if (code === ERRNO.EINTR) continue;
-      if (code === ERRNO.EAGAIN || code === ERRNO.ENOBUFS) {
-        if (!waited && code === ERRNO.EAGAIN) {
-          waited = true;
-          call.poll(this.#writable, 1, SEND_WAIT_MS);
-          continue;
-        }
-        totals[COUNTER.send_queue_full]! += this.#queued - i;
-        break;
+      if (code === ERRNO.EAGAIN && !waited) {
+        waited = true;
+        call.poll(this.#writable, 1, SEND_WAIT_MS);
+        continue;
       }
-      // Only the first message failed: the others get their turn.
-      totals[code === ERRNO.EMSGSIZE ? COUNTER.too_big : COUNTER.send_failed]!++;
-      i++;
+      const datagrams = queue.datagramsOf(run);
+      if (code === ERRNO.EIO && datagrams > 1) {
+        // The device cannot segment (no checksum offload, before Linux 6.11): never ask again.
+        queue.maxDatagrams = 1;
+        this.#sendOneByOne(run, counters);
+      } else if (code === ERRNO.EAGAIN || code === ERRNO.ENOBUFS) {
+        totals[COUNTER.send_queue_full]! += datagrams;
+      } else if (code === ERRNO.EMSGSIZE || code === ERRNO.EINVAL && datagrams > 1) {
+        // EINVAL: a segment is larger than the path's MTU (net/ipv4/udp.c, udp_send_skb).
+        totals[COUNTER.too_big]! += datagrams;
+      } else totals[COUNTER.send_failed]! += datagrams;
+      run++;
     }
-    this.#queued = 0;
+    queue.clear();
   }
 
-  #countSent(i: number, burst: Burst, { totals, peerPackets, peerBytes }: LaneCounters): void {
-    const length = burst.length[this.#outSlots[i]!]!;
-    const peer = this.#outPeers[i]!;
-    totals[COUNTER.packets]!++;
-    totals[COUNTER.bytes]! += length;
-    peerPackets[peer]!++;
-    peerBytes[peer]! += length;
+  #sendOneByOne(run: number, counters: LaneCounters): void {
+    const queue = this.#out;
+    const { call } = this.#libc;
+    const { totals, peerPackets, peerBytes } = counters;
+    const datagrams = queue.datagramsOf(run);
+    const bytes = queue.bytesOf(run);
+    for (let i = 0; i < datagrams; i++) {
+      queue.isolate(run, i);
+      if (call.sendmmsg(this.fd, queue.pointers[run]!, 1, MSG_DONTWAIT) === 1) {
+        totals[COUNTER.packets]!++;
+        peerPackets[queue.peerOf(run)]!++;
+      } else totals[COUNTER.send_failed]!++;
+    }
+    totals[COUNTER.bytes]! += bytes;
+    peerBytes[queue.peerOf(run)]! += bytes;
+  }
+
+  #countSent(run: number, { totals, peerPackets, peerBytes }: LaneCounters): void {
+    const queue = this.#out;
+    const packets = queue.datagramsOf(run);
+    const bytes = queue.bytesOf(run);
+    const peer = queue.peerOf(run);
+    totals[COUNTER.packets]! += packets;
+    totals[COUNTER.bytes]! += bytes;
+    peerPackets[peer]! += packets;
+    peerBytes[peer]! += bytes;
+  }
+
+  #useForReceiving(burst: Burst): void {
+    this.#inBurst = burst;
+    const arena = addressOf(burst.bytes);
+    for (let slot = 0; slot < burst.slots; slot++) {
+      putAddress(this.#inIovecs, slot * IOVEC_WORDS, arena + burst.offset(slot));
+      this.#inIovecs[slot * IOVEC_WORDS + IOVEC.len / 4] = PACKET_MAX_BYTES;
+    }
+  }
+
+  /** Size of the datagrams that were received as one, from the control message; 0 without one. */
+  #segmentSize(slot: number): number {
+    const length = this.#in[slot * MESSAGE_WORDS + MSGHDR.controllen / 4]!;
+    if (length < CMSGHDR.size + 4) return 0;
+    const at = slot * CONTROL_WORDS;
+    const controls = this.#inControls;
+    return controls[at + CMSGHDR.level / 4] === SOL_UDP &&
+        controls[at + CMSGHDR.type / 4] === UDP_GRO
+      ? controls[at + CMSGHDR.size / 4]!
+      : 0;
   }
 
   #findPeer(at: number): number {
@@ -233,10 +259,5 @@ export class BatchSocket implements PacketSocket {
       hash ^= hash >>> 15;
     }
     return hash & (this.#peerByName.length - 1);
-  }
-
-  #slotAddress(burst: Burst, slot: number): number {
-    if (this.#arena.burst !== burst) this.#arena = { burst, address: addressOf(burst.bytes) };
-    return this.#arena.address + slot * SLOT_STRIDE_BYTES + SLOT_HEADROOM_BYTES;
   }
 }

@@ -13,11 +13,22 @@ export interface PacketSocket {
   usePeers(fib: FibHalf): void;
   /**
    * Takes waiting datagrams into the burst's slots from 0 on, without blocking,
-   * and notes each one's length and peer. Returns how many, 0 when none waits.
+   * and notes each one's length, peer and segment size. Returns how many, 0 when none waits.
    */
   receive(burst: Burst): number;
-  /** Puts the packet of a slot into the queue for a peer; at most one burst is queued. */
-  queue(burst: Burst, slot: number, peer: number): void;
+  /**
+   * Queues a datagram for a peer: two ranges of the burst's arena, of which the
+   * first may be empty. Datagrams to one peer leave in the order they came.
+   * False: the queue is full, flush it and try again.
+   */
+  queue(
+    burst: Burst,
+    peer: number,
+    headOffset: number,
+    headLength: number,
+    bodyOffset: number,
+    bodyLength: number,
+  ): boolean;
   /** Sends what is queued, and counts it per peer, or as a drop by reason. */
-  flush(burst: Burst, counters: LaneCounters): void;
+  flush(counters: LaneCounters): void;
 }

@@ -1,4 +1,5 @@
 import { assertLess } from "../assert.ts";
+import { NO_FEATURES } from "../fakes/device.ts";
 import { publishedFib } from "../fakes/fib.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import type { Burst } from "../../src/engine/burst.ts";
@@ -14,6 +15,7 @@ const GROWTH_MAX_BYTES = 1024 * 1024;
 /** Puts the same packet into every slot and swallows all that comes: allocates nothing itself. */
 class Endless implements PacketDevice, PacketSocket {
   swallowed = 0;
+  readonly features = NO_FEATURES;
 
   constructor(readonly packet: Uint8Array) {}
 
@@ -36,8 +38,9 @@ class Endless implements PacketDevice, PacketSocket {
     this.swallowed++;
     return WRITE.ok;
   }
-  queue(): void {
+  queue(): boolean {
     this.swallowed++;
+    return true;
   }
   usePeers(): void {}
   flush(): void {}

@@ -161,10 +161,22 @@ Deno.test("inbound: what the device refuses is counted by reason", () => {
   device.result = WRITE.down;
   socket.waiting = [{ peer: 0, bytes: good }];
   inbound.turn();
-  assertEquals([count("device_rejected"), count("device_down"), count("packets")], [1, 1, 0]);
+  assertEquals([count("device_rejected"), count("device_down")], [1, 1]);
   device.gone = true;
   socket.waiting = [{ peer: 0, bytes: good }];
   assertEquals(inbound.turn(), DEVICE_GONE);
+});
+
+Deno.test("inbound: datagrams that the kernel received as one are judged one by one", () => {
+  const { socket, device, inbound, count } = setup();
+  const spoofed = ipv4("172.3.0.2", "172.1.0.2");
+  const short = ipv4("172.2.0.2", "172.1.0.2", [9, 9]);
+  const hello = changed(good, 0, 0xf1);
+  const bytes = Uint8Array.from([...good, ...spoofed, ...hello, ...good, ...short]);
+  socket.waiting = [{ peer: 0, bytes, segment: good.length }];
+  assertEquals(inbound.turn(), 1);
+  assertEquals(device.written, [good, good, short]);
+  assertEquals([count("packets"), count("spoofed_source"), count("control")], [3, 1, 1]);
 });
 
 Deno.test("inbound: a flood of control datagrams is cut off and counted", () => {

@@ -1,9 +1,24 @@
 /** A device in memory behind the real interface. */
 
 import type { Burst } from "../../src/engine/burst.ts";
-import { DEVICE_GONE, type PacketDevice, WRITE, type WriteResult } from "../../src/tun/device.ts";
+import {
+  DEVICE_GONE,
+  type DeviceFeatures,
+  type PacketDevice,
+  WRITE,
+  type WriteResult,
+} from "../../src/tun/device.ts";
+import { VNET_BYTES, writePlainVnet } from "../../src/tun/vnet.ts";
 
-/** Hands out the packets in `waiting`, keeps copies of what is written. */
+/** A device that does nothing for us. */
+export const NO_FEATURES: DeviceFeatures = {
+  checksum: false,
+  tcp4: false,
+  tcp6: false,
+  udp: false,
+};
+
+/** Hands out the packets in `waiting`, keeps copies of what is written, without virtio headers. */
 export class FakeDevice implements PacketDevice {
   waiting: Uint8Array[] = [];
   written: Uint8Array[] = [];
@@ -11,23 +26,28 @@ export class FakeDevice implements PacketDevice {
   /** What `write` answers. */
   result: WriteResult = WRITE.ok;
 
+  constructor(readonly features: DeviceFeatures = NO_FEATURES) {}
+
   read(burst: Burst): number {
     if (this.gone) return DEVICE_GONE;
     let slot = 0;
     for (; slot < burst.slots && this.waiting.length > 0; slot++) {
       const packet = this.waiting.shift()!;
+      writePlainVnet(burst.view, burst.offset(slot) - VNET_BYTES);
       burst.bytes.set(packet, burst.offset(slot));
       burst.length[slot] = packet.length;
     }
     return slot;
   }
 
-  write(burst: Burst, slot: number): WriteResult {
+  write(burst: Burst, offset: Int32Array, length: Int32Array, pieces: number): WriteResult {
     if (this.gone) return WRITE.gone;
-    if (this.result === WRITE.ok) {
-      const offset = burst.offset(slot);
-      this.written.push(burst.bytes.slice(offset, offset + burst.length[slot]!));
+    if (this.result !== WRITE.ok) return this.result;
+    const whole: number[] = [];
+    for (let i = 0; i < pieces; i++) {
+      whole.push(...burst.bytes.subarray(offset[i]!, offset[i]! + length[i]!));
     }
-    return this.result;
+    this.written.push(Uint8Array.from(whole.slice(VNET_BYTES)));
+    return WRITE.ok;
   }
 }

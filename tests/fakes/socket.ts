@@ -9,13 +9,18 @@ import type { PacketSocket } from "../../src/udp/socket.ts";
 export interface FakeDatagram {
   readonly peer: number;
   readonly bytes: Uint8Array;
+  /** Received as one: size of each datagram in `bytes`. */
+  readonly segment?: number;
 }
+
+/** Datagrams that one `queue` call may be refused after: smaller than a burst, to see retries. */
+const QUEUE_MAX = 50;
 
 /** Hands out the datagrams in `waiting`, keeps copies of what is sent. */
 export class FakeSocket implements PacketSocket {
   waiting: FakeDatagram[] = [];
   sent: FakeDatagram[] = [];
-  #queue: { slot: number; peer: number }[] = [];
+  #queue: FakeDatagram[] = [];
   peerCount = 0;
 
   usePeers(fib: FibHalf): void {
@@ -25,24 +30,33 @@ export class FakeSocket implements PacketSocket {
   receive(burst: Burst): number {
     let slot = 0;
     for (; slot < burst.slots && this.waiting.length > 0; slot++) {
-      const { peer, bytes } = this.waiting.shift()!;
+      const { peer, bytes, segment } = this.waiting.shift()!;
       burst.bytes.set(bytes, burst.offset(slot));
       burst.length[slot] = bytes.length;
+      burst.segment[slot] = segment ?? 0;
       burst.peer[slot] = peer;
     }
     return slot;
   }
 
-  queue(_burst: Burst, slot: number, peer: number): void {
-    this.#queue.push({ slot, peer });
+  queue(
+    { bytes }: Burst,
+    peer: number,
+    headOffset: number,
+    headLength: number,
+    bodyOffset: number,
+    bodyLength: number,
+  ): boolean {
+    if (this.#queue.length === QUEUE_MAX) return false;
+    const head = bytes.subarray(headOffset, headOffset + headLength);
+    const body = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
+    this.#queue.push({ peer, bytes: Uint8Array.from([...head, ...body]) });
+    return true;
   }
 
-  flush(burst: Burst, { totals }: LaneCounters): void {
-    for (const { slot, peer } of this.#queue) {
-      const offset = burst.offset(slot);
-      this.sent.push({ peer, bytes: burst.bytes.slice(offset, offset + burst.length[slot]!) });
-      totals[COUNTER.packets]!++;
-    }
+  flush({ totals }: LaneCounters): void {
+    totals[COUNTER.packets]! += this.#queue.length;
+    this.sent.push(...this.#queue);
     this.#queue = [];
   }
 }

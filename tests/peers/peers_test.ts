@@ -51,11 +51,14 @@ Deno.test("hello: bytes that are none", () => {
 });
 
 Deno.test("peers: up at the first hello, silent after a while, up again", () => {
-  const book = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472 });
+  const book = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
   assertEquals(book.expire(1e9), []);
   assertEquals(book.hear(0, encodeHello(HELLO), 1000), { peer: 0, kind: "up" });
   assertEquals(book.hear(0, encodeHello(HELLO), 2000), undefined);
   assertEquals(book.expire(2000 + HELLO_SILENCE_MS - 1), []);
+  assertEquals(book.peers[0]!.capabilities, HELLO.capabilities);
+  const changed = encodeHello({ ...HELLO, capabilities: 0 });
+  assertEquals(book.hear(0, changed, 2000), { peer: 0, kind: "capabilities" });
   assertEquals(book.expire(2000 + HELLO_SILENCE_MS), [{ peer: 0, kind: "silent" }]);
   assertEquals(book.hear(0, encodeHello(HELLO), 90_000), { peer: 0, kind: "up" });
   assertEquals(book.hear(0, Uint8Array.of(0xf1), 90_000), { peer: 0, kind: "bad_control" });
@@ -63,8 +66,8 @@ Deno.test("peers: up at the first hello, silent after a while, up again", () => 
 });
 
 Deno.test("peers: two books measure the round trip between them", () => {
-  const a = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472 });
-  const b = new PeerBook(["a"], { name: "b", mode: "tun", mtu_bytes: 1472 });
+  const a = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
+  const b = new PeerBook(["a"], { name: "b", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
   // b's clock is far ahead of a's; each way takes 2 ms and b holds the hello for 500 ms.
   const ahead_ms = 5_000_000;
   b.hear(0, a.hello(0, 100), ahead_ms + 102);

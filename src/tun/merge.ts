@@ -1,0 +1,360 @@
+/**
+ * Merges packets of one flow that follow each other into one super-packet, the
+ * reverse of split.ts: the device takes them in one write and the kernel handles
+ * them as one. Pure: it works in the arena and hands finished runs to a sink.
+ *
+ * INVARIANT: splitting what was merged gives back the same packets, byte for
+ * byte. So packets join only where the kernel's own GRO would join them
+ * (net/ipv4/tcp_offload.c, tcp_gro_receive; net/ipv4/udp_offload.c): the same
+ * headers but for length, IPv4 identification (counting up by one), sequence and
+ * checksum; equal payload sizes but for a shorter last one; CWR only on the
+ * first packet, PSH and FIN only on the last.
+ */
+
+import { foldChecksum, sum16 } from "../net/checksum.ts";
+import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../net/ip.ts";
+import {
+  checksumState,
+  foldPartial,
+  isFragment4,
+  pseudoSum,
+  TCP,
+  TCP_FLAG,
+  TCP_HEADER_BYTES,
+  UDP,
+  UDP_HEADER_BYTES,
+} from "../net/transport.ts";
+import { VNET_BYTES, VNET_GSO, writePlainVnet, writeVnet } from "./vnet.ts";
+
+/** Pieces of a run: UDP_MAX_SEGMENTS and far below IOV_MAX (1,024). */
+export const RUN_PACKETS_MAX = 64;
+
+/** A super-packet is an IP packet: its length has 16 bits. */
+const RUN_BYTES_MAX = 65_535;
+
+/** Takes finished runs. */
+export interface RunSink {
+  /**
+   * A virtio header and a packet that start at `offset[0]`, then more payload:
+   * `pieces` byte ranges of the arena. `packets` counts what was merged.
+   */
+  writeRun(offset: Int32Array, length: Int32Array, pieces: number): void;
+}
+
+/** Which super-packets the device takes. */
+export interface MergeFeatures {
+  readonly tcp4: boolean;
+  readonly tcp6: boolean;
+  readonly udp: boolean;
+}
+
+/** TCP flags that keep a packet from being merged. */
+const NEVER = TCP_FLAG.syn | TCP_FLAG.rst | TCP_FLAG.urg;
+/** TCP flags that end a run. */
+const LAST = TCP_FLAG.psh | TCP_FLAG.fin;
+
+/** One run at a time: what cannot join it is written after it, so order is kept. */
+export class Merger {
+  readonly #offsets = new Int32Array(RUN_PACKETS_MAX);
+  readonly #lengths = new Int32Array(RUN_PACKETS_MAX);
+  #packets = 0;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #offset = 0;
+  #version: 4 | 6 = 4;
+  #protocol = 0;
+  #ip_bytes = 0;
+  #header_bytes = 0;
+  #segment_bytes = 0;
+  #total_bytes = 0;
+  #nextSequence = 0;
+  #lastFlags = 0;
+  /** Whether nothing more may join. */
+  #closed = true;
+  /** Whether the only packet so far has a partial checksum. */
+  #partial = false;
+
+  constructor(readonly sink: RunSink, readonly features: MergeFeatures) {}
+
+  /**
+   * Takes a packet that has passed `checkPacket`, in an arena with VNET_BYTES of
+   * spent or free bytes before it. `mayBePartial`: its sender leaves checksums
+   * partial. Whatever joins nothing is written as it came.
+   */
+  add(view: DataView, offset: number, length: number, version: 4 | 6, mayBePartial: boolean): void {
+    const ip_bytes = version === 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
+    const protocol = view.getUint8(offset + (version === 4 ? IPV4.protocol : IPV6.nextHeader));
+    const plain = version === 6 ||
+      (view.getUint8(offset) & 0xf) * 4 === ip_bytes && !isFragment4(view, offset);
+    if (plain && protocol === PROTOCOL.tcp && ip_bytes + TCP_HEADER_BYTES <= length) {
+      this.#addTcp(view, offset, length, version, ip_bytes, mayBePartial);
+    } else if (plain && protocol === PROTOCOL.udp && ip_bytes + UDP_HEADER_BYTES <= length) {
+      this.#addUdp(view, offset, length, version, ip_bytes, mayBePartial);
+    } else {
+      this.#addAlone(view, offset, length);
+    }
+  }
+
+  /** Writes what is still open. */
+  flush(): void {
+    if (this.#packets === 0) return;
+    if (this.#packets === 1) this.#finishOne();
+    else this.#finishMany();
+    this.sink.writeRun(this.#offsets, this.#lengths, this.#packets);
+    this.#packets = 0;
+    this.#closed = true;
+  }
+
+  #addTcp(
+    view: DataView,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ip_bytes: number,
+    mayBePartial: boolean,
+  ): void {
+    const tcp = offset + ip_bytes;
+    const header_bytes = ip_bytes + (view.getUint8(tcp + TCP.dataOffset) >> 4) * 4;
+    if (header_bytes < ip_bytes + TCP_HEADER_BYTES || header_bytes > length) {
+      return this.#addAlone(view, offset, length);
+    }
+    const payload = length - header_bytes;
+    const flags = view.getUint8(tcp + TCP.flags);
+    const enabled = version === 4 ? this.features.tcp4 : this.features.tcp6;
+    const field = tcp + TCP.checksum;
+    const mergeable = enabled && payload > 0 && (flags & NEVER) === 0 &&
+      (flags & TCP_FLAG.ack) !== 0;
+    const state = this.#judge(
+      view,
+      offset,
+      length,
+      version,
+      PROTOCOL.tcp,
+      ip_bytes,
+      field,
+      mergeable,
+      mayBePartial,
+    );
+    if (state === undefined) return this.#addAlone(view, offset, length);
+    if (
+      mergeable &&
+      this.#joins(view, offset, version, PROTOCOL.tcp, ip_bytes, header_bytes, payload) &&
+      this.#sameTcp(view, tcp, flags)
+    ) {
+      this.#append(offset + header_bytes, payload);
+      this.#nextSequence = (this.#nextSequence + payload) >>> 0;
+      this.#lastFlags = flags;
+    } else {
+      this.#start(view, offset, length, version, PROTOCOL.tcp, ip_bytes, header_bytes, state);
+      this.#nextSequence = (view.getUint32(tcp + TCP.sequence) + payload) >>> 0;
+      this.#lastFlags = flags;
+      this.#closed = !mergeable;
+    }
+    if (payload < this.#segment_bytes || (flags & LAST) !== 0) this.#closed = true;
+    if (this.#closed) this.flush();
+  }
+
+  #addUdp(
+    view: DataView,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ip_bytes: number,
+    mayBePartial: boolean,
+  ): void {
+    const udp = offset + ip_bytes;
+    const field = udp + UDP.checksum;
+    const header_bytes = ip_bytes + UDP_HEADER_BYTES;
+    const payload = length - header_bytes;
+    const honest = view.getUint16(udp + UDP.length) === length - ip_bytes;
+    // A checksum of 0 says that there is none: nothing to complete, nothing to merge.
+    if (!honest || view.getUint16(field) === 0) return this.#addAlone(view, offset, length);
+    const mergeable = this.features.udp && payload > 0;
+    const state = this.#judge(
+      view,
+      offset,
+      length,
+      version,
+      PROTOCOL.udp,
+      ip_bytes,
+      field,
+      mergeable,
+      mayBePartial,
+    );
+    if (state === undefined) return this.#addAlone(view, offset, length);
+    if (
+      mergeable && this.#joins(view, offset, version, PROTOCOL.udp, ip_bytes, header_bytes, payload)
+    ) {
+      this.#append(offset + header_bytes, payload);
+    } else {
+      this.#start(view, offset, length, version, PROTOCOL.udp, ip_bytes, header_bytes, state);
+      this.#closed = !mergeable;
+    }
+    if (payload < this.#segment_bytes) this.#closed = true;
+    if (this.#closed) this.flush();
+  }
+
+  /**
+   * Whether the checksum is partial; undefined for a packet to be passed on as
+   * it is, its checksum left to the receiver. A whole checksum is verified only
+   * where merging would replace it.
+   */
+  #judge(
+    view: DataView,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    protocol: number,
+    ip_bytes: number,
+    field: number,
+    mergeable: boolean,
+    mayBePartial: boolean,
+  ): boolean | undefined {
+    const transport_bytes = length - ip_bytes;
+    if (mayBePartial) {
+      const seed = pseudoSum(view, offset, version, protocol, transport_bytes);
+      if (view.getUint16(field) === foldPartial(seed)) return true;
+    }
+    if (!mergeable) return undefined;
+    const start = offset + ip_bytes;
+    const state = checksumState(view, offset, version, protocol, start, transport_bytes, field);
+    return state === "right" ? false : undefined;
+  }
+
+  #joins(
+    view: DataView,
+    offset: number,
+    version: 4 | 6,
+    protocol: number,
+    ip_bytes: number,
+    header_bytes: number,
+    payload: number,
+  ): boolean {
+    if (
+      this.#closed || this.#packets === RUN_PACKETS_MAX || view !== this.#view ||
+      version !== this.#version || protocol !== this.#protocol ||
+      header_bytes !== this.#header_bytes || payload > this.#segment_bytes ||
+      this.#total_bytes + payload > RUN_BYTES_MAX
+    ) return false;
+    const first = this.#offset;
+    if (version === 4) {
+      const identification = view.getUint16(first + IPV4.identification) + this.#packets;
+      if (
+        view.getUint8(offset + 1) !== view.getUint8(first + 1) || // type of service
+        view.getUint16(offset + IPV4.identification) !== (identification & 0xffff) ||
+        view.getUint16(offset + IPV4.fragment) !== view.getUint16(first + IPV4.fragment) ||
+        view.getUint8(offset + IPV4.ttl) !== view.getUint8(first + IPV4.ttl) ||
+        view.getUint32(offset + IPV4.source) !== view.getUint32(first + IPV4.source) ||
+        view.getUint32(offset + IPV4.destination) !== view.getUint32(first + IPV4.destination)
+      ) return false;
+    } else {
+      if (
+        view.getUint32(offset) !== view.getUint32(first) || // traffic class, flow label
+        view.getUint8(offset + IPV6.hopLimit) !== view.getUint8(first + IPV6.hopLimit)
+      ) return false;
+      for (let at = IPV6.source; at < IPV6_HEADER_BYTES; at += 4) {
+        if (view.getUint32(offset + at) !== view.getUint32(first + at)) return false;
+      }
+    }
+    return view.getUint32(offset + ip_bytes) === view.getUint32(first + ip_bytes); // ports
+  }
+
+  #sameTcp(view: DataView, tcp: number, flags: number): boolean {
+    const first = this.#offset + this.#ip_bytes;
+    if (view.getUint32(tcp + TCP.sequence) !== this.#nextSequence) return false;
+    if ((flags & TCP_FLAG.cwr) !== 0) return false;
+    const ignored = TCP_FLAG.cwr | LAST;
+    if (((flags ^ view.getUint8(first + TCP.flags)) & ~ignored) !== 0) return false;
+    if (
+      view.getUint8(tcp + TCP.dataOffset) !== view.getUint8(first + TCP.dataOffset) ||
+      view.getUint16(tcp + TCP.window) !== view.getUint16(first + TCP.window) ||
+      view.getUint16(tcp + TCP.urgent) !== view.getUint16(first + TCP.urgent) ||
+      view.getUint32(tcp + TCP.acknowledgment) !== view.getUint32(first + TCP.acknowledgment)
+    ) return false;
+    const options = this.#header_bytes - this.#ip_bytes;
+    for (let at = TCP_HEADER_BYTES; at < options; at += 4) {
+      if (view.getUint32(tcp + at) !== view.getUint32(first + at)) return false;
+    }
+    return true;
+  }
+
+  #addAlone(view: DataView, offset: number, length: number): void {
+    this.flush();
+    writePlainVnet(view, offset - VNET_BYTES);
+    this.#offsets[0] = offset - VNET_BYTES;
+    this.#lengths[0] = VNET_BYTES + length;
+    this.sink.writeRun(this.#offsets, this.#lengths, 1);
+  }
+
+  #start(
+    view: DataView,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    protocol: number,
+    ip_bytes: number,
+    header_bytes: number,
+    partial: boolean,
+  ): void {
+    this.flush();
+    this.#view = view;
+    this.#offset = offset;
+    this.#version = version;
+    this.#protocol = protocol;
+    this.#ip_bytes = ip_bytes;
+    this.#header_bytes = header_bytes;
+    this.#segment_bytes = length - header_bytes;
+    this.#total_bytes = length;
+    this.#partial = partial;
+    this.#offsets[0] = offset - VNET_BYTES;
+    this.#lengths[0] = VNET_BYTES + length;
+    this.#packets = 1;
+    this.#closed = false;
+  }
+
+  #append(offset: number, payload: number): void {
+    this.#offsets[this.#packets] = offset;
+    this.#lengths[this.#packets] = payload;
+    this.#packets++;
+    this.#total_bytes += payload;
+  }
+
+  #finishOne(): void {
+    const at = this.#offset - VNET_BYTES;
+    if (!this.#partial) return writePlainVnet(this.#view, at);
+    const field = this.#protocol === PROTOCOL.tcp ? TCP.checksum : UDP.checksum;
+    writeVnet(this.#view, at, VNET_GSO.none, 0, 0, this.#ip_bytes, field);
+  }
+
+  #finishMany(): void {
+    const view = this.#view;
+    const offset = this.#offset;
+    const transport = offset + this.#ip_bytes;
+    const transport_bytes = this.#total_bytes - this.#ip_bytes;
+    if (this.#version === 4) {
+      view.setUint16(offset + IPV4.totalLength, this.#total_bytes);
+      view.setUint16(offset + IPV4.checksum, 0);
+      const sum = foldChecksum(sum16(view, offset, this.#ip_bytes));
+      view.setUint16(offset + IPV4.checksum, sum);
+    } else view.setUint16(offset + IPV6.payloadLength, transport_bytes);
+    const seed = pseudoSum(view, offset, this.#version, this.#protocol, transport_bytes);
+    let type: number = VNET_GSO.udp;
+    let field: number = UDP.checksum;
+    if (this.#protocol === PROTOCOL.tcp) {
+      const flags = view.getUint8(transport + TCP.flags);
+      view.setUint8(transport + TCP.flags, flags | this.#lastFlags & LAST);
+      type = this.#version === 4 ? VNET_GSO.tcp4 : VNET_GSO.tcp6;
+      if ((flags & TCP_FLAG.cwr) !== 0) type |= VNET_GSO.ecn;
+      field = TCP.checksum;
+    } else view.setUint16(transport + UDP.length, transport_bytes);
+    view.setUint16(transport + field, foldPartial(seed));
+    writeVnet(
+      view,
+      offset - VNET_BYTES,
+      type,
+      this.#header_bytes,
+      this.#segment_bytes,
+      this.#ip_bytes,
+      field,
+    );
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Splits a super-packet (TSO, USO) that the kernel handed out in one piece into
+ * packets of the path's size: only new headers are written, the payload stays
+ * where it is. Pure.
+ */
+
+import { foldChecksum, sum16 } from "../net/checksum.ts";
+import { checkPacket, IPV4, IPV6, PACKET, PROTOCOL } from "../net/ip.ts";
+import {
+  fixedIpHeaderBytes,
+  foldPartial,
+  ipHeaderBytes,
+  ipProtocol,
+  pseudoSum,
+  TCP,
+  TCP_FLAG,
+  TCP_HEADER_BYTES,
+  UDP,
+  UDP_HEADER_BYTES,
+} from "../net/transport.ts";
+import { VNET, VNET_GSO, VNET_NEEDS_CHECKSUM } from "./vnet.ts";
+
+/** IPv4 (60) and TCP (60) headers with all options. */
+export const SPLIT_HEADER_MAX_BYTES = 120;
+
+/** What `begin` answers when the super-packet contradicts itself. */
+export const SPLIT_MALFORMED = 0;
+
+/** One super-packet at a time; the same object serves all packets of a lane. */
+export class Splitter {
+  /** Headers of each segment, in bytes. */
+  header_bytes = 0;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #offset = 0;
+  #version: 4 | 6 = 4;
+  #protocol = 0;
+  #ip_bytes = 0;
+  #payload_bytes = 0;
+  #segment_bytes = 0;
+  #segments = 0;
+  #pseudo = 0;
+  #ipSum = 0;
+  #identification = 0;
+  #sequence = 0;
+  #flags = 0;
+
+  /**
+   * Takes the super-packet of `length` bytes at `offset`, whose virtio header
+   * stands at `vnetAt`. Returns the number of segments, or SPLIT_MALFORMED.
+   */
+  begin(view: DataView, offset: number, length: number, vnetAt: number): number {
+    this.#segments = SPLIT_MALFORMED;
+    const version = checkPacket(view, offset, length);
+    if (version === PACKET.malformed) return SPLIT_MALFORMED;
+    const type = view.getUint8(vnetAt + VNET.gsoType) & ~VNET_GSO.ecn;
+    const protocol = ipProtocol(view, offset, version);
+    const wanted = type === VNET_GSO.udp ? PROTOCOL.udp : PROTOCOL.tcp;
+    const versionOk = type === VNET_GSO.udp ||
+      type === (version === 4 ? VNET_GSO.tcp4 : VNET_GSO.tcp6);
+    if (protocol !== wanted || !versionOk) return SPLIT_MALFORMED;
+    const ip_bytes = ipHeaderBytes(view, offset, version);
+    const checksumStart = view.getUint16(vnetAt + VNET.checksumStart, true);
+    const partial = (view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0;
+    if (!partial || checksumStart !== ip_bytes) return SPLIT_MALFORMED;
+
+    const transport = offset + ip_bytes;
+    const fixed = protocol === PROTOCOL.tcp ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
+    if (ip_bytes + fixed > length) return SPLIT_MALFORMED;
+    const transport_bytes = protocol === PROTOCOL.tcp
+      ? (view.getUint8(transport + TCP.dataOffset) >> 4) * 4
+      : UDP_HEADER_BYTES;
+    if (transport_bytes < fixed || ip_bytes + transport_bytes > length) return SPLIT_MALFORMED;
+    const segment_bytes = view.getUint16(vnetAt + VNET.gsoSize, true);
+    if (segment_bytes === 0) return SPLIT_MALFORMED;
+
+    this.#view = view;
+    this.#offset = offset;
+    this.#version = version;
+    this.#protocol = protocol;
+    this.#ip_bytes = ip_bytes;
+    this.header_bytes = ip_bytes + transport_bytes;
+    this.#payload_bytes = length - this.header_bytes;
+    this.#segment_bytes = segment_bytes;
+    this.#pseudo = pseudoSum(view, offset, version, protocol, 0);
+    if (version === 4) {
+      this.#identification = view.getUint16(offset + IPV4.identification);
+      // The header's sum without what differs: total length, identification, checksum.
+      this.#ipSum = sum16(view, offset, ip_bytes) -
+        view.getUint16(offset + IPV4.totalLength) - this.#identification -
+        view.getUint16(offset + IPV4.checksum);
+    }
+    if (protocol === PROTOCOL.tcp) {
+      this.#sequence = view.getUint32(transport + TCP.sequence);
+      this.#flags = view.getUint8(transport + TCP.flags);
+    }
+    this.#segments = Math.max(1, Math.ceil(this.#payload_bytes / segment_bytes));
+    return this.#segments;
+  }
+
+  /** Where the payload of segment i starts in the arena. */
+  payloadOffset(i: number): number {
+    return this.#offset + this.header_bytes + i * this.#segment_bytes;
+  }
+
+  /** Payload of segment i in bytes: gso_size, or what is left for the last. */
+  payloadLength(i: number): number {
+    return Math.min(this.#segment_bytes, this.#payload_bytes - i * this.#segment_bytes);
+  }
+
+  /**
+   * Writes the headers of segment i at `at` of `out`: SPLIT_HEADER_MAX_BYTES must
+   * be free there. `complete` asks for a whole transport checksum, else it stays
+   * partial: the pseudo header's sum.
+   */
+  writeHeader(i: number, out: DataView, at: number, complete: boolean): void {
+    const { header_bytes } = this;
+    const view = this.#view;
+    const offset = this.#offset;
+    for (let k = 0; k < header_bytes; k += 4) out.setUint32(at + k, view.getUint32(offset + k));
+    const payload = this.payloadLength(i);
+    const total = header_bytes + payload;
+    const transport = at + this.#ip_bytes;
+    const transport_bytes = total - this.#ip_bytes;
+    if (this.#version === 4) {
+      const identification = (this.#identification + i) & 0xffff;
+      out.setUint16(at + IPV4.totalLength, total);
+      out.setUint16(at + IPV4.identification, identification);
+      out.setUint16(at + IPV4.checksum, foldChecksum(this.#ipSum + total + identification));
+    } else out.setUint16(at + IPV6.payloadLength, total - fixedIpHeaderBytes(6));
+    let field = transport + UDP.checksum;
+    if (this.#protocol === PROTOCOL.tcp) {
+      field = transport + TCP.checksum;
+      out.setUint32(transport + TCP.sequence, this.#sequence + i * this.#segment_bytes);
+      let flags = this.#flags;
+      // As the kernel's own segmentation does (RFC 3168, 6.1.2 for CWR).
+      if (i < this.#segments - 1) flags &= ~(TCP_FLAG.fin | TCP_FLAG.psh);
+      if (i > 0) flags &= ~TCP_FLAG.cwr;
+      out.setUint8(transport + TCP.flags, flags);
+    } else out.setUint16(transport + UDP.length, transport_bytes);
+
+    const seed = this.#pseudo + transport_bytes;
+    if (!complete) {
+      out.setUint16(field, foldPartial(seed));
+      return;
+    }
+    out.setUint16(field, 0);
+    const headers = sum16(out, transport, header_bytes - this.#ip_bytes, seed);
+    const sum = foldChecksum(sum16(view, this.payloadOffset(i), payload, headers));
+    out.setUint16(field, sum === 0 && this.#protocol === PROTOCOL.udp ? 0xffff : sum);
+  }
+}
+
+/**
+ * Completes the checksum of a packet that came whole but with a partial
+ * checksum: the field holds the seed (include/linux/skbuff.h, CHECKSUM_PARTIAL).
+ * False if the virtio header contradicts the packet, which has passed
+ * `checkPacket` as `version`.
+ */
+export function completePartial(
+  view: DataView,
+  offset: number,
+  length: number,
+  version: 4 | 6,
+  vnetAt: number,
+): boolean {
+  const start = view.getUint16(vnetAt + VNET.checksumStart, true);
+  const field = start + view.getUint16(vnetAt + VNET.checksumOffset, true);
+  if (start < ipHeaderBytes(view, offset, version) || field + 2 > length) return false;
+  const sum = foldChecksum(sum16(view, offset + start, length - start));
+  const udp = ipProtocol(view, offset, version) === PROTOCOL.udp;
+  // UDP's 0 means "no checksum"; its other form is the same number (RFC 768).
+  view.setUint16(offset + field, sum === 0 && udp ? 0xffff : sum);
+  return true;
+}
