@@ -47,6 +47,9 @@ export interface DeviceConfig {
   undo(): void;
 }
 
+/** Made by the kernel itself (linux/rtnetlink.h). */
+const RTPROT_KERNEL = 2;
+
 const textOf = ({ address, length_bits }: Omit<LinkAddress, "index">): string =>
   `${formatAddress(address.bytes)}/${length_bits}`;
 
@@ -180,15 +183,30 @@ class ConfiguredDevice implements DeviceConfig {
         attempt(what, [ERRNO.ESRCH], () => rt.removeRoute(route));
       }
     });
-    for (const [text, { address, length_bits }] of this.#ownAddresses) {
-      attempt(
-        `cannot remove the address ${text}`,
-        [ERRNO.EADDRNOTAVAIL],
-        () => rt.removeAddress(index, address, length_bits),
-      );
-    }
-    attempt(`cannot restore ${this.before.name}`, [], () => this.#restoreLink());
+    const restore = `cannot restore ${this.before.name}`;
+    attempt(restore, [], () => {
+      const foreign = rt.routes(index).filter(({ kind }) => kind === "unicast");
+      for (const [text, { address, length_bits }] of this.#ownAddresses) {
+        attempt(
+          `cannot remove the address ${text}`,
+          [ERRNO.EADDRNOTAVAIL],
+          () => rt.removeAddress(index, address, length_bits),
+        );
+      }
+      // With a device's last IPv4 address the kernel drops its routes, those of others too.
+      if (this.before.up) this.#restoreRoutes(foreign);
+    });
+    attempt(restore, [], () => this.#restoreLink());
     if (failure) throw failure;
+  }
+
+  #restoreRoutes(routes: readonly RouteInfo[]): void {
+    const standing = new Set(this.rt.routes(this.plan.index).map(routeKey));
+    for (const route of routes) {
+      // Routes that the kernel made itself (RTPROT_KERNEL) went with the address they belong to.
+      if (route.prefix.version !== 4 || route.protocol === RTPROT_KERNEL) continue;
+      if (!standing.has(routeKey(route))) this.rt.addRoute(route);
+    }
   }
 
   #restoreLink(): void {

@@ -32,6 +32,8 @@ export interface RouteSpec {
   readonly source?: Address | undefined;
   /** The lower one wins. Left out: 0 for IPv4, 1024 for IPv6, as the kernel has it. */
   readonly metric?: number | undefined;
+  /** Who made it, of rtnetlink's RTPROT numbers. Left out: 4, static. */
+  readonly protocol?: number | undefined;
 }
 
 /** A route that stands in the main table. One with several next hops is listed once for each. */
@@ -41,6 +43,10 @@ export interface RouteInfo {
   readonly index: number;
   readonly metric: number;
   readonly kind: RouteKind;
+  /** The source that this host's own packets get, if it names one. */
+  readonly source: Address | undefined;
+  /** Who made it, of rtnetlink's RTPROT numbers. */
+  readonly protocol: number;
 }
 
 /** Where the kernel would send a packet. */

@@ -252,7 +252,7 @@ class RtnetlinkSocket implements Rtnetlink {
       family: nl.familyOf(prefix.version),
       length_bits: prefix.length_bits,
       table: nl.RT_TABLE_MAIN,
-      protocol: nl.RTPROT_STATIC,
+      protocol: route.protocol ?? nl.RTPROT_STATIC,
       scope: nl.RT_SCOPE_LINK,
       type: nl.RTN_UNICAST,
     });

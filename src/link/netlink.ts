@@ -412,7 +412,9 @@ export function decodeRoute(payload: Uint8Array, table: number): readonly RouteI
   const metric = u32(attributes, RTA_PRIORITY) ?? 0;
   const hops = attributes.get(RTA_MULTIPATH);
   const indexes = hops ? decodeNextHops(hops) : [u32(attributes, RTA_OIF) ?? 0];
-  return indexes.map((index) => ({ prefix, index, metric, kind }));
+  const source = address(attributes, RTA_PREFSRC, version);
+  const protocol = payload[5]!;
+  return indexes.map((index) => ({ prefix, index, metric, kind, source, protocol }));
 }
 
 /** The payload of RTM_NEWROUTE as the answer to a lookup; undefined if it leads nowhere. */
