@@ -11,6 +11,7 @@ import {
   type IpVersion,
   type Prefix,
 } from "../net/prefix.ts";
+import { RtnetlinkError } from "./exchange.ts";
 import {
   type LinkAddress,
   type LinkInfo,
@@ -19,7 +20,6 @@ import {
   type RouteSpec,
   type Rtnetlink,
 } from "./link.ts";
-import { RtnetlinkError } from "./linux.ts";
 import { readSysctl } from "./sysctl.ts";
 
 /** What a device is to have. */

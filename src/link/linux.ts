@@ -14,6 +14,13 @@ import { libc, SyscallError } from "../../ffi/libc.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../limits.ts";
 import { type Address, addressBits, type Prefix, sameBytes } from "../net/prefix.ts";
 import {
+  type Decode,
+  Exchange,
+  type NetlinkSocket,
+  type Request,
+  RtnetlinkError,
+} from "./exchange.ts";
+import {
   type LinkAddress,
   type LinkChange,
   type LinkInfo,
@@ -41,20 +48,8 @@ const BUFFER_MAX_BYTES = 16 * 1024 * 1024;
 /** The kernel answers within the call that sends; only a lost answer makes anybody wait. */
 const ANSWER_TIMEOUT_S = 5;
 
-/** A read is begun anew so often when the table changes meanwhile or the buffer is too small. */
-const ATTEMPTS_MAX = 16;
-
-/** Names of request types for error texts. */
-const REQUEST_NAMES = new Map<number, string>([
-  [nl.RTM_GETLINK, "RTM_GETLINK"],
-  [nl.RTM_SETLINK, "RTM_SETLINK"],
-  [nl.RTM_NEWADDR, "RTM_NEWADDR"],
-  [nl.RTM_DELADDR, "RTM_DELADDR"],
-  [nl.RTM_GETADDR, "RTM_GETADDR"],
-  [nl.RTM_NEWROUTE, "RTM_NEWROUTE"],
-  [nl.RTM_DELROUTE, "RTM_DELROUTE"],
-  [nl.RTM_GETROUTE, "RTM_GETROUTE"],
-]);
+/** A receive that signals interrupt is begun anew so often. */
+const INTERRUPTS_MAX = 16;
 
 /** Errors of a route lookup that mean that there is no way, or a route that forbids it. */
 const NO_WAY: readonly number[] = [
@@ -71,42 +66,16 @@ const NO_WAY: readonly number[] = [
 /** Errors of a dump that mean that there is nothing: no such device, no such table yet. */
 const NOTHING: readonly number[] = [ERRNO.ENODEV, ERRNO.ENOENT];
 
-/** The kernel refused a request; `reason` holds its own words, where it has any. */
-export class RtnetlinkError extends SyscallError {
-  constructor(call: string, errno: number, readonly reason?: string) {
-    super(call, errno);
-    this.name = "RtnetlinkError";
-    if (reason) this.message += ` (${reason})`;
-  }
-}
-
-/** A request before it gets its sequence number. */
-interface Request {
-  readonly type: number;
-  /** Beside NLM_F_REQUEST and, unless this is a dump, NLM_F_ACK. */
-  readonly flags?: number;
-  readonly body: Uint8Array;
-  readonly attributes?: readonly nl.Attribute[];
-}
-
-type Decode<T> = (message: nl.Message) => readonly T[];
-
-/** What one attempt at a request came to. */
-type Outcome<T> = { readonly values: readonly T[] } | "interrupted" | "lost";
-
-const has = (flags: number, flag: number): boolean => (flags & flag) === flag;
-
-class RtnetlinkSocket implements Rtnetlink {
+/** A netlink socket of libc. */
+class LinuxSocket implements NetlinkSocket {
   #fd = -1;
-  #sequence = 0;
   #buffer: Uint8Array<ArrayBuffer>;
 
   constructor(buffer_bytes: number) {
     this.#buffer = new Uint8Array(buffer_bytes);
-    this.#open();
   }
 
-  #open(): void {
+  open(): void {
     const { call, check } = libc();
     this.#fd = check("socket", call.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     const on = new Int32Array([1]);
@@ -122,6 +91,42 @@ class RtnetlinkSocket implements Rtnetlink {
   close(): void {
     if (this.#fd >= 0) libc().call.close(this.#fd);
     this.#fd = -1;
+  }
+
+  send(message: Uint8Array<ArrayBuffer>): void {
+    const { call, check } = libc();
+    // A socket that is not connected sends to the kernel.
+    check("send", call.send(this.#fd, message, message.length, 0));
+  }
+
+  receive(): Uint8Array | undefined {
+    const { call, errno } = libc();
+    for (let attempt = 0; attempt < INTERRUPTS_MAX; attempt++) {
+      // With MSG_TRUNC, recv tells the whole length of what it cut.
+      const size = call.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC);
+      if (size >= 0 && size <= this.#buffer.length) return this.#buffer.subarray(0, size);
+      if (size > BUFFER_MAX_BYTES) throw new SyscallError("recv", ERRNO.EMSGSIZE);
+      if (size > 0) {
+        this.#buffer = new Uint8Array(Math.min(BUFFER_MAX_BYTES, 2 * size));
+        return undefined;
+      }
+      const code = errno();
+      if (code === ERRNO.ENOBUFS) return undefined;
+      if (code !== ERRNO.EINTR) throw new SyscallError("recv", code);
+    }
+    throw new SyscallError("recv", ERRNO.EINTR);
+  }
+}
+
+class LinuxRtnetlink implements Rtnetlink {
+  readonly #exchange: Exchange;
+
+  constructor(buffer_bytes: number) {
+    this.#exchange = new Exchange(new LinuxSocket(buffer_bytes));
+  }
+
+  close(): void {
+    this.#exchange.close();
   }
 
   [Symbol.dispose](): void {
@@ -140,7 +145,7 @@ class RtnetlinkSocket implements Rtnetlink {
     }
     const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
     try {
-      return this.#request<LinkInfo>(
+      return this.#exchange.request<LinkInfo>(
         { type: nl.RTM_GETLINK, body, attributes },
         ({ type, payload }) => type === nl.RTM_NEWLINK ? [nl.decodeLink(payload)] : [],
       )[0];
@@ -153,7 +158,7 @@ class RtnetlinkSocket implements Rtnetlink {
   setLink(index: number, { mtu_bytes, up }: LinkChange): void {
     if (mtu_bytes === undefined && up === undefined) return;
     const change = up === undefined ? 0 : nl.IFF_UP;
-    this.#request({
+    this.#exchange.request({
       type: nl.RTM_SETLINK,
       body: nl.linkBody(index, up ? nl.IFF_UP : 0, change),
       attributes: mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)],
@@ -213,7 +218,7 @@ class RtnetlinkSocket implements Rtnetlink {
       length_bits: addressBits(version),
     });
     try {
-      return this.#request<RoutePath>(
+      return this.#exchange.request<RoutePath>(
         { type: nl.RTM_GETROUTE, body, attributes },
         ({ type, payload }) => {
           const path = type === nl.RTM_NEWROUTE ? nl.decodePath(payload) : undefined;
@@ -236,7 +241,7 @@ class RtnetlinkSocket implements Rtnetlink {
       attributes.push(nl.u32Attribute(nl.IFA_FLAGS, nl.IFA_F_NODAD));
     }
     const body = nl.addressBody(nl.familyOf(version), length_bits, index);
-    this.#request({ type, flags, body, attributes });
+    this.#exchange.request({ type, flags, body, attributes });
   }
 
   #changeRoute(type: number, flags: number, route: RouteSpec): void {
@@ -256,7 +261,7 @@ class RtnetlinkSocket implements Rtnetlink {
       scope: nl.RT_SCOPE_LINK,
       type: nl.RTN_UNICAST,
     });
-    this.#request({ type, flags, body, attributes });
+    this.#exchange.request({ type, flags, body, attributes });
   }
 
   #mainTable(version: 4 | 6, filter: readonly nl.Attribute[]): readonly RouteInfo[] {
@@ -275,88 +280,11 @@ class RtnetlinkSocket implements Rtnetlink {
 
   #dump<T>(request: Request, decode: Decode<T>): readonly T[] {
     try {
-      return this.#request({ ...request, flags: nl.NLM_F_DUMP }, decode);
+      return this.#exchange.request({ ...request, flags: nl.NLM_F_DUMP }, decode);
     } catch (error) {
       if (error instanceof RtnetlinkError && NOTHING.includes(error.errno)) return [];
       throw error;
     }
-  }
-
-  /** Sends a request and gathers what its answer holds. Only reads pass `decode`. */
-  #request<T>(request: Request, decode?: Decode<T>): readonly T[] {
-    if (this.#fd < 0) throw new SyscallError("send", ERRNO.EBADF);
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const outcome = this.#attempt(request, decode ?? (() => []));
-      if (typeof outcome === "object") return outcome.values;
-      if (outcome === "lost") {
-        // The rest of this answer may still be under way: a new socket knows nothing of it.
-        this.close();
-        this.#open();
-        // A change may have been made: to make it again would report it as standing.
-        if (!decode) throw new RtnetlinkError(this.#nameOf(request), ERRNO.ENOBUFS, "answer lost");
-      }
-    }
-    throw new RtnetlinkError(this.#nameOf(request), ERRNO.EBUSY, "the table keeps changing");
-  }
-
-  #nameOf({ type }: Request): string {
-    return REQUEST_NAMES.get(type) ?? `rtnetlink request ${type}`;
-  }
-
-  #attempt<T>(request: Request, decode: Decode<T>): Outcome<T> {
-    const { call, check } = libc();
-    const { type, body, attributes, flags = 0 } = request;
-    // A dump ends with NLMSG_DONE; all else with an acknowledgement.
-    const dump = has(flags, nl.NLM_F_DUMP);
-    const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
-    const kind = nl.NLM_F_REQUEST | flags | (dump ? 0 : nl.NLM_F_ACK);
-    const bytes = nl.encodeMessage({ type, flags: kind, sequence }, body, attributes);
-    check("send", call.send(this.#fd, bytes, bytes.length, 0));
-
-    const values: T[] = [];
-    let interrupted = false;
-    // Ends: the kernel finishes each answer, and recv gives up after ANSWER_TIMEOUT_S.
-    for (;;) {
-      const received = this.#receive();
-      if (!received) return "lost";
-      for (const message of nl.decodeMessages(received)) {
-        // Left over from an answer that was given up.
-        if (message.sequence !== sequence) continue;
-        if (message.flags & nl.NLM_F_DUMP_INTR) interrupted = true;
-        if (message.type === nl.NLMSG_OVERRUN) return "lost";
-        if (message.type === nl.NLMSG_ERROR || message.type === nl.NLMSG_DONE) {
-          this.#throwRefusal(request, message);
-          return interrupted ? "interrupted" : { values };
-        }
-        if (message.type !== nl.NLMSG_NOOP) values.push(...decode(message));
-      }
-    }
-  }
-
-  #throwRefusal(request: Request, message: nl.Message): void {
-    const { errno, reason } = message.type === nl.NLMSG_ERROR
-      ? nl.decodeAnswer(message)
-      : { errno: nl.decodeDone(message.payload), reason: undefined };
-    if (errno !== 0) throw new RtnetlinkError(this.#nameOf(request), errno, reason);
-  }
-
-  /** One datagram; undefined if it did not fit or others were lost before it. */
-  #receive(): Uint8Array | undefined {
-    const { call, errno } = libc();
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      // With MSG_TRUNC, recv tells the whole length of what it cut.
-      const size = call.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_TRUNC);
-      if (size >= 0 && size <= this.#buffer.length) return this.#buffer.subarray(0, size);
-      if (size > BUFFER_MAX_BYTES) throw new SyscallError("recv", ERRNO.EMSGSIZE);
-      if (size > 0) {
-        this.#buffer = new Uint8Array(Math.min(BUFFER_MAX_BYTES, 2 * size));
-        return undefined;
-      }
-      const code = errno();
-      if (code === ERRNO.ENOBUFS) return undefined;
-      if (code !== ERRNO.EINTR) throw new SyscallError("recv", code);
-    }
-    throw new SyscallError("recv", ERRNO.EINTR);
   }
 }
 
@@ -366,7 +294,7 @@ class RtnetlinkSocket implements Rtnetlink {
  * kernel has no netlink. `buffer_bytes` is for tests.
  */
 export function openRtnetlink(buffer_bytes = BUFFER_BYTES): Rtnetlink {
-  return new RtnetlinkSocket(buffer_bytes);
+  return new LinuxRtnetlink(buffer_bytes);
 }
 
 /**
