@@ -362,7 +362,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const logCounters = () => node.logCounters();
   // Before the device is made: a signal must never leave it half configured.
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
-  Deno.addSignalListener("SIGUSR1", logCounters);
+  Deno.addSignalListener("SIGUSR2", logCounters);
   try {
     await node.up();
     await node.ended;
@@ -371,7 +371,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
   } finally {
     await node.down();
     for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, stop);
-    Deno.removeSignalListener("SIGUSR1", logCounters);
+    Deno.removeSignalListener("SIGUSR2", logCounters);
     udp.connection.close();
   }
 }
