@@ -1,0 +1,83 @@
+/** The command line of `deno task build`. Pure. */
+
+import { UsageError } from "../errors.ts";
+
+/** Architectures the program can be built for, as `uname -m` names them. */
+export const TARGETS = ["x86_64", "aarch64"] as const;
+/** One of them. */
+export type Target = typeof TARGETS[number];
+
+/** What the command line asks for. */
+export interface BuildOptions {
+  /** A tunnet.yaml to put into the executable. */
+  readonly config?: string;
+  readonly target: Target;
+  /** Do not try `deno compile`. */
+  readonly portable: boolean;
+  /** A deno executable for the target, for the portable form. */
+  readonly runtime?: string;
+  readonly output: string;
+}
+
+/** Text of --help. */
+export const BUILD_HELP = `Builds tunnet into one executable file.
+
+Usage: deno task build [options]
+
+  --config FILE      put this tunnet.yaml into the executable (it is checked first)
+  --target ARCH      ${TARGETS.join(" or ")}; default: this machine's
+  --portable         the portable form: a shell header, the program and the deno runtime
+                     (else "deno compile", and the portable form where denort cannot be had)
+  --runtime FILE     the deno executable for the portable form; default: the one that runs
+                     this build, or for another ARCH the npm package of the same version
+  --output FILE      default: dist/tunnet
+  --help             this text
+
+"deno compile" looks for denort in $DENORT_BIN, then in Deno's cache, then downloads it.
+`;
+
+function usage(what: string): never {
+  throw new UsageError({ what, how: "deno task build --help" });
+}
+
+function targetOf(value: string): Target {
+  const target = TARGETS.find((name) => name === value);
+  return target ?? usage(`--target ${JSON.stringify(value)}: not one of ${TARGETS.join(", ")}`);
+}
+
+/**
+ * Reads the arguments; "help" when the help was asked for. `machine` is the
+ * default target. Throws UsageError.
+ */
+export function parseBuildOptions(args: readonly string[], machine: string): BuildOptions | "help" {
+  const values = new Map<string, string>();
+  let portable = false;
+  for (let at = 0; at < args.length; at++) {
+    const [name, inline] = splitFlag(args[at]!);
+    if (name === "--help" || name === "-h") return "help";
+    if (name === "--portable" && inline === undefined) {
+      portable = true;
+      continue;
+    }
+    if (!["--config", "--target", "--runtime", "--output"].includes(name)) {
+      usage(`${JSON.stringify(args[at])}: not an option of the build`);
+    }
+    const value = inline ?? args[++at];
+    if (value === undefined || value === "") usage(`${name} without a value`);
+    if (values.has(name)) usage(`${name} twice`);
+    values.set(name, value);
+  }
+  return {
+    config: values.get("--config"),
+    target: targetOf(values.get("--target") ?? machine),
+    portable,
+    runtime: values.get("--runtime"),
+    output: values.get("--output") ?? "dist/tunnet",
+  };
+}
+
+function splitFlag(argument: string): [name: string, value: string | undefined] {
+  const at = argument.indexOf("=");
+  if (!argument.startsWith("--") || at < 0) return [argument, undefined];
+  return [argument.slice(0, at), argument.slice(at + 1)];
+}

@@ -1,0 +1,31 @@
+/** What the executable may do, baked in by both forms of the build. Data only. */
+
+/** Environment variables the program reads; a trailing * stands for any ending. */
+export const ENV_NAMES = ["TUNNET_*", "PATH", "HOME", "TERM", "COLUMNS", "NO_COLOR"] as const;
+
+/** System facts the program asks for, as Deno names them. */
+export const SYS_NAMES = ["networkInterfaces", "hostname", "osRelease", "uid", "gid"] as const;
+
+/** Directories under which the program writes files: the lab's state and its temporary files. */
+export const WRITE_PATHS = ["/run", "/tmp"] as const;
+
+/**
+ * Flags of `deno run` and `deno compile` alike.
+ *
+ * Bare ones are as narrow as they can be: a list for ffi resolves `libc.so.6` against the working
+ * directory; a config may stand anywhere (read); peers are any address (net); the lab starts
+ * `ip`, `ping` and this very file, whose path the build cannot know (run).
+ */
+export const PERMISSION_FLAGS: readonly string[] = [
+  "--no-prompt",
+  "--allow-ffi",
+  "--allow-read",
+  "--allow-net",
+  "--allow-run",
+  `--allow-env=${ENV_NAMES.join(",")}`,
+  `--allow-sys=${SYS_NAMES.join(",")}`,
+  `--allow-write=${WRITE_PATHS.join(",")}`,
+];
+
+/** Unstable features the program uses: Deno.listenDatagram. */
+export const UNSTABLE_FLAGS: readonly string[] = ["--unstable-net"];
