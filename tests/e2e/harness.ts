@@ -1,0 +1,218 @@
+/**
+ * Nodes and pods in real network namespaces, and the program as a user starts
+ * it: $TUNNET_EXE (with an empty environment, from an empty directory) or else
+ * main.ts. What is missing on the host fails the tests; `.ci/run` installs it.
+ */
+
+import { assert, assertEquals } from "../assert.ts";
+import { parseConfig } from "../../src/config/parse.ts";
+import { buildLab, ip, LabProcess, removeLab, runProgram } from "../../src/lab/lab.ts";
+import {
+  type LabNode,
+  type LabPlan,
+  type LabShape,
+  labYaml,
+  planLab,
+} from "../../src/lab/topology.ts";
+
+/** Path of a file of the checkout. */
+export function repoPath(path: string): string {
+  return new URL(`../../${path}`, import.meta.url).pathname;
+}
+
+/** The words that start tunnet; `dir` is an empty directory. */
+export function tunnetCommand(dir: string): readonly string[] {
+  const executable = Deno.env.get("TUNNET_EXE");
+  return executable
+    ? ["env", "-i", "-C", dir, executable]
+    : [Deno.execPath(), "run", "-A", "--no-prompt", repoPath("main.ts")];
+}
+
+/** What a command printed, and how it ended. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Counters of both directions, as the program logs them. */
+export type Counters = Record<"outbound" | "inbound", Record<string, number>>;
+
+/** Polls until `ready` holds; fails with `what` after the bound. */
+export async function until(
+  what: string,
+  timeout_ms: number,
+  ready: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const deadline_ms = performance.now() + timeout_ms;
+  while (!await ready()) {
+    assert(performance.now() < deadline_ms, `${what}: not within ${timeout_ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+let beds = 0;
+
+/** A test bed: a lab's namespaces without any tunnet yet. Always removed at the end. */
+export class Bed implements AsyncDisposable {
+  readonly #processes: LabProcess[] = [];
+  readonly #children: Deno.ChildProcess[] = [];
+
+  private constructor(
+    readonly id: string,
+    readonly dir: string,
+    readonly plan: LabPlan,
+    readonly yaml: string,
+  ) {}
+
+  /** Builds the namespaces; tunnet.yaml describes the first `configured` nodes (default: all). */
+  static async create(shape: Partial<LabShape> & { configured?: number } = {}): Promise<Bed> {
+    const full = { nodes: 2, ipv6: false, underlay6: false, ...shape };
+    const id = `e${Deno.pid}x${beds++}`;
+    const plan = planLab(parseConfig(labYaml(full), "lab").config, id);
+    const yaml = labYaml({ ...full, nodes: shape.configured ?? full.nodes });
+    const dir = Deno.makeTempDirSync({ prefix: "tunnet-e2e-" });
+    Deno.mkdirSync(`${dir}/empty`);
+    Deno.writeTextFileSync(`${dir}/tunnet.yaml`, yaml);
+    const bed = new Bed(id, dir, plan, yaml);
+    try {
+      await buildLab(plan);
+      return bed;
+    } catch (error) {
+      await bed[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  node(i: number): LabNode {
+    return this.plan.nodes[i]!;
+  }
+
+  /** The first address of pod i, IPv4 or IPv6. */
+  podAddress(i: number, version: 4 | 6 = 4): string {
+    return this.node(i).podAddresses.find((one) => one.includes(":") === (version === 6))!;
+  }
+
+  get command(): readonly string[] {
+    return tunnetCommand(`${this.dir}/empty`);
+  }
+
+  /** Starts tunnet on node i, by default from the file; resolves when it is ready. */
+  async start(i: number, args?: readonly string[]): Promise<LabProcess> {
+    const started = this.launch(i, args);
+    await started.ready();
+    return started;
+  }
+
+  /** Starts tunnet on node i without waiting. */
+  launch(i: number, args?: readonly string[], wrap: readonly string[] = []): LabProcess {
+    const words = args ?? ["-c", `${this.dir}/tunnet.yaml`];
+    const log = `${this.dir}/node${i}.${this.#processes.length}.log`;
+    const command = [...wrap, ...this.command, "--peer", "--json", ...words];
+    const started = new LabProcess(this.node(i), command, log);
+    this.#processes.push(started);
+    return started;
+  }
+
+  onNode(i: number, ...words: string[]): Promise<Ran> {
+    return runProgram("ip", ["netns", "exec", this.node(i).namespace, ...words]);
+  }
+
+  inPod(i: number, ...words: string[]): Promise<Ran> {
+    return runProgram("ip", ["netns", "exec", this.node(i).podNamespace, ...words]);
+  }
+
+  /** Starts a program in a namespace that is ended with the bed at the latest. */
+  spawn(namespace: string, words: readonly string[], stdin?: "piped"): Deno.ChildProcess {
+    const child = new Deno.Command("ip", {
+      args: ["netns", "exec", namespace, ...words],
+      stdin: stdin ?? "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Pings from pod to pod; fails unless every packet comes back. */
+  async ping(from: number, to: number, ...options: string[]): Promise<string> {
+    const address = options.find((one) => /^[0-9a-f]*[:.]/.test(one)) ?? this.podAddress(to);
+    const rest = options.filter((one) => one !== address);
+    const words = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "2", ...rest, address];
+    const { stdout, stderr } = await this.inPod(from, ...words);
+    assert(/ 0% packet loss/.test(stdout), `${words.join(" ")}:\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Waits until pings get through again. */
+  async reachable(from: number, to: number, timeout_ms: number): Promise<void> {
+    const words = ["ping", "-n", "-q", "-c", "1", "-W", "0.2", this.podAddress(to)];
+    await until(
+      `pod ${from} reaches pod ${to}`,
+      timeout_ms,
+      async () => (await this.inPod(from, ...words)).code === 0,
+    );
+  }
+
+  /** Sends a file over TCP between pods; resolves to the SHA-256 of what arrived. */
+  async transfer(from: number, to: number, file: string, version: 4 | 6 = 4, port = 5001) {
+    const address = this.podAddress(to, version);
+    const listen = version === 4 ? "TCP4-LISTEN" : "TCP6-LISTEN";
+    const target = version === 4 ? `TCP4:${address}:${port}` : `TCP6:[${address}]:${port}`;
+    const receiver = this.spawn(this.node(to).podNamespace, [
+      ...["bash", "-o", "pipefail", "-c"],
+      `timeout 120 socat -u ${listen}:${port},reuseaddr STDOUT | sha256sum`,
+    ]);
+    const sender = this.inPod(
+      from,
+      ...["timeout", "120", "socat", "-u", `FILE:${file}`, `${target},retry=100,interval=0.05`],
+    );
+    const [received, sent] = await Promise.all([receiver.output(), sender]);
+    assertEquals(sent.code, 0, sent.stderr);
+    const text = new TextDecoder();
+    assertEquals(received.code, 0, text.decode(received.stderr));
+    return text.decode(received.stdout).split(" ")[0]!;
+  }
+
+  /** A file of random bytes, and its SHA-256. */
+  async randomFile(size: number): Promise<{ path: string; sha256: string }> {
+    const path = `${this.dir}/random`;
+    await runProgram("sh", ["-c", `head -c ${size} /dev/urandom > ${path}`]);
+    const { stdout } = await runProgram("sha256sum", [path]);
+    return { path, sha256: stdout.split(" ")[0]! };
+  }
+
+  /** Asks a node for its counters and waits for the answer. */
+  async counters(process: LabProcess): Promise<Counters> {
+    const events = () =>
+      process.log.split("\n").filter((line) => line.includes('"event":"counters"'));
+    const before = events().length;
+    Deno.kill(process.pid, "SIGUSR2");
+    await until("counters are logged", 5_000, () => events().length > before);
+    return JSON.parse(events().pop()!);
+  }
+
+  /** What `ip` shows of links, addresses and routes of a node, to compare before and after. */
+  async state(i: number): Promise<string> {
+    const { namespace } = this.node(i);
+    const shows = ["-o link", "-o -4 addr", "-o -6 addr", "-4 route show table all", "-6 route"];
+    const texts = await Promise.all(
+      shows.map((show) => ip(["-n", namespace, ...show.split(" ")])),
+    );
+    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires) \S+/g, "");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.stop()));
+    for (const child of this.#children) {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended already.
+      }
+      await child.status;
+    }
+    await removeLab(this.id);
+    Deno.removeSync(this.dir, { recursive: true });
+  }
+}

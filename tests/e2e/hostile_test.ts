@@ -1,0 +1,98 @@
+import { assert, assertEquals } from "../assert.ts";
+import { ipv4, ipv6 } from "../fakes/packets.ts";
+import { Bed, repoPath, until } from "./harness.ts";
+
+const hex = (bytes: Uint8Array) =>
+  Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+
+/** Sends from node `from` with its underlay address and tunnet's port. */
+async function send(bed: Bed, from: number, datagrams: readonly Uint8Array[]): Promise<void> {
+  const { namespace, address } = bed.node(from);
+  const child = bed.spawn(namespace, [
+    ...[
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-config",
+      "--unstable-net",
+      repoPath("tests/e2e/send.ts"),
+    ],
+    ...[address, "3009", bed.node(0).address, "3009"],
+  ], "piped");
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(datagrams.map((d) => `${hex(d)}\n`).join("")));
+  await writer.close();
+  const { code, stderr } = await child.output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+}
+
+Deno.test("hostile datagrams: none reaches a pod, each is counted, the tunnel works on", async () => {
+  // a and b are a tunnel; c is a known node gone hostile; d is a stranger.
+  await using bed = await Bed.create({ nodes: 4, configured: 3 });
+  const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bed.ping(0, 1);
+  const own = ipv4("172.3.0.2", "172.1.0.2");
+  const first = (value: number) => {
+    const copy = own.slice();
+    copy[0] = value;
+    return copy;
+  };
+  const lengths = Array.from({ length: 71 }, (_, n) => {
+    // All but whole packets: the right length of `own` is left out.
+    const bytes = new Uint8Array(n);
+    bytes.set(own.subarray(0, Math.min(n, own.length)));
+    return bytes;
+  }).filter((bytes) => bytes.length !== own.length);
+  const big = new Uint8Array(65_507).fill(0x45);
+  const versions = Array.from({ length: 16 }, (_, version) => first((version << 4) | 5))
+    .filter((_, version) => version !== 4);
+  const wrongTotals = [0, 1, 19, 23, 25, 65_535].map((total) => {
+    const copy = own.slice();
+    copy[2] = total >> 8;
+    copy[3] = total & 0xff;
+    return copy;
+  });
+  const spoofed = [
+    ipv4("172.2.0.2", "172.1.0.2"),
+    ipv4("172.1.0.9", "172.1.0.2"),
+    ipv4("8.8.8.8", "172.1.0.2"),
+    ipv4("127.0.0.1", "172.1.0.2"),
+    ipv6("fd00:9:0:0:0:0:0:2", "fd00:1:0:0:0:0:0:2"),
+  ];
+  const reserved = [1, 2, 3, 4].map(first);
+  const malformed = [...lengths, big, ...versions, ...wrongTotals];
+  const strange = [own, ...spoofed, ...malformed, ...reserved, first(0xf1)];
+
+  const rx = async () =>
+    Number(
+      (await bed.onNode(0, "cat", "/sys/class/net/tunnet0/statistics/rx_packets")).stdout,
+    );
+  const before = (await bed.counters(a)).inbound;
+  const rxBefore = await rx();
+  const pings = 100;
+  const words = ["ping", "-q", "-n", "-i", "0.02", "-c", `${pings}`, bed.podAddress(1)];
+  const [{ stdout }] = await Promise.all([
+    bed.inPod(0, ...words),
+    send(bed, 3, strange),
+    send(bed, 2, [...malformed, ...spoofed, ...reserved]),
+  ]);
+  assert(/ 0% packet loss/.test(stdout), stdout);
+
+  const expected = {
+    unknown_peer: strange.length,
+    malformed: malformed.length,
+    spoofed_source: spoofed.length,
+    reserved_type: reserved.length,
+    packets: pings,
+  };
+  let difference: Record<string, number> = {};
+  const count = async () => {
+    const { inbound } = await bed.counters(a);
+    difference = Object.fromEntries(
+      Object.keys(expected).map((name) => [name, inbound[name]! - before[name]!]),
+    );
+    return JSON.stringify(difference) === JSON.stringify(expected);
+  };
+  await until("all are counted", 3_000, count).catch(() => assertEquals(difference, expected));
+  assertEquals(await rx() - rxBefore, pings, "only echo replies entered through the device");
+});
