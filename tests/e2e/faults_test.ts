@@ -47,7 +47,7 @@ Deno.test("a start that cannot succeed says why in one line and leaves nothing",
     await other.status;
   });
   await t.step("the device's name is taken by something else", async () => {
-    await bed.onNode(0, ..."ip link add tunnet0 type dummy".split(" "));
+    await bed.onNode(0, ..."ip link add tunnet0 type bridge".split(" "));
     const { code, line } = await failure(bed);
     assertMatch(line, /^tunnet: error: cannot use the device tunnet0 \(.*not a tun device\)/);
     assertEquals(code, 1);

@@ -199,7 +199,9 @@ export class Bed implements AsyncDisposable {
     const texts = await Promise.all(
       shows.map((show) => ip(["-n", namespace, ...show.split(" ")])),
     );
-    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires) \S+/g, "");
+    // Lifetimes count down, and a device that was up once keeps its queueing discipline.
+    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires|qdisc) \S+/g, "")
+      .replaceAll(" tentative", "");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

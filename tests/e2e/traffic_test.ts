@@ -48,6 +48,9 @@ Deno.test("IPv6 pods", async () => {
   await Promise.all([bed.start(0), bed.start(1)]);
   const address = bed.podAddress(1, 6);
   await bed.ping(0, 1, address);
+  // Routers never fragment IPv6: the first large packet each way teaches its sender the MTU.
+  const { stdout } = await bed.inPod(0, "ping", "-n", "-c", "3", "-W", "1", "-s", "8000", address);
+  assertMatch(stdout, /Packet too big: mtu=1472/);
   await bed.ping(0, 1, address, "-s", "8000");
   await bothWays(bed, SHORT_BYTES, 6);
 });
@@ -99,10 +102,8 @@ Deno.test("longest prefix: the longer one wins, and 172.10 is not 172.1", async 
     `  - {name: c, address: ${bed.node(2).address}, subnets: [172.3.0.0/16, 172.2.128.0/17]}`,
   ];
   Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, yaml.join("\n"));
-  const pod = bed.node(2).podNamespace;
   await bed.onNode(2, "ip", "route", "add", "172.2.128.9/32", "via", bed.podAddress(2));
   await bed.inPod(2, "ip", "addr", "add", "172.2.128.9/32", "dev", "lo");
-  assert(pod.length > 0);
   await Promise.all([bed.start(0), bed.start(1), bed.start(2)]);
   await bed.ping(0, 1);
   await bed.ping(0, 2, "172.2.128.9");
