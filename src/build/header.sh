@@ -41,8 +41,10 @@ describe_files() {
 # Reads the owners and modes of the cache directory and its parent; false unless the directory is
 # ours alone and nobody else can exchange it. $why says what is wrong.
 is_private() {
+  why='is a symbolic link'
+  [ ! -L "$cache" ] || return 1
   why='cannot be read'
-  lines=$(LC_ALL=C stat -c '%u %f' -- "$cache" "$cache/.." 2>/dev/null) || return 1
+  lines=$(LC_ALL=C stat -c '%u %f' -- "$cache" "${cache%/*}/" 2>/dev/null) || return 1
   check_private
 }
 
@@ -50,7 +52,7 @@ is_private() {
 check_private() {
   own=${lines%%"$newline"*}
   parent=${lines#*"$newline"}
-  why="is a symbolic link or belongs to somebody else"
+  why='is not a directory of our own'
   # 41c0: a directory of mode 0700; 45c0: the same below a directory with the set-group-ID bit.
   case $own in
     "$uid 41c0" | "$uid 45c0") ;;
@@ -69,7 +71,7 @@ check_private() {
 is_ready() {
   name_files "$1"
   [ -f "$program/stamp" ] || return 1
-  all=$(LC_ALL=C TZ=UTC0 stat -c '%u %f %s %i %z' -- "$cache" "$cache/.." \
+  all=$(LC_ALL=C TZ=UTC0 stat -c '%u %f %s %i %z' -- "$cache" "${cache%/*}/" \
     "$runtime" "$program/main.js" "$program/@WORKER_NAME@" 2>/dev/null) || return 1
   first=${all%%"$newline"*}
   all=${all#*"$newline"}
@@ -211,7 +213,14 @@ user_path=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$user_path
 uid=$(id -u) || fail 'cannot start (id -u failed)'
 self=$0
-case $self in /*) ;; *) self=$(pwd -P)/$self ;; esac
+case $self in
+  /*) ;;
+  *)
+    # A directory's name may end in line ends, which $() would cut.
+    here=$(pwd -P && echo .)
+    self=${here%"$newline."}/${self#./}
+    ;;
+esac
 [ -f "$self" ] || fail "cannot find the file to start ($self); try: its whole path"
 
 clean_environment
@@ -221,7 +230,9 @@ temporary=${TMPDIR:-/tmp}
 [ -d "$temporary" ] || temporary=/tmp
 if [ -n "${TUNNET_CACHE:-}" ]; then
   # A slash at the end would follow a symbolic link.
-  while [ "$TUNNET_CACHE" != "${TUNNET_CACHE%/}" ]; do TUNNET_CACHE=${TUNNET_CACHE%/}; done
+  while [ "$TUNNET_CACHE" != / ] && [ "$TUNNET_CACHE" != "${TUNNET_CACHE%/}" ]; do
+    TUNNET_CACHE=${TUNNET_CACHE%/}
+  done
   try "$TUNNET_CACHE" && found=yes
 elif [ "$uid" = 0 ]; then
   { try /var/cache/tunnet || try "$temporary/tunnet-0"; } && found=yes

@@ -1,13 +1,13 @@
 /** What the executable may do, baked in by both forms of the build. Data only. */
 
 /** Environment variables the program reads; a trailing * stands for any ending. */
-export const ENV_NAMES = ["TUNNET_*", "PATH", "HOME", "TERM", "COLUMNS", "NO_COLOR"] as const;
+export const ENV_NAMES = ["TUNNET_*"] as const;
 
 /** System facts the program asks for, as Deno names them. */
-export const SYS_NAMES = ["networkInterfaces", "hostname", "osRelease", "uid", "gid"] as const;
+export const SYS_NAMES = ["networkInterfaces", "uid"] as const;
 
 /** Directories under which the program writes files: the lab's state and its temporary files. */
-export const WRITE_PATHS = ["/run", "/tmp"] as const;
+export const WRITE_PATHS = ["/run/tunnet-lab", "/tmp"] as const;
 
 /**
  * Flags of `deno run` and `deno compile` alike.
