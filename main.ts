@@ -20,6 +20,10 @@ function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): v
   for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
 }
 
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) write(Deno.stderr, `tunnet: warn: ${warning}\n`);
+}
+
 async function run(command: Command): Promise<number> {
   const show = ({ stdout, exitCode }: Output): number => {
     write(Deno.stdout, stdout);
@@ -30,12 +34,14 @@ async function run(command: Command): Promise<number> {
       return await runUp(command.options, LANE_WORKER_URL);
     case "check": {
       const here = await loadHere(command.options);
+      warn(here.loaded.warnings);
       const self = selfIfKnown(here, command.options.node);
       return show(check(here.loaded, self, command.options.json));
     }
     case "route": {
       const { address, node, json } = command.options;
       const here = await loadHere(command.options);
+      warn(here.loaded.warnings);
       return show(route(here.loaded, address, selfIfKnown(here, node), json));
     }
     case "lab":

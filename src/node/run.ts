@@ -61,6 +61,8 @@ class Node {
   readonly #overhead_bytes: number;
   readonly #ended = Promise.withResolvers<void>();
   #addresses: (Address | undefined)[] = [];
+  /** What the last health check complained of. */
+  #trouble = "";
   /** Whether the published table is behind. */
   #stale = false;
   #mtu_bytes = 0;
@@ -321,9 +323,13 @@ class Node {
       const link = this.rt.getLink(loaded.config.device);
       if (!link?.up || !this.#device) return;
       const mended = this.#device.reapply();
+      this.#trouble = "";
       if (mended.length > 0) log.info("mended", `put back: ${mended.join(", ")}`);
     } catch (error) {
-      log.warn("health", error instanceof Error ? error.message : String(error));
+      const trouble = error instanceof Error ? error.message : String(error);
+      // A lasting trouble is told once, not twice a second.
+      if (trouble !== this.#trouble) log.warn("health", trouble);
+      this.#trouble = trouble;
     }
   }
 

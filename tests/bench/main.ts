@@ -123,7 +123,7 @@ async function benchNode(): Promise<void> {
     await until("first packet", 10_000, async () => (await bed.inPod(0, ...words)).code === 0);
     first_ms.push(performance.now() - start_ms);
     if (round > 0) continue;
-    await bed.ping(0, 1, "-c", "50", "-i", "0.002");
+    await bed.inPod(0, "ping", "-q", "-c", "50", "-i", "0.002", bed.podAddress(1));
     const status = Deno.readTextFileSync(`/proc/${a.pid}/status`);
     rss_kb = Number(/VmRSS:\s+(\d+)/.exec(status)![1]);
     // CPU time in ticks of 10 ms (proc(5): utime and stime), over 10 idle seconds.
