@@ -16,9 +16,13 @@ export type BuildForm = "compiled" | "portable";
 
 /** What was built. */
 export interface BuildResult {
+  /** Which way it was made. */
   readonly form: BuildForm;
+  /** Path of the file. */
   readonly output: string;
+  /** Its size. */
   readonly size_bytes: number;
+  /** Its SHA-256, in hex. */
   readonly sha256: string;
 }
 
@@ -113,7 +117,10 @@ export async function build(
 
 async function main(args: readonly string[]): Promise<number> {
   try {
-    const options = parseBuildOptions(args, Deno.build.arch);
+    // `deno task` works in the checkout whatever directory it is typed in, and names that one.
+    const typedIn = Deno.env.get("INIT_CWD");
+    const elsewhere = typedIn === Deno.cwd() ? undefined : typedIn;
+    const options = parseBuildOptions(args, Deno.build.arch, elsewhere);
     if (options === "help") {
       console.log(BUILD_HELP.trimEnd());
       return 0;

@@ -13,7 +13,9 @@ const BUNDLE_TIMEOUT_MS = 120_000;
 
 /** A program ready to be packed. */
 export interface Program {
+  /** Bundle of main.ts, which starts the Worker beside it. */
   readonly main: string;
+  /** Bundle of the Worker. */
   readonly worker: string;
 }
 

@@ -144,7 +144,9 @@ install() {
   unpack "$worker_offset" "$worker_bytes" "$program/@WORKER_NAME@" "$worker_sha256" 0400
   said=$("$runtime" --version 2>&1) || {
     said=${said##*"$newline"}
-    stop "the runtime does not start from there: ${said##*: }"
+    said=${said##*: }
+    [ "$said" != 'not found' ] || said='no glibc on this host'
+    stop "the runtime does not start from there: $said"
   }
   { describe_files >"$stage/stamp" && mv -f -- "$stage/stamp" "$program/stamp"; } ||
     stop 'cannot put files into it'
@@ -182,6 +184,8 @@ try() {
   # Relative names would depend on the working directory.
   case $1 in /*) ;; *) tried="$tried; $1: not an absolute path" && return 1 ;; esac
   is_ready "$1" && return 0
+  machine=$(uname -m)
+  [ "$machine" = "$arch" ] || fail "this file is for $arch (this machine is $machine)"
   why=$(install "$1" </dev/null)
   case $? in
     0) return 0 ;;
@@ -245,8 +249,6 @@ else
   fi
 fi
 if [ -z "$found" ]; then
-  machine=$(uname -m)
-  [ "$machine" = "$arch" ] || fail "this file is for $arch (this machine is $machine)"
   fail "cannot unpack into a cache directory (${tried#; }); try: TUNNET_CACHE=DIR, a directory of \
 your own with 100 MB free where programs may run"
 fi

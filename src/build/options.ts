@@ -11,11 +11,13 @@ export type Target = typeof TARGETS[number];
 export interface BuildOptions {
   /** A tunnet.yaml to put into the executable. */
   readonly config?: string;
+  /** Which machine it is for. */
   readonly target: Target;
   /** Do not try `deno compile`. */
   readonly portable: boolean;
   /** A deno executable for the target, for the portable form. */
   readonly runtime?: string;
+  /** The file to write. */
   readonly output: string;
 }
 
@@ -28,12 +30,12 @@ Usage: deno task build [options]
   --target ARCH      ${TARGETS.join(" or ")}; default: this machine's
   --portable         the portable form: a shell header, the program and the deno runtime
                      (else "deno compile", and the portable form where denort cannot be had)
-  --runtime FILE     the deno executable for the portable form; default: the one that runs
+  --runtime FILE     the deno executable to carry in the portable form; default: the one that runs
                      this build, or for another ARCH the npm package of the same version
   --output FILE      default: dist/tunnet
   --help             this text
 
-"deno compile" looks for denort in $DENORT_BIN, then in Deno's cache, then downloads it.
+A relative FILE is looked for where the command was typed. "deno compile" looks for denort in $DENORT_BIN, then in Deno's cache, then downloads it.
 `;
 
 function usage(what: string): never {
@@ -47,9 +49,13 @@ function targetOf(value: string): Target {
 
 /**
  * Reads the arguments; "help" when the help was asked for. `machine` is the
- * default target. Throws UsageError.
+ * default target; `directory` is where relative files stand. Throws UsageError.
  */
-export function parseBuildOptions(args: readonly string[], machine: string): BuildOptions | "help" {
+export function parseBuildOptions(
+  args: readonly string[],
+  machine: string,
+  directory?: string,
+): BuildOptions | "help" {
   const values = new Map<string, string>();
   let portable = false;
   for (let at = 0; at < args.length; at++) {
@@ -67,12 +73,19 @@ export function parseBuildOptions(args: readonly string[], machine: string): Bui
     if (values.has(name)) usage(`${name} twice`);
     values.set(name, value);
   }
+  const fileOf = (name: string): string | undefined => {
+    const path = values.get(name);
+    return path === undefined || directory === undefined || path.startsWith("/")
+      ? path
+      : `${directory}/${path}`;
+  };
   return {
-    config: values.get("--config"),
+    config: fileOf("--config"),
     target: targetOf(values.get("--target") ?? machine),
-    portable,
-    runtime: values.get("--runtime"),
-    output: values.get("--output") ?? "dist/tunnet",
+    // Only that form carries it.
+    portable: portable || values.has("--runtime"),
+    runtime: fileOf("--runtime"),
+    output: fileOf("--output") ?? "dist/tunnet",
   };
 }
 

@@ -34,7 +34,7 @@ async function fetchRuntime(target: Target, directory: string): Promise<string> 
     });
   };
   const options = { cwd: directory, timeout_ms: FETCH_TIMEOUT_MS };
-  const pack = await runTool("npm", ["pack", "--silent=false", "--json", name], options);
+  const pack = await runTool("npm", ["pack", name], options);
   if (!pack.ok) fail(pack.why);
   const files = [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".tgz"));
   if (files.length !== 1) fail("npm left no package");

@@ -9,6 +9,7 @@ import { causeOf } from "../../src/build/run.ts";
 import { isElfFor } from "../../src/build/runtime.ts";
 import { embeddedModule } from "../../src/build/stage.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
+import { run } from "./program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -25,6 +26,7 @@ Deno.test("the build's options", () => {
     [["--runtime", "deno", "--output=x"], {
       ...none,
       ...defaults,
+      portable: true,
       runtime: "deno",
       output: "x",
     }],
@@ -32,6 +34,13 @@ Deno.test("the build's options", () => {
     [["-h"], "help"],
   ];
   for (const [args, want] of table) assertEquals(parseBuildOptions(args, "x86_64"), want);
+  assertEquals(parseBuildOptions(["--config=a", "--runtime=/b"], "aarch64", "/typed/in"), {
+    config: "/typed/in/a",
+    runtime: "/b",
+    target: "aarch64",
+    portable: true,
+    output: "dist/tunnet",
+  });
 });
 
 Deno.test("what the build refuses", () => {
@@ -127,6 +136,39 @@ Deno.test("the same parts give the same bytes", async () => {
   for (const name of ["main", "worker", "runtime"]) {
     const offset = Number(header.match(`${name}_offset='(\\d+)'`)![1]);
     assertEquals([...first.subarray(offset - 1, offset + 1)], [0x1f, 0x8b], name);
+  }
+});
+
+Deno.test("a file that cannot work here says so", async () => {
+  const [own, other] = Deno.build.arch === "x86_64"
+    ? ["x86_64", "aarch64"] as const
+    : ["aarch64", "x86_64"] as const;
+  const parts = {
+    version: "1.2.3",
+    program: { main: "", worker: "" },
+    header: await Deno.readTextFile(new URL("src/build/header.sh", ROOT)),
+  };
+  const cases = [
+    [other, "", `tunnet: error: this file is for ${other} (this machine is ${own})\n`],
+    [own, "#!/bin/sh\necho no: luck >&2\nexit 1\n", "the runtime does not start from there: luck"],
+    [own, "#!/nonexistent\n", "the runtime does not start from there: no glibc on this host"],
+  ] as const;
+  for (const [target, runtime, want] of cases) {
+    const directory = await Deno.makeTempDir({ prefix: "tunnet-odd-" });
+    try {
+      const file = await portableFile({
+        ...parts,
+        target,
+        runtime: new TextEncoder().encode(runtime),
+      });
+      await Deno.writeFile(`${directory}/tunnet`, file, { mode: 0o755 });
+      const env = { TUNNET_CACHE: `${directory}/cache` };
+      const { code, stdout, stderr } = await run(`${directory}/tunnet`, [], { env });
+      assertEquals([code, stdout, stderr.split("\n").length], [1, "", 2], stderr);
+      assertStringIncludes(stderr, want);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
   }
 });
 
