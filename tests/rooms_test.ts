@@ -1,0 +1,93 @@
+/** Which room may know of what: imports run one way, and pure code stays pure. */
+
+import { assert, assertEquals } from "./assert.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+function sources(dir: string): string[] {
+  return [...Deno.readDirSync(new URL(dir, ROOT))].flatMap(({ name, isDirectory }) =>
+    isDirectory ? sources(`${dir}${name}/`) : name.endsWith(".ts") ? [`${dir}${name}`] : []
+  );
+}
+
+const FILES = sources("src/").concat(sources("ffi/"), "main.ts");
+
+/** Paths of what a file imports, seen from the root. */
+function importsOf(file: string): string[] {
+  const text = Deno.readTextFileSync(new URL(file, ROOT));
+  return [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, path]) =>
+    new URL(path!, new URL(file, ROOT)).href.slice(ROOT.href.length)
+  );
+}
+
+/** A file's text without comments and strings' contents that could mislead. */
+function code(file: string): string {
+  return Deno.readTextFileSync(new URL(file, ROOT)).replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, "");
+}
+
+/** Rooms and files without system calls: bytes and values in, bytes and values out. */
+const PURE = [
+  /^src\/net\//,
+  /^src\/route\//,
+  /^src\/config\/(?!load)/,
+  /^src\/peers\/(hello|peers)\.ts$/,
+  /^src\/tun\/(split|merge|vnet|device)\.ts$/,
+  /^src\/udp\/socket\.ts$/,
+  /^src\/suggest\.ts$/,
+  /^src\/engine\/(burst|counters|fib|inbound|outbound|lane|rate_limit)\.ts$/,
+  /^src\/node\/plan\.ts$/,
+  /^src\/link\/netlink\.ts$/,
+  /^src\/lab\/(topology|draw)\.ts$/,
+  /^src\/(errors|limits|log|version)\.ts$/,
+];
+
+/** The only places that reach libc. */
+const USES_FFI = [
+  /^ffi\//,
+  /^src\/tun\/linux\.ts$/,
+  /^src\/udp\/(batch|datagram|send_queue)\.ts$/,
+  /^src\/link\//,
+  /^src\/engine\/wait\.ts$/,
+  /^src\/node\/(run|forwarding)\.ts$/,
+];
+
+Deno.test("rooms: pure code knows neither Deno nor libc, not even through what it imports", () => {
+  const pure = FILES.filter((file) => PURE.some((room) => room.test(file)));
+  assert(pure.length > 30, "the patterns match");
+  for (const file of pure) {
+    assert(!/\bDeno\./.test(code(file)), `${file} uses Deno`);
+    const types = Deno.readTextFileSync(new URL(file, ROOT)).matchAll(
+      /import type [^]*?from "([^"]+)"/g,
+    );
+    const onlyTypes = new Set([...types].map(([, path]) => path));
+    for (const target of importsOf(file)) {
+      if ([...onlyTypes].some((path) => target.endsWith(path!.replace(/^(\.\.?\/)+/, "")))) {
+        continue;
+      }
+      const layout = target === "ffi/layout.ts" && file === "src/link/netlink.ts";
+      assert(
+        layout || PURE.some((room) => room.test(target)),
+        `${file} imports ${target}`,
+      );
+    }
+  }
+});
+
+Deno.test("rooms: only the rooms of system calls import ffi", () => {
+  for (const file of FILES) {
+    if (USES_FFI.some((room) => room.test(file))) continue;
+    const ffi = importsOf(file).filter((target) => target.startsWith("ffi/"));
+    assertEquals(ffi, [], file);
+  }
+});
+
+Deno.test("rooms: ffi imports nothing from src, and nothing imports the commands but main", () => {
+  for (const file of FILES) {
+    for (const target of importsOf(file)) {
+      if (file.startsWith("ffi/")) assert(target.startsWith("ffi/"), `${file} imports ${target}`);
+      if (target.startsWith("src/cli/")) {
+        assert(/^(main\.ts|src\/cli\/|src\/build\/)/.test(file), `${file} imports ${target}`);
+      }
+    }
+  }
+});
