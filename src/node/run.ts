@@ -172,7 +172,7 @@ class Node {
       log.warn("mtu", `MTU ${this.#mtu_bytes} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
     }
     const stood = this.rt.getLink(config.device) !== undefined;
-    const tun = openTun(config.device, OFFLOAD);
+    const tun = openTun(config.device, config.mode, OFFLOAD);
     this.#tun = tun;
     try {
       const link = this.rt.getLink(config.device);

@@ -1,9 +1,10 @@
-/** A tun device through /dev/net/tun (Documentation/networking/tuntap.rst). */
+/** A tun or tap device through /dev/net/tun (Documentation/networking/tuntap.rst). */
 
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
+  IFF_TAP,
   IFF_TUN,
   IFF_VNET_HDR,
   IFREQ,
@@ -22,6 +23,7 @@ import {
   TUNSETOFFLOAD,
 } from "../../ffi/layout.ts";
 import { addressOf, cString, libc, pointerTo, putAddress, SyscallError } from "../../ffi/libc.ts";
+import type { Mode } from "../config/types.ts";
 import type { Burst } from "../engine/burst.ts";
 import { RunError } from "../errors.ts";
 import { PACKET_MAX_BYTES } from "../limits.ts";
@@ -36,7 +38,7 @@ import {
 import { RUN_PACKETS_MAX } from "./merge.ts";
 import { VNET_BYTES, writePlainVnet } from "./vnet.ts";
 
-function openFailure(error: unknown, name: string): unknown {
+function openFailure(error: unknown, name: string, mode: Mode): unknown {
   if (!(error instanceof SyscallError)) return error;
   const why = error.errnoName;
   switch (error.errno) {
@@ -64,7 +66,7 @@ function openFailure(error: unknown, name: string): unknown {
     case ERRNO.EINVAL:
       return new RunError({
         what: `cannot use the device ${name}`,
-        why: "a device of that name stands here and is not a tun device",
+        why: `a device of that name stands here and is not a ${mode} device`,
         how: "--device with another name",
       });
     default:
@@ -101,16 +103,17 @@ function enableOffloads(fd: number): DeviceFeatures {
 }
 
 /**
- * Creates the tun device, or takes over one that stands (`ip tuntap add`).
+ * Creates the tun or tap device, or takes over one that stands (`ip tuntap add`).
  * `offload` asks for virtio headers and whatever segmentation the kernel has.
  * Throws a RunError that says what is wrong.
  */
-export function openTun(name: string, offload: boolean): OpenTun {
+export function openTun(name: string, mode: Mode, offload: boolean): OpenTun {
   const { call, check, errno } = libc();
   let fd = -1;
   try {
     fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    const flags = IFF_TUN | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0);
+    const type = mode === "tap" ? IFF_TAP : IFF_TUN;
+    const flags = type | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0);
     if (attach(fd, name, flags) < 0) {
       // A standing device made with multi_queue wants the flag again.
       if (errno() !== ERRNO.EINVAL) throw new SyscallError("TUNSETIFF", errno());
@@ -119,7 +122,7 @@ export function openTun(name: string, offload: boolean): OpenTun {
     return { fd, vnet: offload, features: offload ? enableOffloads(fd) : NO_FEATURES };
   } catch (error) {
     if (fd >= 0) call.close(fd);
-    throw openFailure(error, name);
+    throw openFailure(error, name, mode);
   }
 }
 
