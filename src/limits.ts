@@ -63,6 +63,9 @@ export const HELLO_SILENCE_MS = 15_000;
 /** How often the supervisor looks whether device, address and routes still stand. */
 export const HEALTH_INTERVAL_MS = 500;
 
+/** How often a lost device is asked for again. */
+export const DEVICE_REOPEN_INTERVAL_MS = 250;
+
 /** Socket buffers: some 50 ms of 10 Gbit/s in either direction, so that a burst survives a pause. */
 export const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 

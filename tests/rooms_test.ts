@@ -48,7 +48,7 @@ const USES_FFI = [
   /^src\/udp\/(batch|datagram|send_queue)\.ts$/,
   /^src\/link\//,
   /^src\/engine\/wait\.ts$/,
-  /^src\/node\/(run|forwarding)\.ts$/,
+  /^src\/node\/(node|forwarding)\.ts$/,
 ];
 
 Deno.test("rooms: pure code knows neither Deno nor libc, not even through what it imports", () => {

@@ -1,0 +1,138 @@
+/** One running node: its parts, brought up, kept up, and taken down. */
+
+import { libc } from "../../ffi/libc.ts";
+import type { LaneEnd } from "../engine/lane.ts";
+import { Supervisor } from "../engine/supervisor.ts";
+import { openEvent, signalEvent } from "../engine/wait.ts";
+import { RunError } from "../errors.ts";
+import { DEVICE_REOPEN_INTERVAL_MS, HEALTH_INTERVAL_MS, HELLO_INTERVAL_MS } from "../limits.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import { formatEndpoint } from "../net/prefix.ts";
+import { INLINE_SOURCE } from "../config/inline.ts";
+import type { UdpSide } from "../udp/datagram.ts";
+import { enableForwarding } from "./forwarding.ts";
+import { Liveness } from "./liveness.ts";
+import type { NodeOptions } from "./options.ts";
+import { Paths } from "./paths.ts";
+import { Publisher } from "./publisher.ts";
+import { logCounters } from "./report.ts";
+import { Roster } from "./roster.ts";
+import { TunnelDevice } from "./tunnel_device.ts";
+
+const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
+
+/** A node between `up` and `down`. */
+export class Node {
+  readonly roster: Roster;
+  readonly device: TunnelDevice;
+  readonly supervisor: Supervisor;
+  readonly publisher: Publisher;
+  readonly liveness: Liveness;
+  readonly #ended = Promise.withResolvers<void>();
+  #timers: ReturnType<typeof setInterval>[] = [];
+  #stopping = false;
+
+  constructor(readonly options: NodeOptions, rt: Rtnetlink, udp: UdpSide) {
+    const { loaded: { config, source }, self, workerUrl, log } = options;
+    // A lane may fail before anybody waits for the end.
+    this.#ended.promise.catch(() => {});
+    const paths = new Paths(rt, udp.ipVersion);
+    this.roster = new Roster(config, self, udp.ipVersion, log);
+    this.device = new TunnelDevice(rt, paths, this.roster, log);
+    this.supervisor = new Supervisor({
+      workerUrl,
+      socketFd: udp.fd,
+      ipVersion: udp.ipVersion,
+      waker: {
+        open: openEvent,
+        signal: signalEvent,
+        close: (eventFd) => void libc().call.close(eventFd),
+      },
+      onControl: (peer, datagram) => this.liveness.hear(peer, datagram),
+      onEnd: (reason) => void this.#recover(reason),
+    });
+    this.publisher = new Publisher(this.roster, paths, this.supervisor);
+    this.liveness = new Liveness({
+      roster: this.roster,
+      publisher: this.publisher,
+      socketFd: udp.fd,
+      sharedNames: source !== INLINE_SOURCE,
+      log,
+    });
+  }
+
+  /** Makes the device and starts the lanes. Throws a RunError; `down` is due then as well. */
+  async up(): Promise<void> {
+    const { log, self, loaded, version, listen, sysctl } = this.options;
+    await this.roster.resolve();
+    const tun = this.device.open();
+    if (sysctl) enableForwarding(self, log);
+    this.publisher.publish();
+    await this.supervisor.start(tun);
+    this.#timers = [
+      setInterval(() => void this.liveness.helloAll(), HELLO_INTERVAL_MS),
+      setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
+    ];
+    await this.liveness.helloAll();
+    const { device } = loaded.config;
+    const { mtu_bytes } = this.device;
+    const peers = this.roster.peers.length;
+    log.info(
+      "ready",
+      `ready: ${self.name} on ${device} (MTU ${mtu_bytes}), UDP ` +
+        `${formatEndpoint(listen.host, listen.port)}, ${peers} ${peers === 1 ? "peer" : "peers"}`,
+      { node: self.name, device, mtu_bytes, peers, version },
+    );
+  }
+
+  /** Resolves when the node has been stopped; rejects when it cannot go on. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Makes `ended` resolve. */
+  stop(): void {
+    this.#ended.resolve();
+  }
+
+  /** Logs what was carried and dropped so far. */
+  logCounters(): void {
+    logCounters(this.supervisor, this.options.log);
+  }
+
+  /** Ends the lanes and leaves the host as it was. */
+  async down(): Promise<void> {
+    this.#stopping = true;
+    this.liveness.stop();
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.supervisor.stop();
+    this.device.close();
+  }
+
+  #health(): void {
+    if (this.publisher.stale) this.publisher.republish();
+    this.device.check();
+  }
+
+  /** The lanes have ended: a lost device is made again, a bug ends the node. */
+  async #recover(reason: LaneEnd | RunError): Promise<void> {
+    if (this.#stopping) return;
+    const { log, loaded: { config: { device } } } = this.options;
+    if (reason instanceof RunError) return this.#ended.reject(reason);
+    log.warn("device_gone", `${device} was removed; making it again`);
+    await this.supervisor.stop();
+    this.device.close();
+    for (let failure = ""; !this.#stopping;) {
+      try {
+        await this.supervisor.start(this.device.open());
+        log.info("device_back", `${device} is back`);
+        return;
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        if (message !== failure) log.error("device_gone", message);
+        failure = message;
+        await after(DEVICE_REOPEN_INTERVAL_MS);
+      }
+    }
+  }
+}

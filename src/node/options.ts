@@ -1,0 +1,17 @@
+/** What a node runs with. */
+
+import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import type { Log } from "../log.ts";
+
+/** What a node runs with. */
+export interface NodeOptions {
+  readonly loaded: LoadedConfig;
+  readonly self: NodeConfig;
+  /** Where the UDP side listens. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Whether ip_forward may be switched on. */
+  readonly sysctl: boolean;
+  readonly log: Log;
+  readonly workerUrl: string;
+  readonly version: string;
+}

@@ -1,0 +1,110 @@
+/** The node's device: opened, configured, looked after, and taken back. */
+
+import { RunError } from "../errors.ts";
+import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES } from "../limits.ts";
+import { configureDevice, type DeviceConfig } from "../link/device_config.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import type { Log } from "../log.ts";
+import { CAPABILITY } from "../peers/hello.ts";
+import type { OpenTun } from "../tun/device.ts";
+import { closeTun, openTun } from "../tun/linux.ts";
+import type { Paths } from "./paths.ts";
+import { deviceAddresses, kernelRoutes } from "./plan.ts";
+import type { Roster } from "./roster.ts";
+
+/** Whether to use the device's segmentation and checksum offloads. */
+const OFFLOAD = true;
+
+/** The device between `open` and `close`; may be opened again. */
+export class TunnelDevice {
+  #mtu_bytes = 0;
+  #tun: OpenTun | undefined;
+  #config: DeviceConfig | undefined;
+  /** What the last check complained of. */
+  #trouble = "";
+
+  constructor(
+    readonly rt: Rtnetlink,
+    readonly paths: Paths,
+    readonly roster: Roster,
+    readonly log: Log,
+  ) {}
+
+  /** The device's MTU. */
+  get mtu_bytes(): number {
+    return this.#mtu_bytes;
+  }
+
+  /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
+  open(): OpenTun {
+    const { rt, log, roster: { config, self, peers, book } } = this;
+    this.#mtu_bytes = this.#chooseMtu();
+    const stood = rt.getLink(config.device) !== undefined;
+    const tun = openTun(config.device, config.mode, OFFLOAD);
+    this.#tun = tun;
+    try {
+      const link = rt.getLink(config.device);
+      if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
+      this.#config = configureDevice(rt, {
+        index: link.index,
+        mtu_bytes: this.#mtu_bytes,
+        addresses: deviceAddresses(self),
+        routes: kernelRoutes(config, peers).map((prefix) => ({ prefix })),
+      });
+      log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
+        index: link.index,
+      });
+      book.self = {
+        name: self.name,
+        mode: config.mode,
+        mtu_bytes: this.#mtu_bytes,
+        capabilities: tun.features.checksum ? CAPABILITY.partialChecksum : 0,
+      };
+      return tun;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Takes back what the device was given, and lets go of it. */
+  close(): void {
+    try {
+      this.#config?.undo();
+    } finally {
+      this.#config = undefined;
+      if (this.#tun) closeTun(this.#tun);
+      this.#tun = undefined;
+    }
+  }
+
+  /** Puts back addresses and routes that have been lost. */
+  check(): void {
+    const { rt, log, roster: { config } } = this;
+    try {
+      const link = rt.getLink(config.device);
+      if (!link?.up || !this.#config) return;
+      const mended = this.#config.reapply();
+      this.#trouble = "";
+      if (mended.length > 0) log.info("mended", `put back: ${mended.join(", ")}`);
+    } catch (error) {
+      const trouble = error instanceof Error ? error.message : String(error);
+      // A lasting trouble is told once, not twice a second.
+      if (trouble !== this.#trouble) log.warn("health", trouble);
+      this.#trouble = trouble;
+    }
+  }
+
+  #chooseMtu(): number {
+    const { config: { mtu_bytes, nodes }, addresses } = this.roster;
+    const inner = addresses.length > 0 ? addresses : [undefined];
+    const chosen = mtu_bytes === "auto"
+      ? Math.min(MTU_MAX_BYTES, ...inner.map((address) => this.paths.innerMtu_bytes(address)))
+      : mtu_bytes;
+    const hasIpv6 = nodes.some((node) => node.subnets.some(({ version }) => version === 6));
+    if (hasIpv6 && chosen < MTU_IPV6_MIN_BYTES) {
+      this.log.warn("mtu", `MTU ${chosen} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
+    }
+    return chosen;
+  }
+}
