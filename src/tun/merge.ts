@@ -62,12 +62,15 @@ export class Merger {
   #offset = 0;
   #version: 4 | 6 = 4;
   #protocol = 0;
+  #ethernet_bytes = 0;
   #ip_bytes = 0;
   #header_bytes = 0;
   #segment_bytes = 0;
   #total_bytes = 0;
   #nextSequence = 0;
   #lastFlags = 0;
+  /** Ethernet header of the packet that is being added. */
+  #adding_bytes = 0;
   /** Whether nothing more may join. */
   #closed = true;
   /** Whether the only packet so far has a partial checksum. */
@@ -78,9 +81,19 @@ export class Merger {
   /**
    * Takes a packet that has passed `checkPacket`, in an arena with VNET_BYTES of
    * spent or free bytes before it. `mayBePartial`: its sender leaves checksums
-   * partial. Whatever joins nothing is written as it came.
+   * partial. Whatever joins nothing is written as it came. In a frame,
+   * `ethernet_bytes` of Ethernet header stand between those bytes and the packet;
+   * only frames of equal headers join.
    */
-  add(view: DataView, offset: number, length: number, version: 4 | 6, mayBePartial: boolean): void {
+  add(
+    view: DataView,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    mayBePartial: boolean,
+    ethernet_bytes = 0,
+  ): void {
+    this.#adding_bytes = ethernet_bytes;
     const ip_bytes = version === 4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
     const protocol = view.getUint8(offset + (version === 4 ? IPV4.protocol : IPV6.nextHeader));
     const plain = version === 6 ||
@@ -92,6 +105,12 @@ export class Merger {
     } else {
       this.#addAlone(view, offset, length);
     }
+  }
+
+  /** Takes a frame that is to be written as it came; the bytes before it as for `add`. */
+  addOpaque(view: DataView, offset: number, length: number): void {
+    this.#adding_bytes = 0;
+    this.#addAlone(view, offset, length);
   }
 
   /** Writes what is still open. */
@@ -233,9 +252,13 @@ export class Merger {
       this.#closed || this.#packets === RUN_PACKETS_MAX || view !== this.#view ||
       version !== this.#version || protocol !== this.#protocol ||
       header_bytes !== this.#header_bytes || payload > this.#segment_bytes ||
-      this.#total_bytes + payload > RUN_BYTES_MAX
+      this.#total_bytes + payload > RUN_BYTES_MAX || this.#adding_bytes !== this.#ethernet_bytes
     ) return false;
     const first = this.#offset;
+    // All Ethernet headers are of an even size: 14, and 4 for each tag.
+    for (let at = -this.#ethernet_bytes; at < 0; at += 2) {
+      if (view.getUint16(offset + at) !== view.getUint16(first + at)) return false;
+    }
     if (version === 4) {
       const identification = view.getUint16(first + IPV4.identification) + this.#packets;
       if (
@@ -279,9 +302,10 @@ export class Merger {
 
   #addAlone(view: DataView, offset: number, length: number): void {
     this.flush();
-    writePlainVnet(view, offset - VNET_BYTES);
-    this.#offsets[0] = offset - VNET_BYTES;
-    this.#lengths[0] = VNET_BYTES + length;
+    const before = VNET_BYTES + this.#adding_bytes;
+    writePlainVnet(view, offset - before);
+    this.#offsets[0] = offset - before;
+    this.#lengths[0] = before + length;
     this.sink.writeRun(this.#offsets, this.#lengths, 1);
   }
 
@@ -300,13 +324,15 @@ export class Merger {
     this.#offset = offset;
     this.#version = version;
     this.#protocol = protocol;
+    this.#ethernet_bytes = this.#adding_bytes;
     this.#ip_bytes = ip_bytes;
     this.#header_bytes = header_bytes;
     this.#segment_bytes = length - header_bytes;
     this.#total_bytes = length;
     this.#partial = partial;
-    this.#offsets[0] = offset - VNET_BYTES;
-    this.#lengths[0] = VNET_BYTES + length;
+    const before = VNET_BYTES + this.#ethernet_bytes;
+    this.#offsets[0] = offset - before;
+    this.#lengths[0] = before + length;
     this.#packets = 1;
     this.#closed = false;
   }
@@ -319,10 +345,11 @@ export class Merger {
   }
 
   #finishOne(): void {
-    const at = this.#offset - VNET_BYTES;
+    const at = this.#offset - this.#ethernet_bytes - VNET_BYTES;
     if (!this.#partial) return writePlainVnet(this.#view, at);
     const field = this.#protocol === PROTOCOL.tcp ? TCP.checksum : UDP.checksum;
-    writeVnet(this.#view, at, VNET_GSO.none, 0, 0, this.#ip_bytes, field);
+    const start = this.#ethernet_bytes + this.#ip_bytes;
+    writeVnet(this.#view, at, VNET_GSO.none, 0, 0, start, field);
   }
 
   #finishMany(): void {
@@ -349,11 +376,11 @@ export class Merger {
     view.setUint16(transport + field, foldPartial(seed));
     writeVnet(
       view,
-      offset - VNET_BYTES,
+      offset - this.#ethernet_bytes - VNET_BYTES,
       type,
-      this.#header_bytes,
+      this.#ethernet_bytes + this.#header_bytes,
       this.#segment_bytes,
-      this.#ip_bytes,
+      this.#ethernet_bytes + this.#ip_bytes,
       field,
     );
   }

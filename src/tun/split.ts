@@ -20,18 +20,23 @@ import {
 } from "../net/transport.ts";
 import { VNET, VNET_GSO, VNET_NEEDS_CHECKSUM } from "./vnet.ts";
 
-/** IPv4 (60) and TCP (60) headers with all options. */
-export const SPLIT_HEADER_MAX_BYTES = 120;
+/**
+ * Room that `writeHeader` may need: Ethernet (14) with two VLAN tags (8), IPv4 (60) and TCP (60)
+ * with all options, rounded up to the four bytes that are copied at a time.
+ */
+export const SPLIT_HEADER_MAX_BYTES = 144;
 
 /** What `begin` answers when the super-packet contradicts itself. */
 export const SPLIT_MALFORMED = 0;
 
 /** One super-packet at a time; the same object serves all packets of a lane. */
 export class Splitter {
-  /** Headers of each segment, in bytes. */
+  /** Headers of each segment, in bytes; a frame's Ethernet header included. */
   header_bytes = 0;
   #view: DataView = new DataView(new ArrayBuffer(0));
-  #offset = 0;
+  /** Where the headers start: at the IP header, or at the Ethernet header before it. */
+  #start = 0;
+  #ethernet_bytes = 0;
   #version: 4 | 6 = 4;
   #protocol = 0;
   #ip_bytes = 0;
@@ -46,9 +51,16 @@ export class Splitter {
 
   /**
    * Takes the super-packet of `length` bytes at `offset`, whose virtio header
-   * stands at `vnetAt`. Returns the number of segments, or SPLIT_MALFORMED.
+   * stands at `vnetAt`. In a frame, `ethernet_bytes` of Ethernet header stand
+   * before the packet. Returns the number of segments, or SPLIT_MALFORMED.
    */
-  begin(view: DataView, offset: number, length: number, vnetAt: number): number {
+  begin(
+    view: DataView,
+    offset: number,
+    length: number,
+    vnetAt: number,
+    ethernet_bytes = 0,
+  ): number {
     this.#segments = SPLIT_MALFORMED;
     const version = checkPacket(view, offset, length);
     if (version === PACKET.malformed) return SPLIT_MALFORMED;
@@ -61,7 +73,7 @@ export class Splitter {
     const ip_bytes = ipHeaderBytes(view, offset, version);
     const checksumStart = view.getUint16(vnetAt + VNET.checksumStart, true);
     const partial = (view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0;
-    if (!partial || checksumStart !== ip_bytes) return SPLIT_MALFORMED;
+    if (!partial || checksumStart !== ethernet_bytes + ip_bytes) return SPLIT_MALFORMED;
 
     const transport = offset + ip_bytes;
     const fixed = protocol === PROTOCOL.tcp ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
@@ -74,12 +86,13 @@ export class Splitter {
     if (segment_bytes === 0) return SPLIT_MALFORMED;
 
     this.#view = view;
-    this.#offset = offset;
+    this.#start = offset - ethernet_bytes;
+    this.#ethernet_bytes = ethernet_bytes;
     this.#version = version;
     this.#protocol = protocol;
     this.#ip_bytes = ip_bytes;
-    this.header_bytes = ip_bytes + transport_bytes;
-    this.#payload_bytes = length - this.header_bytes;
+    this.header_bytes = ethernet_bytes + ip_bytes + transport_bytes;
+    this.#payload_bytes = length - ip_bytes - transport_bytes;
     this.#segment_bytes = segment_bytes;
     this.#pseudo = pseudoSum(view, offset, version, protocol, 0);
     if (version === 4) {
@@ -99,7 +112,7 @@ export class Splitter {
 
   /** Where the payload of segment i starts in the arena. */
   payloadOffset(i: number): number {
-    return this.#offset + this.header_bytes + i * this.#segment_bytes;
+    return this.#start + this.header_bytes + i * this.#segment_bytes;
   }
 
   /** Payload of segment i in bytes: gso_size, or what is left for the last. */
@@ -115,18 +128,19 @@ export class Splitter {
   writeHeader(i: number, out: DataView, at: number, complete: boolean): void {
     const { header_bytes } = this;
     const view = this.#view;
-    const offset = this.#offset;
-    for (let k = 0; k < header_bytes; k += 4) out.setUint32(at + k, view.getUint32(offset + k));
+    const start = this.#start;
+    for (let k = 0; k < header_bytes; k += 4) out.setUint32(at + k, view.getUint32(start + k));
     const payload = this.payloadLength(i);
-    const total = header_bytes + payload;
-    const transport = at + this.#ip_bytes;
+    const ip = at + this.#ethernet_bytes;
+    const total = header_bytes - this.#ethernet_bytes + payload;
+    const transport = ip + this.#ip_bytes;
     const transport_bytes = total - this.#ip_bytes;
     if (this.#version === 4) {
       const identification = (this.#identification + i) & 0xffff;
-      out.setUint16(at + IPV4.totalLength, total);
-      out.setUint16(at + IPV4.identification, identification);
-      out.setUint16(at + IPV4.checksum, foldChecksum(this.#ipSum + total + identification));
-    } else out.setUint16(at + IPV6.payloadLength, total - fixedIpHeaderBytes(6));
+      out.setUint16(ip + IPV4.totalLength, total);
+      out.setUint16(ip + IPV4.identification, identification);
+      out.setUint16(ip + IPV4.checksum, foldChecksum(this.#ipSum + total + identification));
+    } else out.setUint16(ip + IPV6.payloadLength, total - fixedIpHeaderBytes(6));
     let field = transport + UDP.checksum;
     if (this.#protocol === PROTOCOL.tcp) {
       field = transport + TCP.checksum;
@@ -144,7 +158,7 @@ export class Splitter {
       return;
     }
     out.setUint16(field, 0);
-    const headers = sum16(out, transport, header_bytes - this.#ip_bytes, seed);
+    const headers = sum16(out, transport, transport_bytes - payload, seed);
     const sum = foldChecksum(sum16(view, this.payloadOffset(i), payload, headers));
     out.setUint16(field, sum === 0 && this.#protocol === PROTOCOL.udp ? 0xffff : sum);
   }
@@ -154,7 +168,7 @@ export class Splitter {
  * Completes the checksum of a packet that came whole but with a partial
  * checksum: the field holds the seed (include/linux/skbuff.h, CHECKSUM_PARTIAL).
  * False if the virtio header contradicts the packet, which has passed
- * `checkPacket` as `version`.
+ * `checkPacket` as `version`. `ethernet_bytes` as for `Splitter.begin`.
  */
 export function completePartial(
   view: DataView,
@@ -162,8 +176,9 @@ export function completePartial(
   length: number,
   version: 4 | 6,
   vnetAt: number,
+  ethernet_bytes = 0,
 ): boolean {
-  const start = view.getUint16(vnetAt + VNET.checksumStart, true);
+  const start = view.getUint16(vnetAt + VNET.checksumStart, true) - ethernet_bytes;
   const field = start + view.getUint16(vnetAt + VNET.checksumOffset, true);
   if (start < ipHeaderBytes(view, offset, version) || field + 2 > length) return false;
   const sum = foldChecksum(sum16(view, offset + start, length - start));

@@ -1,0 +1,151 @@
+/**
+ * The last steps of the way out, for packets and frames alike: split a
+ * super-packet, settle the checksum, queue for the peer.
+ */
+
+import { fixedIpHeaderBytes, ipProtocol } from "../net/transport.ts";
+import { PROTOCOL } from "../net/ip.ts";
+import { CAPABILITY } from "../peers/hello.ts";
+import {
+  completePartial,
+  SPLIT_HEADER_MAX_BYTES,
+  SPLIT_MALFORMED,
+  Splitter,
+} from "../tun/split.ts";
+import { VNET, VNET_BYTES, VNET_GSO, VNET_NEEDS_CHECKSUM } from "../tun/vnet.ts";
+import type { PacketSocket } from "../udp/socket.ts";
+import { Burst } from "./burst.ts";
+import type { LaneCounters } from "./counters.ts";
+import type { FibHalf } from "./fib.ts";
+
+/** Distance between the headers that are made for segments. */
+const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
+/** Headers that may wait for a flush: what 64 full runs of segments need. */
+const HEADERS = 4096;
+
+/** What became of a packet. */
+export const EGRESS = { queued: 0, tooBig: 1, malformed: 2 } as const;
+/** One of EGRESS. */
+export type EgressResult = typeof EGRESS[keyof typeof EGRESS];
+
+/** The peers of one lane, and the burst whose packets go to them. */
+export class Egress {
+  /** Packets are read into this one. */
+  readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES);
+  readonly #splitter = new Splitter();
+  #headers = 0;
+  #peerMtu_bytes = new Int32Array(0);
+  /** 1: the peer completes partial checksums itself. */
+  #peerPartial = new Uint8Array(0);
+
+  constructor(readonly socket: PacketSocket, readonly counters: LaneCounters) {}
+
+  /** Switches to a newly published table. */
+  useFib(fib: FibHalf): void {
+    this.socket.usePeers(fib);
+    const peers = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index));
+    this.#peerMtu_bytes = Int32Array.from(peers, ({ mtu_bytes }) => mtu_bytes);
+    this.#peerPartial = Uint8Array.from(
+      peers,
+      ({ capabilities }) => (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0,
+    );
+  }
+
+  /** Bytes that one datagram to the peer holds. */
+  mtuOf(peer: number): number {
+    return this.#peerMtu_bytes[peer]!;
+  }
+
+  /**
+   * Queues the IP packet of `length` bytes at `offset` for a peer: whole, or in
+   * segments if it is a super-packet. It has passed `checkPacket`. In a frame,
+   * `ethernet_bytes` of Ethernet header stand before it and go along. The virtio
+   * header stands before all that. The bytes must stay until `flush`.
+   */
+  send(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes = 0,
+  ): EgressResult {
+    const { view } = this.burst;
+    const start = offset - ethernet_bytes;
+    const vnetAt = start - VNET_BYTES;
+    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
+      return this.#sendSegments(peer, offset, length, version, ethernet_bytes);
+    }
+    if (ethernet_bytes + length > this.#peerMtu_bytes[peer]!) return EGRESS.tooBig;
+    if (!this.#settleChecksum(peer, offset, length, version, ethernet_bytes)) {
+      return EGRESS.malformed;
+    }
+    this.#queue(peer, 0, 0, start, ethernet_bytes + length);
+    return EGRESS.queued;
+  }
+
+  /** Sends all that is queued. */
+  flush(): void {
+    this.socket.flush(this.counters);
+    this.#headers = 0;
+  }
+
+  /** A super-packet: headers are made for each segment, the payload is sent from where it is. */
+  #sendSegments(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes: number,
+  ): EgressResult {
+    const { view } = this.burst;
+    const splitter = this.#splitter;
+    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
+    const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
+    if (segments === SPLIT_MALFORMED) return EGRESS.malformed;
+    const { header_bytes } = splitter;
+    if (header_bytes + splitter.payloadLength(0) > this.#peerMtu_bytes[peer]!) {
+      return EGRESS.tooBig;
+    }
+    const complete = this.#peerPartial[peer] === 0 || !plainHeader(view, offset, version);
+    for (let i = 0; i < segments; i++) {
+      if (this.#headers === HEADERS) this.flush();
+      const at = this.burst.extraOffset + this.#headers++ * HEADER_STRIDE_BYTES;
+      splitter.writeHeader(i, view, at, complete);
+      this.#queue(peer, at, header_bytes, splitter.payloadOffset(i), splitter.payloadLength(i));
+    }
+    return EGRESS.queued;
+  }
+
+  /** Completes a partial checksum, unless the peer does that. False: the packet contradicts itself. */
+  #settleChecksum(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes: number,
+  ): boolean {
+    const { view } = this.burst;
+    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
+    const flags = view.getUint8(vnetAt + VNET.flags);
+    if ((flags & VNET_NEEDS_CHECKSUM) === 0) return true;
+    const protocol = ipProtocol(view, offset, version);
+    const known = protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp;
+    if (this.#peerPartial[peer] === 1 && known && plainHeader(view, offset, version)) return true;
+    if (!completePartial(view, offset, length, version, vnetAt, ethernet_bytes)) return false;
+    // The same bytes may go to more peers.
+    view.setUint8(vnetAt + VNET.flags, flags & ~VNET_NEEDS_CHECKSUM);
+    return true;
+  }
+
+  #queue(peer: number, head: number, headLength: number, body: number, bodyLength: number): void {
+    const { socket } = this;
+    if (socket.queue(this.burst, peer, head, headLength, body, bodyLength)) return;
+    socket.flush(this.counters);
+    socket.queue(this.burst, peer, head, headLength, body, bodyLength);
+  }
+}
+
+/** Whether the receiver will see a partial checksum for what it is: no IP options, no extensions. */
+function plainHeader(view: DataView, offset: number, version: 4 | 6): boolean {
+  return version === 6 || (view.getUint8(offset) & 0xf) * 4 === fixedIpHeaderBytes(4);
+}
