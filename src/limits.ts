@@ -36,6 +36,9 @@ export const SUBNETS_MAX = 65_536;
 /** A node's name: what fits the hello datagram and a table on a terminal (a DNS label, RFC 1035). */
 export const NODE_NAME_MAX_BYTES = 63;
 
+/** The version text in a hello: room for a semantic version with a pre-release and a build. */
+export const PROGRAM_VERSION_MAX_BYTES = 32;
+
 /** A config file larger than this is a mistake, not a config (10,000 subnets take about 0.3 MB). */
 export const CONFIG_MAX_BYTES = 16 * 1024 * 1024;
 
@@ -57,10 +60,22 @@ export const HELLOS_PER_S = 1_000;
 /** Time between two hello datagrams to one peer. */
 export const HELLO_INTERVAL_MS = 5_000;
 
-/** A peer that has been silent for so long is no longer counted as a tunnet. */
-export const HELLO_SILENCE_MS = 15_000;
+/** A peer that should have said hello by now is asked to, again and again. */
+export const HELLO_OVERDUE_MS = 6_500;
 
-/** How often the supervisor looks whether device, address and routes still stand. */
+/** Time between two hellos that ask an overdue peer to answer. */
+export const HELLO_ASK_INTERVAL_MS = 1_000;
+
+/**
+ * A peer that has been silent for so long is no longer counted as a tunnet: it has missed two
+ * hellos and some six answers, and `status` tells the truth within 15 s.
+ */
+export const HELLO_SILENCE_MS = 13_000;
+
+/** Numbered hellos that the loss is taken from: one bit of a word each, 160 s without asking. */
+export const HELLO_LOSS_WINDOW = 32;
+
+/** How often a node looks whether device, address, routes and peers still stand. */
 export const HEALTH_INTERVAL_MS = 500;
 
 /** How often a lost device is asked for again. */

@@ -30,7 +30,7 @@ const PURE = [
   /^src\/net\//,
   /^src\/route\//,
   /^src\/config\/(?!load)/,
-  /^src\/peers\/(hello|peers)\.ts$/,
+  /^src\/peers\/(hello|loss|peers)\.ts$/,
   /^src\/tun\/(split|merge|vnet|device)\.ts$/,
   /^src\/udp\/socket\.ts$/,
   /^src\/suggest\.ts$/,

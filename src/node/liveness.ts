@@ -22,21 +22,30 @@ export class Liveness {
 
   constructor(readonly parts: LivenessParts) {}
 
-  /** From now on nothing is sent. */
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  /** One round: notes who has fallen silent, looks for lost ones, says hello to all. */
-  async helloAll(): Promise<void> {
-    const { roster: { book, peers }, publisher, log } = this.parts;
-    for (const { peer } of book.expire(performance.now())) {
+  /** Looks who has fallen silent, and asks those that seem about to. */
+  check(): void {
+    const { roster: { book }, publisher, log } = this.parts;
+    const now_ms = performance.now();
+    const { peerPackets } = publisher.supervisor.countersOf("inbound");
+    book.carried((peer) => peerPackets[peer]!, now_ms);
+    for (const { peer } of book.expire(now_ms)) {
       const { name } = book.peers[peer]!;
       log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
       publisher.markStale();
     }
+    for (const peer of book.overdue(now_ms)) this.#hello(peer);
+  }
+
+  /** One round: looks for lost ones, says hello to all. */
+  async helloAll(): Promise<void> {
     await this.#findLost();
-    peers.forEach((_, peer) => this.#hello(peer));
+    this.parts.roster.peers.forEach((_, peer) => this.#hello(peer));
+  }
+
+  /** The last hello to all: this node is going down. */
+  goodbye(): void {
+    this.parts.roster.peers.forEach((_, peer) => this.#hello(peer, true));
+    this.#stopped = true;
   }
 
   /** Takes in a control datagram from a peer. */
@@ -44,13 +53,19 @@ export class Liveness {
     const { roster: { book, config }, publisher, log, sharedNames } = this.parts;
     const event = book.hear(peer, datagram, performance.now());
     if (!event) return;
-    const { name, saidName, saidMode } = book.peers[peer]!;
+    const { name, saidName, saidMode, why } = book.peers[peer]!;
     if (event.kind === "bad_control") {
       log.debug("bad_control", `${name} sent a control datagram that is no hello`, { peer: name });
       return;
     }
-    publisher.republish();
-    if (event.kind === "capabilities") return;
+    if (event.kind !== "asked") publisher.republish();
+    if (event.kind === "down") {
+      log.info("peer_down", `${name} is down: ${why}`, { peer: name });
+      return;
+    }
+    // It may have just started, or asks for it: let it know of us at once.
+    this.#hello(peer);
+    if (event.kind !== "up") return;
     log.info("peer_up", `${name} is up`, { peer: name });
     if (saidName !== name && sharedNames) {
       log.warn("peer_name", `${name} calls itself ${saidName}: are the config files the same?`);
@@ -58,8 +73,6 @@ export class Liveness {
     if (saidMode !== config.mode) {
       log.warn("peer_mode", `${name} runs in mode ${saidMode}, this node in ${config.mode}`);
     }
-    // It may have just started: let it know of us at once.
-    this.#hello(peer);
   }
 
   /** Asks again for the peers whose name was not known. */
@@ -70,13 +83,14 @@ export class Liveness {
     publisher.republish();
   }
 
-  #hello(peer: number): void {
+  #hello(peer: number, leaving = false): void {
     const { roster: { addresses, peers, book }, socketFd, log } = this.parts;
     const address = addresses[peer];
     if (!address || this.#stopped) return;
     const { name, endpoint } = peers[peer]!;
     try {
-      sendDatagram(socketFd, book.hello(peer, performance.now()), address, endpoint.port);
+      const hello = book.hello(peer, performance.now(), leaving);
+      sendDatagram(socketFd, hello, address, endpoint.port);
     } catch (error) {
       // The underlay may be down: the next hello tries again.
       const why = error instanceof Error ? error.message : String(error);

@@ -103,13 +103,15 @@ export class Node {
   /** Ends the lanes and leaves the host as it was. */
   async down(): Promise<void> {
     this.#stopping = true;
-    this.liveness.stop();
     for (const timer of this.#timers) clearInterval(timer);
     await this.supervisor.stop();
+    // After the last packet: what comes later is of a new start.
+    this.liveness.goodbye();
     this.device.close();
   }
 
   #health(): void {
+    this.liveness.check();
     if (this.publisher.stale) this.publisher.republish();
     this.device.check();
   }

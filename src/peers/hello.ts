@@ -14,12 +14,16 @@
  * | 24     | 4     | µs that the echo lay here before it was sent back       |
  * | 28     | 4     | inner MTU in bytes                                      |
  * | 32     | n     | the sender's node name, UTF-8                           |
+ * | 32 + n | 4     | number of this hello to this peer, from 1               |
+ * | 36 + n | 1     | flags: 1 answer at once, 2 the sender is leaving        |
+ * | 37 + n | 1     | length of the program's version in bytes                |
+ * | 38 + n | v     | the program's version, ASCII                            |
  *
- * All numbers are in network order. A longer datagram is a later version's and
- * is read up to here.
+ * All numbers are in network order. What follows the name may be missing. A
+ * longer datagram is a later version's and is read up to here.
  */
 
-import { NODE_NAME_MAX_BYTES } from "../limits.ts";
+import { NODE_NAME_MAX_BYTES, PROGRAM_VERSION_MAX_BYTES } from "../limits.ts";
 import type { Mode } from "../config/types.ts";
 
 /** First byte of every control datagram: no IP version has it. */
@@ -44,14 +48,28 @@ export interface Hello {
   readonly held_us: number;
   readonly mtu_bytes: number;
   readonly name: string;
+  /** Number of this hello among those to this peer; 0: the sender does not number them. */
+  readonly number: number;
+  /** The sender asks for a hello at once. */
+  readonly answer: boolean;
+  /** The sender is going down. */
+  readonly leaving: boolean;
+  /** Version of the sender's program; empty if it does not say. */
+  readonly program: string;
 }
 
 const FIXED_BYTES = 32;
+/** What follows the name, but for the version's text. */
+const TAIL_BYTES = 6;
+const FLAG = { answer: 1, leaving: 2 } as const;
 
 /** Encodes a hello. The name is at most NODE_NAME_MAX_BYTES long in UTF-8. */
 export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
-  const name = new TextEncoder().encode(hello.name).subarray(0, NODE_NAME_MAX_BYTES);
-  const bytes = new Uint8Array(FIXED_BYTES + name.length);
+  const encoder = new TextEncoder();
+  const name = encoder.encode(hello.name).subarray(0, NODE_NAME_MAX_BYTES);
+  const program = encoder.encode(hello.program).subarray(0, PROGRAM_VERSION_MAX_BYTES);
+  const tail = FIXED_BYTES + name.length;
+  const bytes = new Uint8Array(tail + TAIL_BYTES + program.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, CONTROL_FIRST_BYTE);
   view.setUint8(1, hello.version);
@@ -63,6 +81,10 @@ export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
   view.setUint32(24, hello.held_us);
   view.setUint32(28, hello.mtu_bytes);
   bytes.set(name, FIXED_BYTES);
+  view.setUint32(tail, hello.number);
+  view.setUint8(tail + 4, (hello.answer ? FLAG.answer : 0) | (hello.leaving ? FLAG.leaving : 0));
+  view.setUint8(tail + 5, program.length);
+  bytes.set(program, tail + TAIL_BYTES);
   return bytes;
 }
 
@@ -79,7 +101,6 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
   const sent_us = Number(view.getBigUint64(8));
   const echo_us = Number(view.getBigUint64(16));
   if (!Number.isSafeInteger(sent_us) || !Number.isSafeInteger(echo_us)) return undefined;
-  const name = new TextDecoder().decode(bytes.subarray(FIXED_BYTES, FIXED_BYTES + nameLength));
   return {
     version: view.getUint8(1),
     mode: mode === 1 ? "tap" : "tun",
@@ -88,7 +109,32 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
     echo_us,
     held_us: view.getUint32(24),
     mtu_bytes: view.getUint32(28),
-    // A stranger's bytes go to logs: only what a node may be called.
-    name: name.replace(/[^A-Za-z0-9._-]/g, "?"),
+    name: decodeName(bytes.subarray(FIXED_BYTES, FIXED_BYTES + nameLength)),
+    ...decodeTail(view, bytes, FIXED_BYTES + nameLength),
+  };
+}
+
+/** A stranger's bytes go to logs: only what a node or a version may be called. */
+function decodeName(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).replace(/[^A-Za-z0-9._-]/g, "?");
+}
+
+/** What follows the name; as of a sender that says nothing there, if it is not whole. */
+function decodeTail(
+  view: DataView,
+  bytes: Uint8Array,
+  at: number,
+): Pick<Hello, "number" | "answer" | "leaving" | "program"> {
+  const end = at + TAIL_BYTES;
+  const length = end <= bytes.length ? view.getUint8(at + 5) : Infinity;
+  if (length > PROGRAM_VERSION_MAX_BYTES || end + length > bytes.length) {
+    return { number: 0, answer: false, leaving: false, program: "" };
+  }
+  const flags = view.getUint8(at + 4);
+  return {
+    number: view.getUint32(at),
+    answer: (flags & FLAG.answer) !== 0,
+    leaving: (flags & FLAG.leaving) !== 0,
+    program: decodeName(bytes.subarray(end, end + length)),
   };
 }

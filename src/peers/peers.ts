@@ -1,16 +1,32 @@
 /** The other nodes as this one sees them: who has said hello, and how far away they are. Pure. */
 
-import { HELLO_SILENCE_MS } from "../limits.ts";
+import {
+  HELLO_ASK_INTERVAL_MS,
+  HELLO_INTERVAL_MS,
+  HELLO_OVERDUE_MS,
+  HELLO_SILENCE_MS,
+} from "../limits.ts";
 import type { Mode } from "../config/types.ts";
-import { decodeHello, encodeHello, PROTOCOL_VERSION } from "./hello.ts";
+import { VERSION } from "../version.ts";
+import { decodeHello, encodeHello, type Hello, PROTOCOL_VERSION } from "./hello.ts";
+import { HelloLoss } from "./loss.ts";
+
+/**
+ * `plain` has never said hello, `up` has lately, `silent` did once, and `down`
+ * is known to be out of reach.
+ */
+export type PeerStateName = "plain" | "up" | "silent" | "down";
 
 /** What is known of one peer. */
 export interface PeerState {
   /** Its name in the config. */
   readonly name: string;
-  /** `plain` has never said hello, `up` has lately, `silent` did once. */
-  state: "plain" | "up" | "silent";
-  /** When it last said hello, on our monotonic clock. */
+  state: PeerStateName;
+  /** When that state began, on our monotonic clock; of a silent peer: when it was last heard. */
+  since_ms: number;
+  /** Why it is down; empty in any other state. */
+  why: string;
+  /** When it last said hello, on our monotonic clock; 0: never. */
   heard_ms: number;
   /** Round trip time of the last exchange. */
   rtt_ms: number | undefined;
@@ -19,14 +35,26 @@ export interface PeerState {
   /** The name and mode that it gives itself. */
   saidName: string;
   saidMode: Mode;
+  /** Its inner MTU in bytes, its protocol version (0: unknown) and its program's (empty: unknown). */
+  saidMtu_bytes: number;
+  protocol: number;
+  program: string;
   /** Its time of sending, to be echoed. */
   echo_us: number;
+  /** Which of its hellos arrived. */
+  readonly loss: HelloLoss;
+  /** Hellos made for it so far, and when the last one was. */
+  sent: number;
+  sent_ms: number;
+  /** Packets from it so far, and when there were last seen to be more; 0: never. */
+  packets: number;
+  packets_ms: number;
 }
 
 /** What a datagram or the passing of time has changed. */
 export interface PeerEvent {
   readonly peer: number;
-  readonly kind: "up" | "silent" | "capabilities" | "bad_control";
+  readonly kind: "up" | "silent" | "down" | "capabilities" | "asked" | "bad_control";
 }
 
 /** Who we are, as we say it in a hello. */
@@ -37,26 +65,53 @@ export interface SelfDescription {
   readonly capabilities: number;
 }
 
+/** Why a peer is down that said so itself. */
+export const LEFT = "it was stopped";
+
+/** A time of sending that lies so far before the last one is of a new start. */
+const RESTART_US = 1000 * HELLO_ASK_INTERVAL_MS;
+
 /** The peers by index; the same index as in the forwarding table. */
 export class PeerBook {
   readonly peers: readonly PeerState[];
+  /** When packets were last counted. */
+  #looked_ms = 0;
 
   constructor(names: readonly string[], public self: SelfDescription) {
     this.peers = names.map((name) => ({
       name,
       state: "plain",
+      since_ms: 0,
+      why: "",
       heard_ms: 0,
       rtt_ms: undefined,
       capabilities: 0,
       saidName: "",
       saidMode: "tun",
+      saidMtu_bytes: 0,
+      protocol: 0,
+      program: "",
       echo_us: 0,
+      loss: new HelloLoss(),
+      sent: 0,
+      sent_ms: 0,
+      packets: 0,
+      packets_ms: 0,
     }));
   }
 
-  /** The hello to send to a peer now. */
-  hello(peer: number, now_ms: number): Uint8Array<ArrayBuffer> {
-    const { echo_us, heard_ms } = this.peers[peer]!;
+  /** The peers that should have said hello by now and are to be asked to, every second. */
+  overdue(now_ms: number): readonly number[] {
+    return this.peers.flatMap((known, peer) =>
+      isOverdue(known, now_ms) && now_ms - known.sent_ms >= HELLO_ASK_INTERVAL_MS ? [peer] : []
+    );
+  }
+
+  /** The hello to send to a peer now; `leaving` says that it is our last. */
+  hello(peer: number, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
+    const known = this.peers[peer]!;
+    const { echo_us, heard_ms } = known;
+    known.sent_ms = now_ms;
     const held_us = echo_us === 0 ? 0 : Math.round((now_ms - heard_ms) * 1000);
     return encodeHello({
       version: PROTOCOL_VERSION,
@@ -67,30 +122,37 @@ export class PeerBook {
       held_us: Math.min(held_us, 0xffff_ffff),
       mtu_bytes: this.self.mtu_bytes,
       name: this.self.name,
+      number: ++known.sent,
+      answer: known.state !== "up" || isOverdue(known, now_ms),
+      leaving,
+      program: VERSION,
     });
   }
 
-  /** Takes in a control datagram from a peer; tells what changed. */
+  /** Takes in a control datagram from a peer; tells what changed, or that an answer is asked for. */
   hear(peer: number, datagram: Uint8Array, now_ms: number): PeerEvent | undefined {
     const hello = decodeHello(datagram);
     const known = this.peers[peer];
     if (!known) return undefined;
     if (!hello) return { peer, kind: "bad_control" };
-    const wasUp = known.state === "up";
+    // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
+    const restarted = hello.sent_us < known.echo_us - RESTART_US;
+    if (restarted) known.loss.reset();
+    note(known, hello, now_ms);
+    if (hello.leaving) {
+      const was = known.state;
+      enter(known, "down", now_ms, LEFT);
+      return was === "down" ? undefined : { peer, kind: "down" };
+    }
+    const wasUp = known.state === "up" && !restarted;
     const sameCapabilities = known.capabilities === hello.capabilities;
     known.capabilities = hello.capabilities;
-    known.state = "up";
-    known.heard_ms = now_ms;
-    known.saidName = hello.name;
-    known.saidMode = hello.mode;
-    known.echo_us = hello.sent_us;
-    if (hello.echo_us > 0) {
-      const rtt_ms = (now_ms * 1000 - hello.echo_us - hello.held_us) / 1000;
-      // An echo from before our restart is of another clock.
-      if (rtt_ms >= 0 && rtt_ms < HELLO_SILENCE_MS) known.rtt_ms = rtt_ms;
+    if (!wasUp) {
+      enter(known, "up", now_ms);
+      return { peer, kind: "up" };
     }
-    if (!wasUp) return { peer, kind: "up" };
-    return sameCapabilities ? undefined : { peer, kind: "capabilities" };
+    if (!sameCapabilities) return { peer, kind: "capabilities" };
+    return hello.answer ? { peer, kind: "asked" } : undefined;
   }
 
   /** Looks who has fallen silent. */
@@ -98,10 +160,76 @@ export class PeerBook {
     const events: PeerEvent[] = [];
     this.peers.forEach((known, peer) => {
       if (known.state !== "up" || now_ms - known.heard_ms < HELLO_SILENCE_MS) return;
-      known.state = "silent";
-      known.capabilities = 0;
+      enter(known, "silent", known.heard_ms);
       events.push({ peer, kind: "silent" });
     });
     return events;
   }
+
+  /**
+   * Takes note that a peer cannot be reached, and why. One that was heard or sent packets just now
+   * is evidently there, and one that said it was leaving has told more. Tells whether it is news.
+   */
+  unreachable(peer: number, why: string, now_ms: number): PeerEvent | undefined {
+    const known = this.peers[peer]!;
+    if (known.state === "up" && !isOverdue(known, now_ms)) return undefined;
+    if (known.packets_ms > 0 && now_ms - known.packets_ms < HELLO_INTERVAL_MS) return undefined;
+    if (known.state === "down") {
+      if (known.why !== LEFT) known.why = why;
+      return undefined;
+    }
+    enter(known, "down", now_ms, why);
+    return { peer, kind: "down" };
+  }
+
+  /** Takes note that nothing is known to stand in the way of a peer any more. */
+  reachable(peer: number, now_ms: number): void {
+    const known = this.peers[peer]!;
+    if (known.state !== "down" || known.why === LEFT) return;
+    if (known.heard_ms > 0) enter(known, "silent", known.heard_ms);
+    else enter(known, "plain", now_ms);
+  }
+
+  /** Takes note of how many packets came from each peer so far. */
+  carried(packetsOf: (peer: number) => number, now_ms: number): void {
+    this.peers.forEach((known, peer) => {
+      const packets = packetsOf(peer);
+      const more = packets > known.packets;
+      known.packets = packets;
+      if (!more) return;
+      known.packets_ms = now_ms;
+      // All of them came later: it is there, and says no hello any more.
+      const given_up = known.state === "silent" || known.state === "down";
+      if (given_up && this.#looked_ms > known.since_ms) enter(known, "plain", now_ms);
+    });
+    this.#looked_ms = now_ms;
+  }
+}
+
+/** What a hello says of its sender. */
+function note(known: PeerState, hello: Hello, now_ms: number): void {
+  known.loss.arrived(hello.number);
+  known.heard_ms = now_ms;
+  known.saidName = hello.name;
+  known.saidMode = hello.mode;
+  known.saidMtu_bytes = hello.mtu_bytes;
+  known.protocol = hello.version;
+  known.program = hello.program;
+  known.echo_us = hello.sent_us;
+  if (hello.echo_us === 0) return;
+  const rtt_ms = (now_ms * 1000 - hello.echo_us - hello.held_us) / 1000;
+  // An echo from before our restart is of another clock.
+  if (rtt_ms >= 0 && rtt_ms < HELLO_SILENCE_MS) known.rtt_ms = rtt_ms;
+}
+
+/** Whether a peer that is up should have said hello by now. */
+function isOverdue({ state, heard_ms }: PeerState, now_ms: number): boolean {
+  return state === "up" && now_ms - heard_ms >= HELLO_OVERDUE_MS;
+}
+
+function enter(known: PeerState, state: PeerStateName, since_ms: number, why = ""): void {
+  known.state = state;
+  known.since_ms = since_ms;
+  known.why = why;
+  if (state !== "up") known.capabilities = 0;
 }

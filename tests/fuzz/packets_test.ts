@@ -27,6 +27,10 @@ const SEEDS = [
     held_us: 14,
     mtu_bytes: 1472,
     name: "node-a",
+    number: 15,
+    answer: true,
+    leaving: false,
+    program: "1.2.3",
   }),
 ];
 
@@ -90,6 +94,7 @@ Deno.test(`fuzz: ${INPUTS} datagrams through every packet parser`, () => {
     if (hello) {
       hellos++;
       assert(/^[A-Za-z0-9._?-]{0,63}$/.test(hello.name));
+      assert(/^[A-Za-z0-9._?-]{0,32}$/.test(hello.program));
     }
   }
   // The fuzzing reached every branch often enough to mean something.
