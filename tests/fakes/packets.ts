@@ -10,7 +10,7 @@ export function addressBytes(text: string): number[] {
 }
 
 /** RFC 1071 the slow and obvious way; 0 over a range that holds a right checksum. */
-export function slowChecksum(bytes: readonly number[]): number {
+export function slowChecksum(bytes: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) {
     sum += bytes[i]! * 256 + (bytes[i + 1] ?? 0);

@@ -1,0 +1,53 @@
+/** Splitting undoes merging, and merging undoes splitting. */
+
+import { assert, assertEquals } from "../assert.ts";
+import { fuzzMultiplier, random } from "../fuzz/random.ts";
+import { arrivals, Flow, randomEthernet, randomShape } from "./flows.ts";
+import { type Layout, merge } from "./merging.ts";
+import { byFlow, join, packetsOf, partial, readWritten, UDP_SEGMENTS_MAX } from "./oracle.ts";
+import { split } from "./splitting.ts";
+
+const RUNS = Math.round(150 * fuzzMultiplier());
+const LAYOUTS: readonly Layout[] = ["slots", "one behind the other"];
+
+Deno.test(`split, then merge: ${RUNS} super-packets come back, header and all`, () => {
+  const dice = random(0x2b01);
+  for (let run = 0; run < RUNS; run++) {
+    const shape = { ...randomShape(dice, 0, true), payload_bytes: 1 + dice.below(1000) };
+    const flow = new Flow(dice, shape);
+    const count = 2 + dice.below(UDP_SEGMENTS_MAX - 1);
+    const packets = Array.from({ length: count }, (_, i) => {
+      const last = i === count - 1;
+      const size = last ? 1 + dice.below(shape.payload_bytes) : shape.payload_bytes;
+      const flags = 0x10 | (i === 0 ? dice.pick([0, 0x80]) : 0) | (last ? dice.pick([0, 8, 1]) : 0);
+      return flow.next(size, flags);
+    });
+    const whole = join(packets);
+    const header = randomEthernet(dice);
+    const ethernet = () => header;
+    for (const completed of [true, false]) {
+      const segments = split(whole, completed, header)!;
+      const layout = dice.pick(LAYOUTS);
+      const { written } = merge(segments, { mayBePartial: !completed, layout, ethernet });
+      assertEquals(written.map(readWritten), [whole], `run ${run}`);
+    }
+  }
+});
+
+Deno.test(`merge, then split: ${RUNS} arrivals come back byte for byte`, () => {
+  const dice = random(0x2b02);
+  let superPackets = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const packets = arrivals(dice, 1 + dice.below(80));
+    const { written } = merge(packets, { layout: dice.pick(LAYOUTS), flushes: dice });
+    const out = written.flatMap((write) => {
+      const whole = readWritten(write);
+      if (whole.virtio.gsoType === 0) return packetsOf(write);
+      superPackets++;
+      assertEquals(split(whole, false), packetsOf(write).map(partial));
+      return split(whole, true)!;
+    });
+    assertEquals(byFlow(out), byFlow(packets), `run ${run}`);
+  }
+  assert(superPackets > RUNS);
+});
