@@ -8,7 +8,9 @@ import { STARTER_CONFIG } from "./src/cli/init.ts";
 import { runLab } from "./src/cli/lab.ts";
 import type { Output } from "./src/cli/output.ts";
 import { route } from "./src/cli/route.ts";
+import { setup } from "./src/cli/setup.ts";
 import { runUp } from "./src/cli/up.ts";
+import { findSelf } from "./src/config/self.ts";
 import { ConfigError, EXIT, RunError, UsageError } from "./src/errors.ts";
 import { VERSION } from "./src/version.ts";
 
@@ -48,6 +50,12 @@ async function run(command: Command): Promise<number> {
       return await runLab(command.options);
     case "init":
       return show({ stdout: STARTER_CONFIG, exitCode: 0 });
+    case "setup": {
+      const { what, undo, node } = command.options;
+      const { loaded, view } = await loadHere(command.options);
+      warn(loaded.warnings);
+      return show(setup(what, { loaded, self: findSelf(loaded, view, node), undo }));
+    }
     case "version":
       return show({ stdout: `tunnet ${VERSION}\n`, exitCode: 0 });
     case "help": {

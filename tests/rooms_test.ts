@@ -38,6 +38,7 @@ const PURE = [
   /^src\/node\/plan\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
+  /^src\/setup\//,
   /^src\/(errors|limits|log|version)\.ts$/,
 ];
 

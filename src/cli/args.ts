@@ -15,6 +15,7 @@ import { type ErrorParts, UsageError } from "../errors.ts";
 import { LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type Address, parseAddress } from "../net/prefix.ts";
+import { SETUP_KINDS, type SetupKind } from "../setup/script.ts";
 import { nearest } from "../suggest.ts";
 import { COMMAND_NAMES, type CommandName, COMMANDS, type CommandSpec, LATER } from "./flags.ts";
 
@@ -54,6 +55,12 @@ export interface LabOptions {
   readonly json: boolean;
 }
 
+/** Options of `setup`. */
+export interface SetupOptions extends ConfigOptions {
+  readonly what: SetupKind;
+  readonly undo: boolean;
+}
+
 /** What the user asked for. */
 export type Command =
   | { readonly kind: "up"; readonly options: UpOptions }
@@ -61,6 +68,7 @@ export type Command =
   | { readonly kind: "route"; readonly options: RouteOptions }
   | { readonly kind: "lab"; readonly options: LabOptions }
   | { readonly kind: "init" }
+  | { readonly kind: "setup"; readonly options: SetupOptions }
   | { readonly kind: "version" }
   /** Help of a command, or of the program; `asked` is false for a bare `tunnet`: exit status 2. */
   | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
@@ -302,6 +310,20 @@ function lab(raw: RawArgs): Command {
   return { kind: "lab", options };
 }
 
+function setup(raw: RawArgs): Command {
+  const [what = "docker", other] = SETUP_KINDS.filter((kind) => raw.has(kind));
+  if (other !== undefined) {
+    fail({ what: `--${what} and --${other}`, why: "each is a script", how: "one of the two" });
+  }
+  const options = {
+    what,
+    undo: raw.has("undo"),
+    config: raw.value("config"),
+    node: raw.value("node"),
+  };
+  return { kind: "setup", options };
+}
+
 function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
   const raw = readRaw(args, COMMANDS[name]);
   if (raw.has("help")) return { kind: "help", command: name, asked: true };
@@ -316,6 +338,8 @@ function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
       return lab(raw);
     case "init":
       return { kind: "init" };
+    case "setup":
+      return setup(raw);
   }
 }
 

@@ -30,7 +30,7 @@ export interface CommandSpec {
 }
 
 /** Names of the commands. `--peer` is another way to write `up`. */
-export const COMMAND_NAMES = ["up", "check", "route", "lab", "init"] as const;
+export const COMMAND_NAMES = ["up", "check", "route", "lab", "init", "setup"] as const;
 /** One of COMMAND_NAMES. */
 export type CommandName = typeof COMMAND_NAMES[number];
 
@@ -137,10 +137,26 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     flags: [HELP],
     examples: ["tunnet init > tunnet.yaml"],
   },
+  setup: {
+    name: "setup",
+    usage: "setup",
+    summary: "print the shell script that prepares a node, to read and run as root",
+    flags: [
+      { name: "docker", help: "Docker networks with the node's subnets, without NAT (default)" },
+      { name: "netns", help: "a bridge with the node's subnets, and a namespace as a pod" },
+      { name: "systemd", help: "a service that runs the node with CAP_NET_ADMIN alone" },
+      { name: "undo", help: "print the script that takes it back" },
+      CONFIG,
+      NODE,
+      HELP,
+    ],
+    notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],
+    examples: ["tunnet setup --docker", "tunnet setup --systemd --undo --node node-a"],
+  },
 };
 
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
-  commands: ["dump", "status", "doctor", "setup"] as readonly string[],
+  commands: ["dump", "status", "doctor"] as readonly string[],
   flags: ["trace", "pcap", "mode", "engine"] as readonly string[],
 } as const;

@@ -8,8 +8,7 @@
  */
 
 import type { Config, NodeConfig } from "../config/types.ts";
-import { addressBits, formatAddress, formatPrefix, parseAddress } from "../net/prefix.ts";
-import type { Prefix } from "../net/prefix.ts";
+import { formatPrefix, hasHostRoom, hostAddress, parseAddress } from "../net/prefix.ts";
 
 /** One node of a lab and its pod. */
 export interface LabNode {
@@ -68,18 +67,6 @@ export function labYaml({ nodes, ipv6, underlay6 }: LabShape): string {
   return lines.join("\n") + "\n";
 }
 
-/** Address number `host` of a prefix, as text. */
-function hostOf(prefix: Prefix, host: number): string {
-  const bytes = prefix.bytes.slice();
-  bytes[bytes.length - 1]! |= host;
-  return formatAddress(bytes);
-}
-
-/** Whether a subnet holds a bridge's .1 and a pod's .2 beside its first and last address. */
-function hasRoom(prefix: Prefix): boolean {
-  return prefix.length_bits <= addressBits(prefix.version) - 2;
-}
-
 function nodeCommands(
   node: NodeConfig,
   namespace: string,
@@ -115,14 +102,14 @@ function nodeCommands(
     inPod("link set eth0 up"),
   ];
   const gateways = new Set<number>();
-  for (const subnet of node.subnets.filter(hasRoom)) {
+  for (const subnet of node.subnets.filter(hasHostRoom)) {
     const { version, length_bits } = subnet;
     commands.push(
-      within(`addr add ${hostOf(subnet, 1)}/${length_bits} dev br0 nodad`),
-      inPod(`addr add ${hostOf(subnet, 2)}/${length_bits} dev eth0 nodad`),
+      within(`addr add ${hostAddress(subnet, 1)}/${length_bits} dev br0 nodad`),
+      inPod(`addr add ${hostAddress(subnet, 2)}/${length_bits} dev eth0 nodad`),
     );
     if (!gateways.has(version)) {
-      commands.push(inPod(`-${version} route add default via ${hostOf(subnet, 1)}`));
+      commands.push(inPod(`-${version} route add default via ${hostAddress(subnet, 1)}`));
     }
     gateways.add(version);
   }
@@ -145,7 +132,7 @@ export function planLab(config: Config, id: string): LabPlan {
       podNamespace,
       address: node.endpoint.host,
       subnets: node.subnets.map(formatPrefix),
-      podAddresses: node.subnets.filter(hasRoom).map((subnet) => hostOf(subnet, 2)),
+      podAddresses: node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2)),
       commands: nodeCommands(node, namespace, podNamespace, switchNamespace, `port${i}`, others),
     };
   });

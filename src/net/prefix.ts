@@ -149,6 +149,18 @@ export function prefixCovers(outer: Prefix, inner: Prefix): boolean {
   return outer.length_bits <= inner.length_bits && prefixContains(outer, inner);
 }
 
+/** Address number `host` of a prefix (its last byte), as text: 1 is by custom its gateway's. */
+export function hostAddress(prefix: Prefix, host: number): string {
+  const bytes = prefix.bytes.slice();
+  bytes[bytes.length - 1]! |= host;
+  return formatAddress(bytes);
+}
+
+/** Whether a subnet holds a gateway's .1 and a pod's .2 beside its first and last address. */
+export function hasHostRoom(prefix: Prefix): boolean {
+  return prefix.length_bits <= addressBits(prefix.version) - 2;
+}
+
 /** `HOST:PORT`, with brackets around an IPv6 address. */
 export function formatEndpoint(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

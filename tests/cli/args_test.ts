@@ -24,7 +24,8 @@ const up = (options: Partial<UpOptions> = {}): Command => ({
 const SPEC = "172.2.0.0/16=10.0.0.2";
 const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
 const LAB = { ipv6: false, underlay6: false, keep: false, down: false, json: false };
-const LOOK = { config: undefined, node: undefined, json: false };
+const WHERE = { config: undefined, node: undefined };
+const LOOK = { ...WHERE, json: false };
 
 const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = [
   [[], { kind: "help", asked: false }],
@@ -84,6 +85,12 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     ["lab", "--ipv6", "--underlay6", "--json"],
     { kind: "lab", options: { ...LAB, nodes: 2, ipv6: true, underlay6: true, json: true } },
   ],
+  [["setup"], { kind: "setup", options: { ...WHERE, what: "docker", undo: false } }],
+  [
+    ["setup", "--systemd", "--undo", "--node", "a", "-c", "x"],
+    { kind: "setup", options: { config: "x", node: "a", what: "systemd", undo: true } },
+  ],
+  [["setup", "--netns"], { kind: "setup", options: { ...WHERE, what: "netns", undo: false } }],
   [["lab", "-c", "x.yaml"], { kind: "lab", options: { ...LAB, config: "x.yaml" } }],
 ];
 

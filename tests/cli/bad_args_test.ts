@@ -9,7 +9,18 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["dump", "tun0"], '"dump" is not available in this version; try: tunnet --help'],
   [["status"], '"status" is not available in this version; try: tunnet --help'],
   [["doctor"], '"doctor" is not available in this version; try: tunnet --help'],
-  [["setup"], '"setup" is not available in this version; try: tunnet --help'],
+  [
+    ["setup", "--docker", "--netns"],
+    "--docker and --netns (each is a script); try: one of the two",
+  ],
+  [
+    ["setup", "--netns", "--systemd", "--undo"],
+    "--netns and --systemd (each is a script); try: one of the two",
+  ],
+  [
+    ["setup", "docker"],
+    '"docker" is one argument too many (setup takes none); try: tunnet setup --help',
+  ],
   [["chek"], 'unknown command "chek" (did you mean "check"?); try: tunnet --help'],
   [["Check"], 'unknown command "Check" (did you mean "check"?); try: tunnet --help'],
   [["frobnicate"], 'unknown command "frobnicate"; try: tunnet --help'],
