@@ -57,6 +57,12 @@ export const ICMP_ERRORS_PER_S = 100;
 /** Hello datagrams handed from a lane to the main thread per second; the rest is counted. */
 export const HELLOS_PER_S = 1_000;
 
+/** Datagrams of strangers shown to the main thread per second; all of them are counted. */
+export const STRANGERS_PER_S = 50;
+
+/** What is looked at of a control datagram: a hello with the longest name is 95 bytes. */
+export const CONTROL_MAX_BYTES = 256;
+
 /** Time between two hello datagrams to one peer. */
 export const HELLO_INTERVAL_MS = 5_000;
 
@@ -80,6 +86,12 @@ export const HEALTH_INTERVAL_MS = 500;
 
 /** How often a lost device is asked for again. */
 export const DEVICE_REOPEN_INTERVAL_MS = 250;
+
+/** How often host names of peers are looked up again; a silent peer's at every hello. */
+export const RESOLVE_INTERVAL_MS = 60_000;
+
+/** How often it is looked whether the lanes use a new table: they take it up within microseconds. */
+export const SETTLE_CHECK_INTERVAL_MS = 2;
 
 /** Socket buffers: some 50 ms of 10 Gbit/s in either direction, so that a burst survives a pause. */
 export const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;

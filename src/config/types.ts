@@ -16,6 +16,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly subnets: readonly Prefix[];
+  /** Set where the node may move its address after a hello that proves who it is. */
+  readonly roaming?: true;
 }
 
 /** A whole tunnet.yaml, checked. Deeply readonly. */

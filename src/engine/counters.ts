@@ -9,6 +9,7 @@ export const COUNTERS = [
   "control",
   "icmp_errors",
   "unknown_peer",
+  "wrong_port",
   "spoofed_source",
   "malformed",
   "reserved_type",

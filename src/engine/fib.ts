@@ -29,7 +29,8 @@ export interface FibPeer {
 const PEER_BYTES = 32;
 const PEER = { version: 0, port: 2, mtu: 4, capabilities: 8, address: 16 } as const;
 const HEADER_BYTES = 4 * (1 + LANES_MAX);
-const HALF_HEADER_BYTES = 8;
+const HALF_HEADER = { peerCount: 0, defaultPeer: 1, roaming: 2 } as const;
+const HALF_HEADER_BYTES = 16;
 const HALF_BYTES = (HALF_HEADER_BYTES + PEER_BYTES * NODES_MAX + ROUTE_TABLE_BYTES + 7) & ~7;
 const FIRST_HALF = (HEADER_BYTES + 7) & ~7;
 
@@ -43,19 +44,24 @@ export class FibHalf {
   readonly #peers: DataView;
 
   constructor(buffer: ArrayBufferLike, offset: number) {
-    this.#header = new Int32Array(buffer, offset, 2);
+    this.#header = new Int32Array(buffer, offset, HALF_HEADER_BYTES / 4);
     this.#peers = new DataView(buffer, offset + HALF_HEADER_BYTES, PEER_BYTES * NODES_MAX);
     this.routes = new RouteTable(buffer, offset + HALF_HEADER_BYTES + PEER_BYTES * NODES_MAX);
   }
 
   /** Number of peers. */
   get peerCount(): number {
-    return this.#header[0]!;
+    return this.#header[HALF_HEADER.peerCount]!;
   }
 
   /** Index of the peer that may send any source, or -1. */
   get defaultPeer(): number {
-    return this.#header[1]!;
+    return this.#header[HALF_HEADER.defaultPeer]!;
+  }
+
+  /** Whether a peer may have moved: control datagrams of strangers are worth a look. */
+  get roaming(): boolean {
+    return this.#header[HALF_HEADER.roaming] === 1;
   }
 
   /** Peer i, copied out. */
@@ -73,7 +79,12 @@ export class FibHalf {
   }
 
   /** Fills the half. `defaultPeer` is -1 where there is none. */
-  write(peers: readonly FibPeer[], routes: readonly Route[], defaultPeer: number): void {
+  write(
+    peers: readonly FibPeer[],
+    routes: readonly Route[],
+    defaultPeer: number,
+    roaming = false,
+  ): void {
     if (peers.length > NODES_MAX) throw new RangeError(`more than ${NODES_MAX} peers`);
     for (const [index, peer] of peers.entries()) {
       const at = PEER_BYTES * index;
@@ -83,8 +94,9 @@ export class FibHalf {
       this.#peers.setUint32(at + PEER.capabilities, peer.capabilities);
       peer.address.forEach((byte, i) => this.#peers.setUint8(at + PEER.address + i, byte));
     }
-    this.#header[0] = peers.length;
-    this.#header[1] = defaultPeer;
+    this.#header[HALF_HEADER.peerCount] = peers.length;
+    this.#header[HALF_HEADER.defaultPeer] = defaultPeer;
+    this.#header[HALF_HEADER.roaming] = roaming ? 1 : 0;
     this.routes.write(routes, defaultPeer); // NO_ROUTE and "no default peer" are both -1
   }
 }
@@ -116,9 +128,14 @@ export class Fib {
   }
 
   /** Publisher: writes the idle half and makes it current. Only when `settled`. */
-  publish(peers: readonly FibPeer[], routes: readonly Route[], defaultPeer: number): void {
+  publish(
+    peers: readonly FibPeer[],
+    routes: readonly Route[],
+    defaultPeer: number,
+    roaming = false,
+  ): void {
     const next = this.generation + 1;
-    this.#halves[next & 1]!.write(peers, routes, defaultPeer);
+    this.#halves[next & 1]!.write(peers, routes, defaultPeer, roaming);
     Atomics.store(this.#generations, 0, next);
   }
 

@@ -1,19 +1,33 @@
 /** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
-import { HELLOS_PER_S } from "../limits.ts";
+import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../limits.ts";
 import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
 import { CONTROL_FIRST_BYTE } from "../peers/hello.ts";
 import type { RouteTable } from "../route/table.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../tun/device.ts";
 import { Merger } from "../tun/merge.ts";
-import { type PacketSocket, UNKNOWN_PEER } from "../udp/socket.ts";
+import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../udp/socket.ts";
 import { Burst } from "./burst.ts";
 import { COUNTER, type LaneCounters } from "./counters.ts";
 import type { FibHalf } from "./fib.ts";
 import { RateLimit } from "./rate_limit.ts";
 
-/** Takes a control datagram from a known peer to the main thread; the bytes are a copy. */
-export type OnControl = (peer: number, datagram: Uint8Array) => void;
+/** What a lane tells the main thread of a datagram. */
+export interface ControlDatagram {
+  /** The peer with the sender's address and port, or UNKNOWN_PEER. */
+  readonly peer: number;
+  readonly sender: Sender;
+  /**
+   * A copy of a control datagram's first CONTROL_MAX_BYTES. Empty where only
+   * the sender tells something: a peer's address, but not its port.
+   */
+  readonly bytes: Uint8Array;
+}
+
+/** Takes a control datagram to the main thread. */
+export type OnControl = (datagram: ControlDatagram) => void;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** First bytes 0x01 to 0x04 are WireGuard's message types, kept free for it. */
 const WIREGUARD_LAST_TYPE = 4;
@@ -23,8 +37,10 @@ export class Inbound {
   readonly #burst = new Burst();
   readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
+  readonly #strangerLimit: RateLimit;
   #routes: RouteTable | undefined;
   #defaultPeer = -1;
+  #roaming = false;
   #deviceGone = false;
 
   constructor(
@@ -36,6 +52,7 @@ export class Inbound {
   ) {
     this.#merger = new Merger(this, device.features);
     this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
+    this.#strangerLimit = new RateLimit(STRANGERS_PER_S, now_ms);
   }
 
   /** Switches to a newly published table. */
@@ -43,6 +60,7 @@ export class Inbound {
     this.socket.usePeers(fib);
     this.#routes = fib.routes;
     this.#defaultPeer = fib.defaultPeer;
+    this.#roaming = fib.roaming;
   }
 
   /** Moves one burst. Returns the datagrams received: 0 when none waited, or DEVICE_GONE. */
@@ -56,7 +74,7 @@ export class Inbound {
       const segment = burst.segment[slot]! || Math.max(1, length);
       let at = 0;
       do {
-        this.#handle(burst.peer[slot]!, offset + at, Math.min(segment, length - at));
+        this.#handle(slot, offset + at, Math.min(segment, length - at));
         at += segment;
       } while (at < length);
     }
@@ -65,14 +83,15 @@ export class Inbound {
   }
 
   /** One datagram: to the device if its sender may send it. Everything else ends here. */
-  #handle(peer: number, offset: number, length: number): void {
+  #handle(slot: number, offset: number, length: number): void {
+    const peer = this.#burst.peer[slot]!;
     if (peer === UNKNOWN_PEER || this.#routes === undefined) {
-      return this.#count(COUNTER.unknown_peer);
+      return this.#stranger(slot, offset, length);
     }
     if (length === 0) return this.#count(COUNTER.malformed);
     const { view } = this.#burst;
     const first = view.getUint8(offset);
-    if (first === CONTROL_FIRST_BYTE) return this.#control(peer, offset, length);
+    if (first === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
     if (first >= 1 && first <= WIREGUARD_LAST_TYPE) return this.#count(COUNTER.reserved_type);
 
     const version = checkPacket(view, offset, length);
@@ -110,10 +129,35 @@ export class Inbound {
     if (result === WRITE.gone) this.#deviceGone = true;
   }
 
-  #control(peer: number, offset: number, length: number): void {
+  #control(slot: number, offset: number, length: number): void {
     if (!this.#controlLimit.take()) return this.#count(COUNTER.control_flood);
     this.#count(COUNTER.control);
-    this.onControl(peer, this.#burst.bytes.slice(offset, offset + length));
+    this.#tell(slot, this.#copy(offset, length));
+  }
+
+  /**
+   * A datagram of no peer: dropped. The main thread gets to know of it where it
+   * may be a peer that has moved, or one with another port than the config says.
+   */
+  #stranger(slot: number, offset: number, length: number): void {
+    const peerHost = this.socket.fromPeerHost(slot);
+    this.#count(peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer);
+    const control = this.#roaming && length > 0 &&
+      this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
+    if ((!peerHost && !control) || !this.#strangerLimit.take()) return;
+    this.#tell(slot, control ? this.#copy(offset, length) : NO_BYTES);
+  }
+
+  #copy(offset: number, length: number): Uint8Array {
+    return this.#burst.bytes.slice(offset, offset + Math.min(length, CONTROL_MAX_BYTES));
+  }
+
+  #tell(slot: number, bytes: Uint8Array): void {
+    this.onControl({
+      peer: this.#burst.peer[slot]!,
+      sender: this.socket.senderOf(slot),
+      bytes,
+    });
   }
 
   #count(counter: number): void {

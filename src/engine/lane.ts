@@ -19,7 +19,7 @@ export interface LaneParts {
   readonly directions: readonly Direction[];
   readonly fib: Fib;
   readonly wait: Wait;
-  /** Cell 0 is raised by the main thread to end the lane. */
+  /** Cell 0 is raised by the main thread to end the lane; cell 1 + lane counts the lane's turns. */
   readonly stop: Int32Array;
 }
 
@@ -27,6 +27,7 @@ export interface LaneParts {
 export function runLane({ lane, directions, fib, wait, stop }: LaneParts): LaneEnd {
   let generation = -1;
   while (Atomics.load(stop, 0) === 0) {
+    Atomics.add(stop, 1 + lane, 1);
     if (fib.generation !== generation) {
       generation = fib.generation;
       const half = fib.acquire(lane);

@@ -2,6 +2,7 @@
 
 import type { IpVersion } from "../net/prefix.ts";
 import type { OpenTun } from "../tun/device.ts";
+import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 
 /** Main thread to lane, once. Everything later goes through the shared memory and the eventfd. */
@@ -22,6 +23,6 @@ export interface LaneSetup {
 /** Lane to main thread. */
 export type LaneMessage =
   | { readonly type: "running" }
-  | { readonly type: "control"; readonly peer: number; readonly datagram: Uint8Array }
+  | { readonly type: "control"; readonly datagram: ControlDatagram }
   | { readonly type: "ended"; readonly reason: LaneEnd }
   | { readonly type: "failed"; readonly message: string };

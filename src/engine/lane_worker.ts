@@ -25,7 +25,7 @@ function run(setup: LaneSetup): void {
     device,
     socket,
     counters,
-    (peer, datagram) => say({ type: "control", peer, datagram }),
+    (datagram) => say({ type: "control", datagram }),
     now_ms,
   );
   say({ type: "running" });

@@ -5,7 +5,8 @@ import type { IpVersion } from "../net/prefix.ts";
 import type { OpenTun } from "../tun/device.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, type LaneCounters, laneCounters } from "./counters.ts";
 import type { CounterName } from "./counters.ts";
-import { Fib, FIB_BYTES } from "./fib.ts";
+import { Fib, FIB_BYTES, LANES_MAX } from "./fib.ts";
+import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
 
@@ -22,8 +23,8 @@ export interface SupervisorParts {
   readonly socketFd: number;
   readonly ipVersion: IpVersion;
   readonly waker: Waker;
-  /** A control datagram from a known peer. */
-  readonly onControl: (peer: number, datagram: Uint8Array) => void;
+  /** A control datagram from a peer, or something of a stranger that is worth a look. */
+  readonly onControl: (datagram: ControlDatagram) => void;
   /** The lanes ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
@@ -31,6 +32,9 @@ export interface SupervisorParts {
 const DIRECTIONS = ["outbound", "inbound"] as const;
 /** The two ways of a packet. */
 export type LaneDirection = typeof DIRECTIONS[number];
+
+/** What ends the lanes, and counts the turns of each (see LaneParts.stop). */
+const STOP_BYTES = 4 * (1 + LANES_MAX);
 
 interface Lane {
   readonly worker: Worker;
@@ -42,7 +46,7 @@ interface Lane {
 export class Supervisor {
   readonly fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   readonly #counters = DIRECTIONS.map(() => new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  #stop = new SharedArrayBuffer(4);
+  #stop = new SharedArrayBuffer(STOP_BYTES);
   #lanes: Lane[] = [];
 
   constructor(readonly parts: SupervisorParts) {}
@@ -54,7 +58,7 @@ export class Supervisor {
 
   /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
   async start(device: OpenTun): Promise<void> {
-    const stop = new SharedArrayBuffer(4);
+    const stop = new SharedArrayBuffer(STOP_BYTES);
     this.#stop = stop;
     const running = DIRECTIONS.map((direction, lane) =>
       new Promise<void>((resolve, reject) => {
@@ -77,6 +81,24 @@ export class Supervisor {
   /** Makes the lanes look at the table that was published. */
   wake(): void {
     for (const { eventFd } of this.#lanes) this.parts.waker.signal(eventFd);
+  }
+
+  /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
+  turns(): readonly number[] {
+    const cells = new Int32Array(this.#stop);
+    return this.#lanes.map((_, lane) => Atomics.load(cells, 1 + lane));
+  }
+
+  /**
+   * Starts a peer's counters from 0. Only while no lane knows the peer: lanes
+   * count without locks.
+   */
+  clearPeer(peer: number): void {
+    for (const direction of DIRECTIONS) {
+      const { peerPackets, peerBytes } = this.countersOf(direction);
+      peerPackets[peer] = 0;
+      peerBytes[peer] = 0;
+    }
   }
 
   /** The counters of one direction, live. */
@@ -118,7 +140,7 @@ export class Supervisor {
           case "running":
             return onRunning();
           case "control":
-            return parts.onControl(data.peer, data.datagram);
+            return parts.onControl(data.datagram);
           case "ended":
             return end(data.reason);
           case "failed":

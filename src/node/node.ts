@@ -9,14 +9,17 @@ import { DEVICE_REOPEN_INTERVAL_MS, HEALTH_INTERVAL_MS, HELLO_INTERVAL_MS } from
 import type { Rtnetlink } from "../link/link.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
+import { resolveHost } from "../peers/resolve.ts";
 import type { UdpSide } from "../udp/datagram.ts";
 import { enableForwarding } from "./forwarding.ts";
+import { Follower } from "./follow.ts";
 import { Liveness } from "./liveness.ts";
 import type { NodeOptions } from "./options.ts";
 import { Paths } from "./paths.ts";
 import { Publisher } from "./publisher.ts";
 import { logCounters } from "./report.ts";
 import { Roster } from "./roster.ts";
+import { Strangers } from "./strangers.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
 
 const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
@@ -27,6 +30,7 @@ export class Node {
   readonly device: TunnelDevice;
   readonly supervisor: Supervisor;
   readonly publisher: Publisher;
+  readonly follower: Follower;
   readonly liveness: Liveness;
   readonly #ended = Promise.withResolvers<void>();
   #timers: ReturnType<typeof setInterval>[] = [];
@@ -37,7 +41,7 @@ export class Node {
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
     const paths = new Paths(rt, udp.ipVersion);
-    this.roster = new Roster(config, self, udp.ipVersion, log);
+    this.roster = new Roster(config, self, udp.ipVersion);
     this.device = new TunnelDevice(rt, paths, this.roster, log);
     this.supervisor = new Supervisor({
       workerUrl,
@@ -48,13 +52,16 @@ export class Node {
         signal: signalEvent,
         close: (eventFd) => void libc().call.close(eventFd),
       },
-      onControl: (peer, datagram) => this.liveness.hear(peer, datagram),
+      onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
     });
     this.publisher = new Publisher(this.roster, paths, this.supervisor);
+    this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
     this.liveness = new Liveness({
       roster: this.roster,
       publisher: this.publisher,
+      follower: this.follower,
+      strangers: new Strangers(this.roster, log),
       socketFd: udp.fd,
       sharedNames: source !== INLINE_SOURCE,
       log,
@@ -64,16 +71,16 @@ export class Node {
   /** Makes the device and starts the lanes. Throws a RunError; `down` is due then as well. */
   async up(): Promise<void> {
     const { log, self, loaded, version, listen, sysctl } = this.options;
-    await this.roster.resolve();
+    await this.follower.resolveAll();
     const tun = this.device.open();
     if (sysctl) enableForwarding(self, log);
     this.publisher.publish();
     await this.supervisor.start(tun);
     this.#timers = [
-      setInterval(() => void this.liveness.helloAll(), HELLO_INTERVAL_MS),
+      setInterval(() => this.liveness.tick(), HELLO_INTERVAL_MS),
       setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
     ];
-    await this.liveness.helloAll();
+    this.liveness.helloAll();
     const { device } = loaded.config;
     const { mtu_bytes } = this.device;
     const peers = this.roster.peers.length;
@@ -127,6 +134,8 @@ export class Node {
     for (let failure = ""; !this.#stopping;) {
       try {
         await this.supervisor.start(this.device.open());
+        // The new device may have another MTU or other features.
+        this.liveness.announce();
         log.info("device_back", `${device} is back`);
         return;
       } catch (error) {

@@ -4,27 +4,32 @@ import type { Config, NodeConfig } from "../config/types.ts";
 import { type Address, addressBits, type Prefix, prefixCovers } from "../net/prefix.ts";
 import { LOCAL, type Route } from "../route/table.ts";
 
-/** The other nodes in config order: a peer's index everywhere is its index here. */
+/** The other nodes in config order. */
 export function peersOf(config: Config, self: NodeConfig): readonly NodeConfig[] {
   return config.nodes.filter((node) => node !== self);
 }
 
-/** Routes of the forwarding table. `reachable[i]` tells whether peer i has an address now. */
+/** A peer that has an address now, and its index. */
+export interface ReachablePeer {
+  readonly index: number;
+  readonly node: NodeConfig;
+}
+
+/** Routes of the forwarding table. */
 export function tableRoutes(
   self: NodeConfig,
-  peers: readonly NodeConfig[],
-  reachable: readonly boolean[],
+  reachable: readonly ReachablePeer[],
 ): readonly Route[] {
   const own = self.subnets.map((prefix) => ({ prefix, hop: LOCAL }));
-  const remote = peers.flatMap((peer, hop) =>
-    reachable[hop] ? peer.subnets.map((prefix) => ({ prefix, hop })) : []
+  const remote = reachable.flatMap(({ index, node }) =>
+    node.subnets.map((prefix) => ({ prefix, hop: index }))
   );
   return [...own, ...remote];
 }
 
 /** What the kernel routes to the device: the network, or else each remote subnet. */
-export function kernelRoutes(config: Config, peers: readonly NodeConfig[]): readonly Prefix[] {
-  const remote = peers.flatMap((peer) => peer.subnets);
+export function kernelRoutes(config: Config, self: NodeConfig): readonly Prefix[] {
+  const remote = peersOf(config, self).flatMap((peer) => peer.subnets);
   const uncovered = remote.filter((subnet) =>
     !config.networks.some((network) => prefixCovers(network, subnet))
   );

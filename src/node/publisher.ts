@@ -2,9 +2,17 @@
 
 import type { FibPeer } from "../engine/fib.ts";
 import type { Supervisor } from "../engine/supervisor.ts";
+import { SETTLE_CHECK_INTERVAL_MS } from "../limits.ts";
+import type { IpVersion } from "../net/prefix.ts";
 import type { Paths } from "./paths.ts";
 import { tableRoutes } from "./plan.ts";
-import type { Roster } from "./roster.ts";
+import type { Peer, Roster } from "./roster.ts";
+
+/** An index without a peer, or one whose address is not known: nothing comes from there. */
+function vacant(ipVersion: IpVersion): FibPeer {
+  const address = new Uint8Array(ipVersion === 4 ? 4 : 16);
+  return { address, port: 0, mtu_bytes: 0, capabilities: 0 };
+}
 
 /** Keeps the lanes' table in step with the roster. */
 export class Publisher {
@@ -26,30 +34,52 @@ export class Publisher {
     this.#stale = true;
   }
 
-  /** Publishes the table; a half that lanes still read is never written (see fib.ts). */
+  /** Publishes the table before any lane runs. */
   publish(): void {
-    const { roster: { config, self, peers, addresses, book, ipVersion }, paths } = this;
-    const entries: FibPeer[] = peers.map(({ endpoint }, i) => {
-      const address = addresses[i];
-      return {
-        address: address?.bytes ?? new Uint8Array(ipVersion === 4 ? 4 : 16),
-        port: endpoint.port,
-        mtu_bytes: paths.innerMtu_bytes(address),
-        capabilities: book.peers[i]!.capabilities,
-      };
-    });
-    const reachable = addresses.map((address) => address !== undefined);
-    const defaultPeer = peers.findIndex(({ name }) => name === config.defaultNode);
-    const routes = tableRoutes(self, peers, reachable);
-    this.supervisor.fib.publish(entries, routes, reachable[defaultPeer] ? defaultPeer : -1);
+    const { roster: { config, self, peers, indexes, ipVersion }, supervisor } = this;
+    const reachable = peers.filter(({ address }) => address !== undefined);
+    const entries: FibPeer[] = Array.from({ length: indexes }, () => vacant(ipVersion));
+    for (const peer of reachable) entries[peer.index] = this.#entry(peer);
+    const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
+    const roaming = peers.some(({ node }) => node.roaming === true);
+    const routes = tableRoutes(self, reachable);
+    supervisor.fib.publish(entries, routes, defaultPeer?.index ?? -1, roaming);
   }
 
-  /** Publishes the table again; when a lane still reads the one before, the next tick does it. */
+  /**
+   * Publishes the table again; when a lane still reads the one before, the next
+   * tick does it. A half that lanes read is never written (see fib.ts).
+   */
   republish(): void {
     const { fib, laneCount } = this.supervisor;
     this.#stale = !fib.settled(laneCount);
     if (this.#stale) return;
     this.publish();
     this.supervisor.wake();
+  }
+
+  /** Publishes the table again; resolves when every lane uses it, or the lanes have ended. */
+  async settle(): Promise<void> {
+    await this.#settled();
+    this.republish();
+    await this.#settled();
+  }
+
+  async #settled(): Promise<void> {
+    const { supervisor } = this;
+    // A lane takes up a table between two bursts; one that never does is a bug that ends the node.
+    while (!supervisor.fib.settled(supervisor.laneCount)) {
+      supervisor.wake();
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_INTERVAL_MS));
+    }
+  }
+
+  #entry({ index, address, port }: Peer): FibPeer {
+    return {
+      address: address!.bytes,
+      port,
+      mtu_bytes: this.paths.innerMtu_bytes(address),
+      capabilities: this.roster.book.peers[index]?.capabilities ?? 0,
+    };
   }
 }

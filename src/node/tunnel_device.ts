@@ -37,7 +37,7 @@ export class TunnelDevice {
 
   /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
   open(): OpenTun {
-    const { rt, log, roster: { config, self, peers, book } } = this;
+    const { rt, log, roster: { config, self, book } } = this;
     this.#mtu_bytes = this.#chooseMtu();
     const stood = rt.getLink(config.device) !== undefined;
     const tun = openTun(config.device, config.mode, OFFLOAD);
@@ -49,7 +49,7 @@ export class TunnelDevice {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
         addresses: deviceAddresses(self),
-        routes: kernelRoutes(config, peers).map((prefix) => ({ prefix })),
+        routes: kernelRoutes(config, self).map((prefix) => ({ prefix })),
       });
       log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
         index: link.index,
@@ -96,8 +96,8 @@ export class TunnelDevice {
   }
 
   #chooseMtu(): number {
-    const { config: { mtu_bytes, nodes }, addresses } = this.roster;
-    const inner = addresses.length > 0 ? addresses : [undefined];
+    const { config: { mtu_bytes, nodes }, peers } = this.roster;
+    const inner = peers.length > 0 ? peers.map(({ address }) => address) : [undefined];
     const chosen = mtu_bytes === "auto"
       ? Math.min(MTU_MAX_BYTES, ...inner.map((address) => this.paths.innerMtu_bytes(address)))
       : mtu_bytes;

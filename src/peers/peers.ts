@@ -71,14 +71,30 @@ export const LEFT = "it was stopped";
 /** A time of sending that lies so far before the last one is of a new start. */
 const RESTART_US = 1000 * HELLO_ASK_INTERVAL_MS;
 
-/** The peers by index; the same index as in the forwarding table. */
+/** A time on our monotonic clock as a hello carries it. */
+export function sentTime_us(now_ms: number): number {
+  return Math.round(now_ms * 1000);
+}
+
+/** The peers by index; the same index as in the forwarding table. Some indexes are of none. */
 export class PeerBook {
-  readonly peers: readonly PeerState[];
+  readonly #peers: (PeerState | undefined)[] = [];
   /** When packets were last counted. */
   #looked_ms = 0;
 
   constructor(names: readonly string[], public self: SelfDescription) {
-    this.peers = names.map((name) => ({
+    names.forEach((name, peer) => this.assign(peer, name));
+  }
+
+  /** What is known of each peer; undefined where an index is of none. */
+  get peers(): readonly (PeerState | undefined)[] {
+    return this.#peers;
+  }
+
+  /** An index is a peer's from now on, of whom nothing is known yet. */
+  assign(peer: number, name: string): void {
+    while (this.#peers.length < peer) this.#peers.push(undefined);
+    this.#peers[peer] = {
       name,
       state: "plain",
       since_ms: 0,
@@ -97,18 +113,30 @@ export class PeerBook {
       sent_ms: 0,
       packets: 0,
       packets_ms: 0,
-    }));
+    };
+  }
+
+  /** An index is no peer's any more. */
+  vacate(peer: number): void {
+    this.#peers[peer] = undefined;
   }
 
   /** The peers that should have said hello by now and are to be asked to, every second. */
   overdue(now_ms: number): readonly number[] {
-    return this.peers.flatMap((known, peer) =>
-      isOverdue(known, now_ms) && now_ms - known.sent_ms >= HELLO_ASK_INTERVAL_MS ? [peer] : []
+    return this.#peers.flatMap((known, peer) =>
+      known && isOverdue(known, now_ms) && now_ms - known.sent_ms >= HELLO_ASK_INTERVAL_MS
+        ? [peer]
+        : []
     );
   }
 
-  /** The hello to send to a peer now; `leaving` says that it is our last. */
-  hello(peer: number, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
+  /** The hello to send to a peer now; `leaving` says that it is our last, `ask` asks for an answer. */
+  hello(
+    peer: number,
+    now_ms: number,
+    leaving = false,
+    ask = false,
+  ): Uint8Array<ArrayBuffer> {
     const known = this.peers[peer]!;
     const { echo_us, heard_ms } = known;
     known.sent_ms = now_ms;
@@ -117,13 +145,13 @@ export class PeerBook {
       version: PROTOCOL_VERSION,
       mode: this.self.mode,
       capabilities: this.self.capabilities,
-      sent_us: Math.round(now_ms * 1000),
+      sent_us: sentTime_us(now_ms),
       echo_us,
       held_us: Math.min(held_us, 0xffff_ffff),
       mtu_bytes: this.self.mtu_bytes,
       name: this.self.name,
       number: ++known.sent,
-      answer: known.state !== "up" || isOverdue(known, now_ms),
+      answer: ask || known.state !== "up" || isOverdue(known, now_ms),
       leaving,
       program: VERSION,
     });
@@ -158,8 +186,8 @@ export class PeerBook {
   /** Looks who has fallen silent. */
   expire(now_ms: number): PeerEvent[] {
     const events: PeerEvent[] = [];
-    this.peers.forEach((known, peer) => {
-      if (known.state !== "up" || now_ms - known.heard_ms < HELLO_SILENCE_MS) return;
+    this.#peers.forEach((known, peer) => {
+      if (known?.state !== "up" || now_ms - known.heard_ms < HELLO_SILENCE_MS) return;
       enter(known, "silent", known.heard_ms);
       events.push({ peer, kind: "silent" });
     });
@@ -192,7 +220,8 @@ export class PeerBook {
 
   /** Takes note of how many packets came from each peer so far. */
   carried(packetsOf: (peer: number) => number, now_ms: number): void {
-    this.peers.forEach((known, peer) => {
+    this.#peers.forEach((known, peer) => {
+      if (!known) return;
       const packets = packetsOf(peer);
       const more = packets > known.packets;
       known.packets = packets;

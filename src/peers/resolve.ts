@@ -1,7 +1,7 @@
 /** Host names to underlay addresses, by the system's resolver (so /etc/hosts counts). */
 
 import { lookup } from "node:dns/promises";
-import { type Address, type IpVersion, parseAddress } from "../net/prefix.ts";
+import { type Address, parseAddress } from "../net/prefix.ts";
 
 /** Addresses of a host: itself if it is an address, none if its name is not known now. */
 export async function resolveHost(host: string): Promise<readonly Address[]> {
@@ -13,12 +13,4 @@ export async function resolveHost(host: string): Promise<readonly Address[]> {
   } catch {
     return [];
   }
-}
-
-/** The first address of the wanted IP version. */
-export function pickVersion(
-  addresses: readonly Address[],
-  version: IpVersion,
-): Address | undefined {
-  return addresses.find((address) => address.version === version);
 }

@@ -30,7 +30,7 @@ import type { FibHalf } from "../engine/fib.ts";
 import { BURST_PACKETS, NODES_MAX, PACKET_MAX_BYTES } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import { SendQueue } from "./send_queue.ts";
-import { type PacketSocket, UNKNOWN_PEER } from "./socket.ts";
+import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
 
 /** Distance between socket addresses in a table: a sockaddr_in6 rounded up. */
 const NAME_STRIDE_BYTES = 32;
@@ -65,6 +65,8 @@ export class BatchSocket implements PacketSocket {
   readonly #peerNamesAddress = addressOf(new Uint8Array(this.#peerNames.buffer));
   /** Open addressing: peer index by socket address, at most half full. */
   #peerByName = new Int32Array(2).fill(UNKNOWN_PEER);
+  /** The same by address alone: the first peer of each. */
+  #peerByHost = new Int32Array(2).fill(UNKNOWN_PEER);
   #outBurst: Burst | undefined;
   #outAddress = 0;
 
@@ -92,6 +94,7 @@ export class BatchSocket implements PacketSocket {
     let size = 2;
     while (size < 2 * fib.peerCount) size *= 2;
     this.#peerByName = new Int32Array(size).fill(UNKNOWN_PEER);
+    this.#peerByHost = new Int32Array(size).fill(UNKNOWN_PEER);
     this.#peerNames.fill(0);
     const view = new DataView(this.#peerNames.buffer);
     for (let peer = 0; peer < fib.peerCount; peer++) {
@@ -103,6 +106,8 @@ export class BatchSocket implements PacketSocket {
       let cell = this.#hash(this.#peerNames, peer * NAME_WORDS);
       while (this.#peerByName[cell] !== UNKNOWN_PEER) cell = (cell + 1) & (size - 1);
       this.#peerByName[cell] = peer;
+      const host = this.#cellOfHost(this.#peerNames, peer * NAME_WORDS);
+      if (this.#peerByHost[host] === UNKNOWN_PEER) this.#peerByHost[host] = peer;
     }
   }
 
@@ -123,6 +128,19 @@ export class BatchSocket implements PacketSocket {
       burst.peer[slot] = this.#findPeer(slot * NAME_WORDS);
     }
     return count < 0 ? 0 : count;
+  }
+
+  senderOf(slot: number): Sender {
+    const names = new DataView(this.#senders.buffer, slot * NAME_STRIDE_BYTES, NAME_STRIDE_BYTES);
+    const address = new Uint8Array(4 * this.#addressWords);
+    for (let i = 0; i < address.length; i++) {
+      address[i] = names.getUint8(4 * this.#addressWord + i);
+    }
+    return { address, port: names.getUint16(SOCKADDR.port) };
+  }
+
+  fromPeerHost(slot: number): boolean {
+    return this.#peerByHost[this.#cellOfHost(this.#senders, slot * NAME_WORDS)] !== UNKNOWN_PEER;
   }
 
   queue(
@@ -243,17 +261,35 @@ export class BatchSocket implements PacketSocket {
       const peer = this.#peerByName[cell]!;
       if (peer === UNKNOWN_PEER) return UNKNOWN_PEER;
       const known = peer * NAME_WORDS;
-      let same = names[known] === this.#senders[at];
-      for (let i = this.#addressWord; same && i < this.#addressWord + this.#addressWords; i++) {
-        same = names[known + i] === this.#senders[at + i];
+      if (names[known] === this.#senders[at] && this.#sameHost(known, this.#senders, at)) {
+        return peer;
       }
-      if (same) return peer;
     }
+  }
+
+  /** The cell of the peer whose address stands at `at`, or the free cell where it would be. */
+  #cellOfHost(names: Uint32Array, at: number): number {
+    const mask = this.#peerByHost.length - 1;
+    for (let cell = this.#hashHost(names, at, 0);; cell = (cell + 1) & mask) {
+      const peer = this.#peerByHost[cell]!;
+      if (peer === UNKNOWN_PEER || this.#sameHost(peer * NAME_WORDS, names, at)) return cell;
+    }
+  }
+
+  #sameHost(known: number, names: Uint32Array, at: number): boolean {
+    for (let i = this.#addressWord; i < this.#addressWord + this.#addressWords; i++) {
+      if (this.#peerNames[known + i] !== names[at + i]) return false;
+    }
+    return true;
   }
 
   /** First cell to look at for the socket address at `at`: of port and address, not of flow or scope. */
   #hash(names: Uint32Array, at: number): number {
-    let hash = Math.imul(names[at]!, 0x9e3779b1);
+    return this.#hashHost(names, at, Math.imul(names[at]!, 0x9e3779b1));
+  }
+
+  #hashHost(names: Uint32Array, at: number, start: number): number {
+    let hash = start;
     for (let i = this.#addressWord; i < this.#addressWord + this.#addressWords; i++) {
       hash = Math.imul(hash ^ names[at + i]!, 0x85ebca6b);
       hash ^= hash >>> 15;

@@ -7,6 +7,12 @@ import type { LaneCounters } from "../engine/counters.ts";
 /** Sender of a datagram that comes from no known node. */
 export const UNKNOWN_PEER = -1;
 
+/** Where a datagram came from: an underlay address of 4 or 16 bytes, and a port. */
+export interface Sender {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
 /** A UDP socket as one lane uses it. */
 export interface PacketSocket {
   /** Learns the peers' addresses from a newly published table. */
@@ -16,6 +22,10 @@ export interface PacketSocket {
    * and notes each one's length, peer and segment size. Returns how many, 0 when none waits.
    */
   receive(burst: Burst): number;
+  /** The sender of a slot's datagram, copied out. Holds until the next `receive`. */
+  senderOf(slot: number): Sender;
+  /** Whether a slot's datagram came from the address of a peer, from whatever port. */
+  fromPeerHost(slot: number): boolean;
   /**
    * Queues a datagram for a peer: two ranges of the burst's arena, of which the
    * first may be empty. Datagrams to one peer leave in the order they came.

@@ -7,7 +7,7 @@ import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/co
 import { Inbound } from "../../src/engine/inbound.ts";
 import { Outbound } from "../../src/engine/outbound.ts";
 import { type PacketDevice, WRITE } from "../../src/tun/device.ts";
-import type { PacketSocket } from "../../src/udp/socket.ts";
+import type { PacketSocket, Sender } from "../../src/udp/socket.ts";
 
 const PACKETS = 1_000_000;
 const GROWTH_MAX_BYTES = 1024 * 1024;
@@ -37,6 +37,12 @@ class Endless implements PacketDevice, PacketSocket {
   write() {
     this.swallowed++;
     return WRITE.ok;
+  }
+  senderOf(): Sender {
+    throw new Error("only strangers and control datagrams are asked for");
+  }
+  fromPeerHost(): boolean {
+    return true;
   }
   queue(): boolean {
     this.swallowed++;

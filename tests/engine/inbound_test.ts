@@ -2,27 +2,27 @@ import { assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { publishedFib } from "../fakes/fib.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
-import { FakeSocket } from "../fakes/socket.ts";
+import { FAKE_SENDER, FakeSocket } from "../fakes/socket.ts";
 import {
   type CounterName,
   COUNTERS,
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/engine/counters.ts";
-import { Inbound } from "../../src/engine/inbound.ts";
-import { HELLOS_PER_S } from "../../src/limits.ts";
+import { type ControlDatagram, Inbound } from "../../src/engine/inbound.ts";
+import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../../src/limits.ts";
 import { DEVICE_GONE, WRITE } from "../../src/tun/device.ts";
 import { UNKNOWN_PEER } from "../../src/udp/socket.ts";
 
 const A = "fd00:1:0:0:0:0:0:2";
 const B = "fd00:2:0:0:0:0:0:2";
 
-function setup(defaultPeer = -1) {
+function setup(defaultPeer = -1, roaming = false) {
   const device = new FakeDevice();
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const control: number[] = [];
-  const inbound = new Inbound(device, socket, counters, (peer) => control.push(peer), () => 0);
+  const heard: ControlDatagram[] = [];
+  const inbound = new Inbound(device, socket, counters, (one) => heard.push(one), () => 0);
   const fib = publishedFib(
     [
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
@@ -30,10 +30,11 @@ function setup(defaultPeer = -1) {
     ],
     ["172.1.0.0/16"],
     defaultPeer,
+    roaming,
   );
   inbound.useFib(fib.acquire(0));
   const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
-  return { device, socket, inbound, control, counters, count };
+  return { device, socket, inbound, heard, counters, count };
 }
 
 const good = ipv4("172.2.0.2", "172.1.0.2");
@@ -131,11 +132,11 @@ const CASES: readonly {
 Deno.test("inbound: what becomes of a datagram", async (t) => {
   for (const { name, peer, bytes, becomes, defaultPeer } of CASES) {
     await t.step(name, () => {
-      const { device, socket, inbound, count, control } = setup(defaultPeer);
+      const { device, socket, inbound, count, heard } = setup(defaultPeer);
       socket.waiting = [{ peer, bytes }];
       assertEquals(inbound.turn(), 1);
       assertEquals(device.written, becomes === "packets" ? [bytes] : []);
-      assertEquals(control, becomes === "control" ? [peer] : []);
+      assertEquals(heard.map((one) => one.peer), becomes === "control" ? [peer] : []);
       // Exactly one counter besides `bytes` has moved.
       for (const counter of COUNTERS) {
         if (counter !== "bytes") assertEquals(count(counter), counter === becomes ? 1 : 0, counter);
@@ -180,10 +181,53 @@ Deno.test("inbound: datagrams that the kernel received as one are judged one by 
 });
 
 Deno.test("inbound: a flood of control datagrams is cut off and counted", () => {
-  const { socket, inbound, control, count } = setup();
+  const { socket, inbound, heard, count } = setup();
   const hello = changed(good, 0, 0xf1);
   socket.waiting = Array.from({ length: HELLOS_PER_S + 10 }, () => ({ peer: 0, bytes: hello }));
   while (inbound.turn() > 0);
-  assertEquals(control.length, HELLOS_PER_S);
+  assertEquals(heard.length, HELLOS_PER_S);
   assertEquals(count("control_flood"), 10);
+});
+
+Deno.test("inbound: strangers' hellos reach the main thread only while a node may roam", async (t) => {
+  const hello = changed(good, 0, 0xf1);
+  const long = Uint8Array.from([0xf1, ...new Uint8Array(CONTROL_MAX_BYTES)]);
+  const told = (bytes: Uint8Array) => ({ peer: UNKNOWN_PEER, sender: FAKE_SENDER, bytes });
+  const cases: readonly (readonly [
+    name: string,
+    roaming: boolean,
+    peerHost: boolean,
+    bytes: Uint8Array,
+    counted: CounterName,
+    heard: readonly ControlDatagram[],
+  ])[] = [
+    ["a hello, nobody roams", false, false, hello, "unknown_peer", []],
+    ["a packet", true, false, good, "unknown_peer", []],
+    ["nothing", true, false, new Uint8Array(0), "unknown_peer", []],
+    ["a hello", true, false, hello, "unknown_peer", [told(hello)]],
+    ["a long one is cut", true, false, long, "unknown_peer", [
+      told(long.subarray(0, CONTROL_MAX_BYTES)),
+    ]],
+    ["a packet from another port of a peer", false, true, good, "wrong_port", [
+      told(new Uint8Array(0)),
+    ]],
+    ["a hello from another port of a peer", true, true, hello, "wrong_port", [told(hello)]],
+  ];
+  for (const [name, roaming, peerHost, bytes, counted, expected] of cases) {
+    await t.step(name, () => {
+      const { socket, inbound, heard, count } = setup(-1, roaming);
+      socket.waiting = [{ peer: UNKNOWN_PEER, bytes, peerHost }];
+      inbound.turn();
+      assertEquals(heard, expected);
+      for (const counter of COUNTERS) assertEquals(count(counter), counter === counted ? 1 : 0);
+    });
+  }
+});
+
+Deno.test("inbound: a flood of strangers' hellos is counted, but shown within bounds", () => {
+  const { socket, inbound, heard, count } = setup(-1, true);
+  const flood = { peer: UNKNOWN_PEER, bytes: changed(good, 0, 0xf1) };
+  socket.waiting = Array.from({ length: STRANGERS_PER_S + 500 }, () => flood);
+  while (inbound.turn() > 0);
+  assertEquals([heard.length, count("unknown_peer")], [STRANGERS_PER_S, STRANGERS_PER_S + 500]);
 });

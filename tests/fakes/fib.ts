@@ -16,6 +16,7 @@ export function publishedFib(
   peers: readonly FakePeer[],
   own: readonly string[] = [],
   defaultPeer = -1,
+  roaming = false,
 ): Fib {
   const routes: Route[] = own.map((text) => ({ prefix: parsePrefix(text)!.prefix, hop: LOCAL }));
   peers.forEach(({ subnets }, hop) =>
@@ -28,6 +29,6 @@ export function publishedFib(
     capabilities: 0,
   }));
   const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  fib.publish(entries, routes, defaultPeer);
+  fib.publish(entries, routes, defaultPeer, roaming);
   return fib;
 }

@@ -3,7 +3,7 @@
 import type { Burst } from "../../src/engine/burst.ts";
 import { COUNTER, type LaneCounters } from "../../src/engine/counters.ts";
 import type { FibHalf } from "../../src/engine/fib.ts";
-import type { PacketSocket } from "../../src/udp/socket.ts";
+import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../../src/udp/socket.ts";
 
 /** A datagram with the index of the peer at its other end. */
 export interface FakeDatagram {
@@ -11,7 +11,12 @@ export interface FakeDatagram {
   readonly bytes: Uint8Array;
   /** Received as one: size of each datagram in `bytes`. */
   readonly segment?: number;
+  /** Of no peer, but from a peer's address. */
+  readonly peerHost?: boolean;
 }
+
+/** Where everything comes from. */
+export const FAKE_SENDER: Sender = { address: Uint8Array.of(192, 0, 2, 1), port: 4000 };
 
 /** Datagrams that one `queue` call may be refused after: smaller than a burst, to see retries. */
 const QUEUE_MAX = 50;
@@ -21,6 +26,7 @@ export class FakeSocket implements PacketSocket {
   waiting: FakeDatagram[] = [];
   sent: FakeDatagram[] = [];
   #queue: FakeDatagram[] = [];
+  #received: FakeDatagram[] = [];
   peerCount = 0;
 
   usePeers(fib: FibHalf): void {
@@ -29,6 +35,7 @@ export class FakeSocket implements PacketSocket {
 
   receive(burst: Burst): number {
     let slot = 0;
+    this.#received = this.waiting.slice(0, burst.slots);
     for (; slot < burst.slots && this.waiting.length > 0; slot++) {
       const { peer, bytes, segment } = this.waiting.shift()!;
       burst.bytes.set(bytes, burst.offset(slot));
@@ -37,6 +44,15 @@ export class FakeSocket implements PacketSocket {
       burst.peer[slot] = peer;
     }
     return slot;
+  }
+
+  senderOf(_slot: number): Sender {
+    return FAKE_SENDER;
+  }
+
+  fromPeerHost(slot: number): boolean {
+    const { peer, peerHost } = this.#received[slot]!;
+    return peer !== UNKNOWN_PEER || peerHost === true;
   }
 
   queue(

@@ -210,3 +210,18 @@ Deno.test("peers: two books measure the round trip between them", () => {
   assertEquals(a.peers[0]!.rtt_ms, 4);
   assertEquals(a.peers[0]!.saidName, "b");
 });
+
+Deno.test("peers: an index that is given away begins anew", () => {
+  const book = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
+  book.assign(2, "d");
+  assertEquals(book.peers[1], undefined);
+  book.hear(0, encodeHello(HELLO), 1000);
+  book.vacate(0);
+  assertEquals(book.hear(0, encodeHello(HELLO), 1500), undefined);
+  assertEquals(book.expire(1e9), []);
+  assertEquals(book.overdue(1e9), []);
+  book.carried(() => 1, 1e9);
+  book.assign(0, "c");
+  assertEquals([book.peers[0]!.name, book.peers[0]!.state], ["c", "plain"]);
+  assertEquals(book.hear(0, encodeHello(HELLO), 2000), { peer: 0, kind: "up" });
+});
