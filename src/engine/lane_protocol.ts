@@ -5,18 +5,25 @@ import type { OpenTun } from "../tun/device.ts";
 import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 
+/** The two ways of a packet. */
+export const LANE_DIRECTIONS = ["outbound", "inbound"] as const;
+/** One of LANE_DIRECTIONS. */
+export type LaneDirection = typeof LANE_DIRECTIONS[number];
+
 /** Main thread to lane, once. Everything later goes through the shared memory and the eventfd. */
 export interface LaneSetup {
   /** Number of the lane, from 0. */
   readonly lane: number;
-  readonly direction: "outbound" | "inbound";
+  /** The ways it moves packets: one, or both in turn. */
+  readonly directions: readonly LaneDirection[];
   readonly device: OpenTun;
   readonly socketFd: number;
   readonly eventFd: number;
   /** IP version of the socket. */
   readonly ipVersion: IpVersion;
   readonly fib: SharedArrayBuffer;
-  readonly counters: SharedArrayBuffer;
+  /** Counters of each direction, in the order of LANE_DIRECTIONS. */
+  readonly counters: readonly SharedArrayBuffer[];
   readonly stop: SharedArrayBuffer;
 }
 

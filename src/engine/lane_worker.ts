@@ -7,9 +7,9 @@ import { LinuxTun } from "../tun/linux.ts";
 import { BatchSocket } from "../udp/batch.ts";
 import { laneCounters } from "./counters.ts";
 import { Fib } from "./fib.ts";
-import { Inbound } from "./inbound.ts";
+import { type ControlDatagram, Inbound } from "./inbound.ts";
 import { runLane } from "./lane.ts";
-import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
+import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "./lane_protocol.ts";
 import { Outbound } from "./outbound.ts";
 import { PollWait } from "./wait.ts";
 
@@ -18,22 +18,23 @@ const say = (message: LaneMessage) => self.postMessage(message);
 function run(setup: LaneSetup): void {
   const device = new LinuxTun(setup.device);
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion);
-  const counters = laneCounters(setup.counters);
   const now_ms = () => performance.now();
-  const outbound = setup.direction === "outbound";
-  const direction = outbound ? new Outbound(device, socket, counters, now_ms) : new Inbound(
-    device,
-    socket,
-    counters,
-    (datagram) => say({ type: "control", datagram }),
-    now_ms,
+  const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
+  const directions = setup.directions.map((name) => {
+    const counters = laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!);
+    return name === "outbound"
+      ? new Outbound(device, socket, counters, now_ms)
+      : new Inbound(device, socket, counters, onControl, now_ms);
+  });
+  const sources = setup.directions.map((name) =>
+    name === "outbound" ? setup.device.fd : setup.socketFd
   );
   say({ type: "running" });
   const reason = runLane({
     lane: setup.lane,
-    directions: [direction],
+    directions,
     fib: new Fib(setup.fib),
-    wait: new PollWait([outbound ? setup.device.fd : setup.socketFd], setup.eventFd),
+    wait: new PollWait(sources, setup.eventFd),
     stop: new Int32Array(setup.stop),
   });
   say({ type: "ended", reason });

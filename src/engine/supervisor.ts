@@ -8,7 +8,12 @@ import type { CounterName } from "./counters.ts";
 import { Fib, FIB_BYTES, LANES_MAX } from "./fib.ts";
 import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
-import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
+import {
+  LANE_DIRECTIONS,
+  type LaneDirection,
+  type LaneMessage,
+  type LaneSetup,
+} from "./lane_protocol.ts";
 
 /** Wakes lanes; `wait.ts` has the real one. */
 export interface Waker {
@@ -22,16 +27,14 @@ export interface SupervisorParts {
   readonly workerUrl: string;
   readonly socketFd: number;
   readonly ipVersion: IpVersion;
+  /** The directions of each lane (plan_lanes.ts). */
+  readonly lanes: readonly (readonly LaneDirection[])[];
   readonly waker: Waker;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
   readonly onControl: (datagram: ControlDatagram) => void;
   /** The lanes ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
-
-const DIRECTIONS = ["outbound", "inbound"] as const;
-/** The two ways of a packet. */
-export type LaneDirection = typeof DIRECTIONS[number];
 
 /** What ends the lanes, and counts the turns of each (see LaneParts.stop). */
 const STOP_BYTES = 4 * (1 + LANES_MAX);
@@ -42,10 +45,10 @@ interface Lane {
   readonly ended: Promise<void>;
 }
 
-/** The lanes of one node: one outbound, one inbound. */
+/** The lanes of one node. */
 export class Supervisor {
   readonly fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  readonly #counters = DIRECTIONS.map(() => new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  readonly #counters = LANE_DIRECTIONS.map(() => new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   #stop = new SharedArrayBuffer(STOP_BYTES);
   #lanes: Lane[] = [];
 
@@ -60,9 +63,9 @@ export class Supervisor {
   async start(device: OpenTun): Promise<void> {
     const stop = new SharedArrayBuffer(STOP_BYTES);
     this.#stop = stop;
-    const running = DIRECTIONS.map((direction, lane) =>
+    const running = this.parts.lanes.map((directions, lane) =>
       new Promise<void>((resolve, reject) => {
-        this.#lanes.push(this.#startLane(direction, lane, device, stop, resolve, reject));
+        this.#lanes.push(this.#startLane(directions, lane, device, stop, resolve, reject));
       })
     );
     await Promise.all(running);
@@ -94,7 +97,7 @@ export class Supervisor {
    * count without locks.
    */
   clearPeer(peer: number): void {
-    for (const direction of DIRECTIONS) {
+    for (const direction of LANE_DIRECTIONS) {
       const { peerPackets, peerBytes } = this.countersOf(direction);
       peerPackets[peer] = 0;
       peerBytes[peer] = 0;
@@ -103,7 +106,7 @@ export class Supervisor {
 
   /** The counters of one direction, live. */
   countersOf(direction: LaneDirection): LaneCounters {
-    return laneCounters(this.#counters[DIRECTIONS.indexOf(direction)]!);
+    return laneCounters(this.#counters[LANE_DIRECTIONS.indexOf(direction)]!);
   }
 
   /** Totals of one direction by name. */
@@ -116,7 +119,7 @@ export class Supervisor {
   }
 
   #startLane(
-    direction: LaneDirection,
+    directions: readonly LaneDirection[],
     lane: number,
     device: OpenTun,
     stop: SharedArrayBuffer,
@@ -125,7 +128,8 @@ export class Supervisor {
   ): Lane {
     const { parts } = this;
     const eventFd = parts.waker.open();
-    const worker = new Worker(parts.workerUrl, { type: "module", name: direction });
+    const name = directions.join("+");
+    const worker = new Worker(parts.workerUrl, { type: "module", name });
     const stopped = () => Atomics.load(new Int32Array(stop), 0) !== 0;
     const ended = new Promise<void>((resolve) => {
       const end = (reason: LaneEnd | RunError) => {
@@ -144,23 +148,23 @@ export class Supervisor {
           case "ended":
             return end(data.reason);
           case "failed":
-            return end(new RunError({ what: `the ${direction} lane failed`, why: data.message }));
+            return end(new RunError({ what: `the ${name} lane failed`, why: data.message }));
         }
       };
       worker.onerror = (event) => {
         event.preventDefault();
-        end(new RunError({ what: `the ${direction} lane failed`, why: event.message }));
+        end(new RunError({ what: `the ${name} lane failed`, why: event.message }));
       };
     });
     const setup: LaneSetup = {
       lane,
-      direction,
+      directions,
       device,
       socketFd: parts.socketFd,
       eventFd,
       ipVersion: parts.ipVersion,
       fib: this.fib.memory,
-      counters: this.#counters[lane]!,
+      counters: this.#counters,
       stop,
     };
     worker.postMessage(setup);

@@ -2,6 +2,7 @@
 
 import { libc } from "../../ffi/libc.ts";
 import type { LaneEnd } from "../engine/lane.ts";
+import { planLanes } from "../engine/plan_lanes.ts";
 import { Supervisor } from "../engine/supervisor.ts";
 import { openEvent, signalEvent } from "../engine/wait.ts";
 import { RunError } from "../errors.ts";
@@ -47,6 +48,7 @@ export class Node {
       workerUrl,
       socketFd: udp.fd,
       ipVersion: udp.ipVersion,
+      lanes: planLanes(navigator.hardwareConcurrency),
       waker: {
         open: openEvent,
         signal: signalEvent,
