@@ -3,8 +3,12 @@
  * super-packet, settle the checksum, queue for the peer.
  */
 
-import { fixedIpHeaderBytes, ipProtocol } from "../net/transport.ts";
-import { PROTOCOL } from "../net/ip.ts";
+import {
+  checksumFieldOf,
+  fixedIpHeaderBytes,
+  ipHeaderBytes,
+  ipProtocol,
+} from "../net/transport.ts";
 import { CAPABILITY } from "../peers/hello.ts";
 import {
   completePartial,
@@ -106,7 +110,8 @@ export class Egress {
     if (header_bytes + splitter.payloadLength(0) > this.#peerMtu_bytes[peer]!) {
       return EGRESS.tooBig;
     }
-    const complete = this.#peerPartial[peer] === 0 || !plainHeader(view, offset, version);
+    const complete = this.#peerPartial[peer] === 0 ||
+      !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
     for (let i = 0; i < segments; i++) {
       if (this.#headers === HEADERS) this.flush();
       const at = this.burst.extraOffset + this.#headers++ * HEADER_STRIDE_BYTES;
@@ -128,9 +133,8 @@ export class Egress {
     const vnetAt = offset - ethernet_bytes - VNET_BYTES;
     const flags = view.getUint8(vnetAt + VNET.flags);
     if ((flags & VNET_NEEDS_CHECKSUM) === 0) return true;
-    const protocol = ipProtocol(view, offset, version);
-    const known = protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp;
-    if (this.#peerPartial[peer] === 1 && known && plainHeader(view, offset, version)) return true;
+    const mayStay = this.#peerPartial[peer] === 1;
+    if (mayStay && receiverSees(view, offset, version, vnetAt, ethernet_bytes)) return true;
     if (!completePartial(view, offset, length, version, vnetAt, ethernet_bytes)) return false;
     // The same bytes may go to more peers.
     view.setUint8(vnetAt + VNET.flags, flags & ~VNET_NEEDS_CHECKSUM);
@@ -145,7 +149,21 @@ export class Egress {
   }
 }
 
-/** Whether the receiver will see a partial checksum for what it is: no IP options, no extensions. */
-function plainHeader(view: DataView, offset: number, version: 4 | 6): boolean {
-  return version === 6 || (view.getUint8(offset) & 0xf) * 4 === fixedIpHeaderBytes(4);
+/**
+ * Whether the receiver, who has no virtio header, will see a partial checksum for
+ * what it is: it belongs to TCP or UDP straight after an IP header without
+ * options or extensions, not to something that the packet carries further inside.
+ */
+function receiverSees(
+  view: DataView,
+  offset: number,
+  version: 4 | 6,
+  vnetAt: number,
+  ethernet_bytes: number,
+): boolean {
+  const start = view.getUint16(vnetAt + VNET.checksumStart, true) - ethernet_bytes;
+  const field = view.getUint16(vnetAt + VNET.checksumOffset, true);
+  return start === fixedIpHeaderBytes(version) &&
+    start === ipHeaderBytes(view, offset, version) &&
+    field === checksumFieldOf(ipProtocol(view, offset, version));
 }

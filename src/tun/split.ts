@@ -179,11 +179,11 @@ export function completePartial(
   ethernet_bytes = 0,
 ): boolean {
   const start = view.getUint16(vnetAt + VNET.checksumStart, true) - ethernet_bytes;
-  const field = start + view.getUint16(vnetAt + VNET.checksumOffset, true);
+  const checksumOffset = view.getUint16(vnetAt + VNET.checksumOffset, true);
+  const field = start + checksumOffset;
   if (start < ipHeaderBytes(view, offset, version) || field + 2 > length) return false;
   const sum = foldChecksum(sum16(view, offset + start, length - start));
-  const udp = ipProtocol(view, offset, version) === PROTOCOL.udp;
   // UDP's 0 means "no checksum"; its other form is the same number (RFC 768).
-  view.setUint16(offset + field, sum === 0 && udp ? 0xffff : sum);
+  view.setUint16(offset + field, sum === 0 && checksumOffset === UDP.checksum ? 0xffff : sum);
   return true;
 }

@@ -18,10 +18,13 @@ export const NO_FEATURES: DeviceFeatures = {
   udp: false,
 };
 
-/** Hands out the packets in `waiting`, keeps copies of what is written, without virtio headers. */
+/** Hands out the packets in `waiting`, keeps copies of what is written. */
 export class FakeDevice implements PacketDevice {
   waiting: Uint8Array[] = [];
+  /** Without the virtio headers. */
   written: Uint8Array[] = [];
+  /** With them. */
+  writtenWhole: Uint8Array[] = [];
   gone = false;
   /** What `write` answers. */
   result: WriteResult = WRITE.ok;
@@ -47,6 +50,7 @@ export class FakeDevice implements PacketDevice {
     for (let i = 0; i < pieces; i++) {
       whole.push(...burst.bytes.subarray(offset[i]!, offset[i]! + length[i]!));
     }
+    this.writtenWhole.push(Uint8Array.from(whole));
     this.written.push(Uint8Array.from(whole.slice(VNET_BYTES)));
     return WRITE.ok;
   }

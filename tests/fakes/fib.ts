@@ -9,6 +9,8 @@ export interface FakePeer {
   readonly address: string;
   readonly subnets: readonly string[];
   readonly mtu_bytes?: number;
+  /** Bits of CAPABILITY; by default the peer is a plain one. */
+  readonly capabilities?: number;
 }
 
 /** Publishes peers and own subnets; the result is ready for `acquire`. */
@@ -22,11 +24,11 @@ export function publishedFib(
   peers.forEach(({ subnets }, hop) =>
     subnets.forEach((text) => routes.push({ prefix: parsePrefix(text)!.prefix, hop }))
   );
-  const entries: FibPeer[] = peers.map(({ address, mtu_bytes }) => ({
+  const entries: FibPeer[] = peers.map(({ address, mtu_bytes, capabilities }) => ({
     address: parseAddress(address)!.bytes,
     port: 3009,
     mtu_bytes: mtu_bytes ?? 1472,
-    capabilities: 0,
+    capabilities: capabilities ?? 0,
   }));
   const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   fib.publish(entries, routes, defaultPeer, roaming);

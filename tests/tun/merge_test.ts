@@ -134,6 +134,8 @@ const PAIRS: readonly {
   { name: "RST on the second", shape: TCP4, joins: false, flags: [ACK, ACK + 0x04] },
   { name: "URG on the second", shape: TCP4, joins: false, flags: [ACK, ACK + 0x20] },
   { name: "URG on the first", shape: TCP4, joins: false, flags: [ACK + 0x20, ACK] },
+  { name: "URG on both", shape: TCP4, joins: false, flags: [ACK + 0x20, ACK + 0x20] },
+  { name: "RST on both", shape: TCP6, joins: false, flags: [ACK + 0x04, ACK + 0x04] },
   { name: "no ACK", shape: TCP4, joins: false, flags: [0, 0] },
   { name: "another sequence number", shape: TCP4, joins: false, change: add(20 + 7, 1) },
   { name: "another acknowledgment", shape: TCP4, joins: false, change: add(20 + 11, 1) },

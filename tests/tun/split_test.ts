@@ -183,6 +183,21 @@ Deno.test("completePartial: packets get the checksum they should have", () => {
   }
 });
 
+Deno.test("completePartial: UDP behind an IPv6 extension never gets the checksum 0", () => {
+  // A destination option of padding, then UDP whose only data is the sum of the rest.
+  const udp = [0, 1, 0, 2, 0, 10, 0, 0, 0, 0];
+  const extension = [17, 0, 1, 4, 0, 0, 0, 0];
+  const bytes = [...Array(8).fill(0), ...Array(32).fill(7), ...extension, ...udp];
+  bytes[0] = 0x60;
+  bytes[5] = extension.length + udp.length;
+  bytes[6] = 60;
+  const packet = Uint8Array.from(bytes);
+  const header = { ...partialHeader(packet, "udp"), checksumStart: 48 };
+  const sum = completed(header, packet)!.slice(54, 56);
+  packet.set(sum, 56);
+  assertEquals([...completed(header, packet)!.slice(54, 56)], [0xff, 0xff]);
+});
+
 Deno.test("completePartial: a header that points elsewhere is refused", () => {
   const packet = partial(new Flow(random(5), TCP4).next());
   const good = partialHeader(packet, "tcp");
