@@ -5,7 +5,7 @@
  */
 
 import { foldChecksum, sum16 } from "../net/checksum.ts";
-import { checkPacket, IPV4, IPV6, PACKET, PROTOCOL } from "../net/ip.ts";
+import { checkPacket, IPV4, IPV6, IPV6_HEADER_BYTES, PACKET, PROTOCOL } from "../net/ip.ts";
 import {
   fixedIpHeaderBytes,
   foldPartial,
@@ -22,9 +22,13 @@ import { VNET, VNET_GSO, VNET_NEEDS_CHECKSUM } from "./vnet.ts";
 
 /**
  * Room that `writeHeader` may need: Ethernet (14) with two VLAN tags (8), IPv4 (60) and TCP (60)
- * with all options, rounded up to the four bytes that are copied at a time.
+ * with all options, rounded up; for IPv6 that leaves 128 bytes to extensions, and a super-packet
+ * with more is refused.
  */
-export const SPLIT_HEADER_MAX_BYTES = 144;
+export const SPLIT_HEADER_MAX_BYTES = 256;
+
+/** IPv6 extensions that may stand before TCP or UDP: hop-by-hop, routing, destination (RFC 8200, 4). */
+const EXTENSIONS: readonly number[] = [0, 43, 60];
 
 /** What `begin` answers when the super-packet contradicts itself. */
 export const SPLIT_MALFORMED = 0;
@@ -65,15 +69,18 @@ export class Splitter {
     const version = checkPacket(view, offset, length);
     if (version === PACKET.malformed) return SPLIT_MALFORMED;
     const type = view.getUint8(vnetAt + VNET.gsoType) & ~VNET_GSO.ecn;
-    const protocol = ipProtocol(view, offset, version);
+    const checksumStart = view.getUint16(vnetAt + VNET.checksumStart, true) - ethernet_bytes;
+    const extended = version === 6 && checksumStart > IPV6_HEADER_BYTES;
+    const protocol = extended
+      ? protocolBehindExtensions(view, offset, length, checksumStart)
+      : ipProtocol(view, offset, version);
     const wanted = type === VNET_GSO.udp ? PROTOCOL.udp : PROTOCOL.tcp;
     const versionOk = type === VNET_GSO.udp ||
       type === (version === 4 ? VNET_GSO.tcp4 : VNET_GSO.tcp6);
     if (protocol !== wanted || !versionOk) return SPLIT_MALFORMED;
-    const ip_bytes = ipHeaderBytes(view, offset, version);
-    const checksumStart = view.getUint16(vnetAt + VNET.checksumStart, true);
+    const ip_bytes = extended ? checksumStart : ipHeaderBytes(view, offset, version);
     const partial = (view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0;
-    if (!partial || checksumStart !== ethernet_bytes + ip_bytes) return SPLIT_MALFORMED;
+    if (!partial || checksumStart !== ip_bytes) return SPLIT_MALFORMED;
 
     const transport = offset + ip_bytes;
     const fixed = protocol === PROTOCOL.tcp ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
@@ -82,6 +89,8 @@ export class Splitter {
       ? (view.getUint8(transport + TCP.dataOffset) >> 4) * 4
       : UDP_HEADER_BYTES;
     if (transport_bytes < fixed || ip_bytes + transport_bytes > length) return SPLIT_MALFORMED;
+    const header_bytes = ethernet_bytes + ip_bytes + transport_bytes;
+    if (header_bytes > SPLIT_HEADER_MAX_BYTES) return SPLIT_MALFORMED;
     const segment_bytes = view.getUint16(vnetAt + VNET.gsoSize, true);
     if (segment_bytes === 0) return SPLIT_MALFORMED;
 
@@ -91,10 +100,14 @@ export class Splitter {
     this.#version = version;
     this.#protocol = protocol;
     this.#ip_bytes = ip_bytes;
-    this.header_bytes = ethernet_bytes + ip_bytes + transport_bytes;
+    this.header_bytes = header_bytes;
     this.#payload_bytes = length - ip_bytes - transport_bytes;
     this.#segment_bytes = segment_bytes;
-    this.#pseudo = pseudoSum(view, offset, version, protocol, 0);
+    if (extended) {
+      // A routing header hides the destination that is summed: the seed knows it (and the length).
+      const field = protocol === PROTOCOL.tcp ? TCP.checksum : UDP.checksum;
+      this.#pseudo = view.getUint16(transport + field) + 0xffff - (length - ip_bytes) % 0xffff;
+    } else this.#pseudo = pseudoSum(view, offset, version, protocol, 0);
     if (version === 4) {
       this.#identification = view.getUint16(offset + IPV4.identification);
       // The header's sum without what differs: total length, identification, checksum.
@@ -162,6 +175,22 @@ export class Splitter {
     const sum = foldChecksum(sum16(view, this.payloadOffset(i), payload, headers));
     out.setUint16(field, sum === 0 && this.#protocol === PROTOCOL.udp ? 0xffff : sum);
   }
+}
+
+/** The protocol of the header at `end` if nothing but extensions stands before it; -1 if not. */
+function protocolBehindExtensions(
+  view: DataView,
+  offset: number,
+  length: number,
+  end: number,
+): number {
+  let protocol = view.getUint8(offset + IPV6.nextHeader);
+  let at = IPV6_HEADER_BYTES;
+  while (at < end && at + 2 <= length && EXTENSIONS.includes(protocol)) {
+    protocol = view.getUint8(offset + at);
+    at += (view.getUint8(offset + at + 1) + 1) * 8;
+  }
+  return at === end ? protocol : -1;
 }
 
 /**

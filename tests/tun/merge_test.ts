@@ -22,6 +22,7 @@ import {
   readWritten,
   withChecksum,
   withIpChecksum,
+  zeroSum,
 } from "./oracle.ts";
 
 /** What must come out for a packet: itself, completed if its sender left that to us. */
@@ -208,6 +209,16 @@ Deno.test("merge: a checksum that is wrong stays wrong, and joins nothing", () =
       if (shape.protocol === "udp") packets[5] = withChecksum(packets[5]!, 0);
       assertEquals(merge(packets, { mayBePartial }).written.flatMap(packetsOf), packets);
     }
+  }
+});
+
+Deno.test("merge: UDP's 0 means no checksum, even where the sum comes to 0", () => {
+  const flow = new Flow(random(2), UDP4);
+  const packets = Array.from({ length: 4 }, () => zeroSum(flow.next()));
+  assertEquals(merge(packets).written.flatMap(packetsOf), packets);
+  const without = packets.map((packet) => withChecksum(packet, 0));
+  for (const mayBePartial of [false, true]) {
+    assertEquals(merge(without, { mayBePartial }).written.flatMap(packetsOf), without);
   }
 });
 

@@ -155,6 +155,16 @@ function setLengths(packet: Uint8Array): void {
   }
 }
 
+/** A copy whose first two payload bytes make its sum come to 0: UDP sends 0xffff for that. */
+export function zeroSum(packet: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = Uint8Array.from(packet);
+  const header = headerBytes(copy);
+  setWord(copy, header, 0);
+  const sum = rightChecksum(copy);
+  setWord(copy, header, sum);
+  return complete(copy);
+}
+
 /**
  * The super-packet that stands for these packets, which must be such that one
  * can: same headers, equal payloads but for a shorter last one.

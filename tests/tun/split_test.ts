@@ -14,6 +14,7 @@ import {
   virtioBytes,
   withChecksum,
   withIpChecksum,
+  zeroSum,
 } from "./oracle.ts";
 import { split } from "./splitting.ts";
 
@@ -41,6 +42,91 @@ Deno.test(`split: ${RUNS} random super-packets become the packets they stand for
     if (count > 1) cut++;
   }
   assert(cut > RUNS / 2);
+});
+
+/** A packet with IPv6 extensions put before its transport header, whose protocol they end in. */
+function extend(packet: Uint8Array, kind: number, extensions: readonly number[]): Uint8Array {
+  const bytes = [...packet.slice(0, 40), ...extensions, ...packet.slice(40)];
+  const payload = bytes.length - 40;
+  [bytes[4], bytes[5], bytes[6]] = [payload >> 8, payload & 255, kind];
+  return Uint8Array.from(bytes);
+}
+
+Deno.test("split: IPv6 extensions go along with every segment", async (t) => {
+  const destination = (next: number) => [next, 0, 1, 4, 0, 0, 0, 0];
+  const padding = (next: number, words: number) => [
+    ...[next, words - 1, 1, 8 * words - 4],
+    ...Array<number>(8 * words - 4).fill(0),
+  ];
+  const cases: readonly {
+    readonly name: string;
+    readonly kind: number;
+    readonly extensions: (protocol: number) => readonly number[];
+    readonly refused?: boolean;
+  }[] = [
+    { name: "destination options", kind: 60, extensions: destination },
+    { name: "hop-by-hop options", kind: 0, extensions: destination },
+    { name: "two", kind: 0, extensions: (next) => [...destination(60), ...destination(next)] },
+    { name: "long ones", kind: 60, extensions: (next) => padding(next, 14) },
+    { name: "too long ones", kind: 60, extensions: (next) => padding(next, 32), refused: true },
+    { name: "a fragment header", kind: 44, extensions: destination, refused: true },
+    {
+      name: "none before another protocol",
+      kind: 60,
+      extensions: () => destination(58),
+      refused: true,
+    },
+    {
+      name: "longer than said",
+      kind: 60,
+      extensions: (n) => padding(n, 2).with(1, 0),
+      refused: true,
+    },
+    {
+      name: "shorter than said",
+      kind: 60,
+      extensions: (n) => padding(n, 2).with(1, 200),
+      refused: true,
+    },
+  ];
+  for (const { name, kind, extensions, refused } of cases) {
+    for (const protocol of ["tcp", "udp"] as const) {
+      await t.step(`${name}, ${protocol}`, () => {
+        const flow = new Flow(random(4), { ...UDP6, protocol });
+        const packets = Array.from({ length: 5 }, () => flow.next());
+        const added = extensions(protocol === "tcp" ? 6 : 17);
+        const { virtio, packet } = join(packets);
+        const whole = {
+          virtio: {
+            ...virtio,
+            headerLength: virtio.headerLength + added.length,
+            checksumStart: virtio.checksumStart + added.length,
+          },
+          packet: extend(packet, kind, added),
+        };
+        const wanted = packets.map((one) => extend(one, kind, added));
+        assertEquals(split(whole, true), refused ? undefined : wanted);
+      });
+    }
+  }
+});
+
+Deno.test("split: behind a routing header, the checksum is of the last destination", () => {
+  const flow = new Flow(random(6), UDP6);
+  const packets = Array.from({ length: 3 }, () => flow.next());
+  const last = [...packets[0]!.slice(24, 40)];
+  const routing = [17, 2, 4, 1, 0, 0, 0, 0, ...last];
+  const onTheWay = (packet: Uint8Array) => {
+    const extended = extend(packet, 43, routing);
+    extended.fill(0xfc, 24, 40);
+    return extended;
+  };
+  const { virtio, packet } = join(packets);
+  const whole = {
+    virtio: { ...virtio, headerLength: 72, checksumStart: 64 },
+    packet: onTheWay(packet),
+  };
+  assertEquals(split(whole, true), packets.map(onTheWay));
 });
 
 const TCP4: FlowShape = {
@@ -73,15 +159,7 @@ Deno.test("split: the largest super-packets", () => {
 Deno.test("split: a UDP checksum of 0 is sent as 0xffff, a TCP one as it is", () => {
   for (const protocol of ["udp", "tcp"] as const) {
     const flow = new Flow(random(9), { ...TCP4, protocol });
-    const packets = [flow.next(), flow.next()].map((packet) => {
-      // Two payload bytes that make up for the checksum of the rest.
-      const header = headerBytes(packet);
-      packet[header] = packet[header + 1] = 0;
-      const whole = complete(packet);
-      const field = ipBytes(packet) + (protocol === "udp" ? 6 : 16);
-      packet.set(whole.subarray(field, field + 2), header);
-      return complete(packet);
-    });
+    const packets = [flow.next(), flow.next()].map(zeroSum);
     const field = ipBytes(packets[0]!) + (protocol === "udp" ? 6 : 16);
     assertEquals(
       packets[1]!.slice(field, field + 2),
