@@ -3,7 +3,6 @@ import { fuzzMultiplier, random } from "../fuzz/random.ts";
 import { completePartial } from "../../src/tun/split.ts";
 import { Flow, type FlowShape, randomEthernet, randomShape } from "./flows.ts";
 import {
-  complete,
   headerBytes,
   ipBytes,
   join,
