@@ -13,8 +13,11 @@ export const EXIT = {
 
 /** The parts of an error line. `why` and `how` are left out of the line when absent. */
 export interface ErrorParts {
+  /** What does not work. */
   readonly what: string;
+  /** The reason. */
   readonly why?: string;
+  /** What the user may try. */
   readonly how?: string;
 }
 
@@ -28,8 +31,10 @@ export function errorText({ what, why, how }: ErrorParts): string {
 
 /** Something failed while running: exit status 1. */
 export class RunError extends Error {
+  /** Exit status of the program. */
   readonly exitCode: number = EXIT.failed;
 
+  /** An error of these parts. */
   constructor(readonly parts: ErrorParts) {
     super(errorText(parts));
     this.name = "RunError";
@@ -38,8 +43,10 @@ export class RunError extends Error {
 
 /** The command line cannot be used: exit status 2. */
 export class UsageError extends Error {
+  /** Exit status of the program. */
   readonly exitCode: number = EXIT.usage;
 
+  /** An error of these parts. */
   constructor(readonly parts: ErrorParts) {
     super(errorText(parts));
     this.name = "UsageError";
@@ -48,8 +55,10 @@ export class UsageError extends Error {
 
 /** The config cannot be used: one line per problem, all at once, exit status 2. */
 export class ConfigError extends Error {
+  /** Exit status of the program. */
   readonly exitCode: number = EXIT.usage;
 
+  /** All problems that were found, in the order of the file. */
   constructor(readonly problems: readonly ErrorParts[]) {
     super(problems.map(errorText).join("\n"));
     this.name = "ConfigError";

@@ -34,7 +34,7 @@ const PURE = [
   /^src\/tun\/(split|merge|vnet|device)\.ts$/,
   /^src\/udp\/socket\.ts$/,
   /^src\/suggest\.ts$/,
-  /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|plan_lanes|rate_limit)\.ts$/,
+  /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
   /^src\/node\/(plan|roster)\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,

@@ -28,7 +28,7 @@ const ERROR4_MAX_BYTES = 576;
 /** RFC 4443, 2.4 (c): as much as fits the minimum IPv6 MTU. */
 const ERROR6_MAX_BYTES = 1280;
 /** Room that `writeIcmpError` may need. */
-export const ICMP_ERROR_MAX_BYTES = ERROR6_MAX_BYTES;
+export const ICMP_ERROR_MAX_BYTES: number = ERROR6_MAX_BYTES;
 
 const TTL = 64;
 

@@ -5,11 +5,12 @@
 
 import { foldChecksum, sum16 } from "./checksum.ts";
 
-/** Fixed header sizes. */
+/** Size of the fixed IPv4 header. */
 export const IPV4_HEADER_BYTES = 20;
+/** Size of the IPv6 header. */
 export const IPV6_HEADER_BYTES = 40;
 
-/** Header offsets of the fields used here. */
+/** Offsets of the IPv4 header's fields used here. */
 export const IPV4 = {
   totalLength: 2,
   identification: 4,
@@ -20,6 +21,7 @@ export const IPV4 = {
   source: 12,
   destination: 16,
 } as const;
+/** Offsets of the IPv6 header's fields used here. */
 export const IPV6 = {
   payloadLength: 4,
   nextHeader: 6,

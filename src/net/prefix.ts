@@ -5,12 +5,15 @@ export type IpVersion = 4 | 6;
 
 /** An IP address: 4 or 16 bytes in network order. */
 export interface Address {
+  /** Says how many bytes there are. */
   readonly version: IpVersion;
+  /** In network order. */
   readonly bytes: Uint8Array;
 }
 
 /** A prefix (CIDR block): an address whose host bits are zero, and its length in bits. */
 export interface Prefix extends Address {
+  /** How many bits of the address belong to the prefix. */
   readonly length_bits: number;
 }
 

@@ -6,8 +6,9 @@
 import { foldChecksum, sum16 } from "./checksum.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "./ip.ts";
 
-/** Fixed header sizes. */
+/** Size of the fixed TCP header. */
 export const TCP_HEADER_BYTES = 20;
+/** Size of the UDP header. */
 export const UDP_HEADER_BYTES = 8;
 
 /** Offsets in a TCP header. */

@@ -11,13 +11,15 @@ import { SUBNETS_MAX } from "../limits.ts";
 import { addressBits, type IpVersion, type Prefix } from "../net/prefix.ts";
 
 /** A next hop is a peer's index, or one of these. */
-export const NO_ROUTE = -1;
+export const NO_ROUTE: number = -1;
 /** The destination lies in a subnet of this very node. */
-export const LOCAL = -2;
+export const LOCAL: number = -2;
 
 /** A prefix and the peer index (or LOCAL) that owns it. */
 export interface Route {
+  /** Destinations. */
   readonly prefix: Prefix;
+  /** Index of the peer, or LOCAL. */
   readonly hop: number;
 }
 
@@ -35,7 +37,7 @@ const STARTS6_OFFSET = HOPS4_OFFSET + 4 * RANGES_MAX;
 const HOPS6_OFFSET = STARTS6_OFFSET + 16 * RANGES_MAX;
 
 /** Bytes that a table takes, whatever it holds. */
-export const ROUTE_TABLE_BYTES = HOPS6_OFFSET + 4 * RANGES_MAX + 4;
+export const ROUTE_TABLE_BYTES: number = HOPS6_OFFSET + 4 * RANGES_MAX + 4;
 
 function toBigInt(bytes: Uint8Array): bigint {
   let value = 0n;
