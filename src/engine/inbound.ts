@@ -76,6 +76,7 @@ export class Inbound {
       do {
         this.#handle(slot, offset + at, Math.min(segment, length - at));
         at += segment;
+        if (at < length) at += segment * this.#follow(slot, offset + at, segment, length - at);
       } while (at < length);
     }
     this.#merger.flush();
@@ -99,12 +100,24 @@ export class Inbound {
     if (peer !== this.#defaultPeer && this.#ownerOf(offset, version) !== peer) {
       return this.#count(COUNTER.spoofed_source);
     }
-    const { totals, peerPackets, peerBytes } = this.counters;
-    totals[COUNTER.packets]!++;
-    totals[COUNTER.bytes]! += length;
-    peerPackets[peer]!++;
-    peerBytes[peer]! += length;
+    this.#countPackets(peer, 1, length);
     this.#merger.add(view, offset, length, version, this.device.features.checksum);
+  }
+
+  /** Packets that were received as one with a good one before them: those of one run with it. */
+  #follow(slot: number, offset: number, segment: number, length: number): number {
+    const whole = Math.floor(length / segment);
+    const taken = this.#merger.follow(this.#burst.view, offset, segment, whole);
+    if (taken > 0) this.#countPackets(this.#burst.peer[slot]!, taken, taken * segment);
+    return taken;
+  }
+
+  #countPackets(peer: number, packets: number, bytes: number): void {
+    const { totals, peerPackets, peerBytes } = this.counters;
+    totals[COUNTER.packets]! += packets;
+    totals[COUNTER.bytes]! += bytes;
+    peerPackets[peer]! += packets;
+    peerBytes[peer]! += bytes;
   }
 
   /** The peer whose subnet the packet's source lies in. */

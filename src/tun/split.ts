@@ -142,7 +142,10 @@ export class Splitter {
     const { header_bytes } = this;
     const view = this.#view;
     const start = this.#start;
-    for (let k = 0; k < header_bytes; k += 4) out.setUint32(at + k, view.getUint32(start + k));
+    // In the machine's own byte order: nothing is swapped just to be copied.
+    for (let k = 0; k < header_bytes; k += 4) {
+      out.setInt32(at + k, view.getInt32(start + k, true), true);
+    }
     const payload = this.payloadLength(i);
     const ip = at + this.#ethernet_bytes;
     const total = header_bytes - this.#ethernet_bytes + payload;

@@ -33,6 +33,8 @@ export interface Merged {
   readonly written: readonly Uint8Array[];
   /** Packets in each write, as the merger counts them. */
   readonly counts: readonly number[];
+  /** Packets that were taken the short way. */
+  readonly followed: number;
   /** The Ethernet header of each write. */
   readonly ethernet: readonly (readonly number[])[];
 }
@@ -76,11 +78,21 @@ export function merge(packets: readonly Uint8Array[], options: MergeOptions = {}
       counts.push(pieces);
     },
   }, features);
-  packets.forEach((packet, i) => {
-    const version = packet[0]! >> 4 as 4 | 6;
-    merger.add(view, offsets[i]!, packet.length, version, mayBePartial, ethernet(i).length);
+  let followed = 0;
+  for (let i = 0; i < packets.length;) {
+    const { length, [0]: first } = packets[i]!;
+    merger.add(view, offsets[i]!, length, first! >> 4 as 4 | 6, mayBePartial, ethernet(i).length);
     if (flushes?.below(20) === 0) merger.flush();
-  });
+    i++;
+    // As the engine does with what UDP_GRO delivers: datagrams of one size.
+    if (layout === "slots" || i === packets.length) continue;
+    const different = packets.slice(i).findIndex((packet) => packet.length !== length);
+    const same = different < 0 ? packets.length - i : different;
+    const taken = same === 0 ? 0 : merger.follow(view, offsets[i]!, length, same);
+    assert(taken >= 0 && taken <= same);
+    followed += taken;
+    i += taken;
+  }
   merger.flush();
   const writes = written.length;
   merger.flush();
@@ -89,6 +101,7 @@ export function merge(packets: readonly Uint8Array[], options: MergeOptions = {}
   return {
     written: written.map((write, i) => withoutEthernet(write, headers[i]!.length)),
     counts,
+    followed,
     ethernet: headers,
   };
 }
