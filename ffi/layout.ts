@@ -8,9 +8,10 @@ export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
-/** linux/if_tun.h. The ioctl numbers are _IOW('T', n, int). */
+/** linux/if_tun.h. The ioctl numbers are _IOW('T', n, int), and _IOR for TUNGETFEATURES. */
 export const TUN_DEVICE = "/dev/net/tun";
 export const TUNSETIFF = 0x400454ca;
+export const TUNGETFEATURES = 0x800454cf;
 export const IFF_TUN = 0x0001;
 export const IFF_TAP = 0x0002;
 export const TUNSETOFFLOAD = 0x400454d0;

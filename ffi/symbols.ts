@@ -75,6 +75,17 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  poll_async: {
+    name: "poll",
+    // On a thread of Deno's pool: a promise, and errno is lost.
+    nonblocking: true,
+    parameters: [
+      "pointer", // struct pollfd *fds
+      "u32", // nfds_t nfds
+      "i32", // int timeout
+    ],
+    result: "i32", // int
+  },
   eventfd: {
     parameters: [
       "u32", // unsigned int initval

@@ -35,6 +35,7 @@ const PURE = [
   /^src\/udp\/socket\.ts$/,
   /^src\/suggest\.ts$/,
   /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
+  /^src\/engine\/(features|lanes)\.ts$/,
   /^src\/node\/(plan|roster)\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
@@ -48,8 +49,8 @@ const USES_FFI = [
   /^src\/tun\/linux\.ts$/,
   /^src\/udp\/(batch|datagram|send_queue)\.ts$/,
   /^src\/link\//,
-  /^src\/engine\/wait\.ts$/,
-  /^src\/node\/(node|forwarding)\.ts$/,
+  /^src\/engine\/(async_)?wait\.ts$/,
+  /^src\/node\/(engine|forwarding)\.ts$/,
 ];
 
 Deno.test("rooms: pure code knows neither Deno nor libc, not even through what it imports", () => {

@@ -11,6 +11,7 @@ import {
   readPort,
   type Result,
 } from "../config/values.ts";
+import { ENGINE_AUTO, type EngineChoice, readEngine } from "../engine/features.ts";
 import { type ErrorParts, UsageError } from "../errors.ts";
 import { LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
@@ -23,6 +24,7 @@ import { COMMAND_NAMES, type CommandName, COMMANDS, type CommandSpec, LATER } fr
 export interface UpOptions extends ConfigOptions {
   readonly specs: readonly string[];
   readonly local: readonly string[];
+  readonly engine: EngineChoice;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly logLevel: LogLevel;
@@ -252,6 +254,7 @@ function up(raw: RawArgs): Command {
       device: read(raw, "device", readDevice),
       mtu_bytes: read(raw, "mtu", readMtu),
       port: read(raw, "port", readPort),
+      engine: read(raw, "engine", readEngine) ?? ENGINE_AUTO,
       sysctl: !raw.has("no-sysctl"),
       logLevel: read(raw, "log-level", readLogLevel) ?? "info",
       json: raw.has("json"),

@@ -78,6 +78,11 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       { name: "device", value: "NAME", help: "name of the tun device" },
       { name: "mtu", value: "N|auto", help: "MTU of the tun device" },
       { name: "port", value: "N", help: "UDP port of nodes that name none" },
+      {
+        name: "engine",
+        value: "ENGINE",
+        help: "auto (default), batch or datagram; `,-FEATURE` leaves a kernel feature out",
+      },
       { name: "no-sysctl", help: "leave ip_forward as it is" },
       { name: "log-level", value: "LEVEL", help: "error, warn, info (default) or debug" },
       json("logs as JSON lines"),
@@ -158,5 +163,5 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
   commands: ["dump", "status", "doctor"] as readonly string[],
-  flags: ["trace", "pcap", "mode", "engine"] as readonly string[],
+  flags: ["trace", "pcap", "mode"] as readonly string[],
 } as const;

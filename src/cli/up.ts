@@ -17,6 +17,7 @@ export async function runUp(options: UpOptions, workerUrl: string): Promise<numb
     loaded,
     self,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },
+    engine: options.engine,
     sysctl: options.sysctl,
     log: createLog({
       level: options.logLevel,

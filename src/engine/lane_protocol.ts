@@ -19,6 +19,8 @@ export interface LaneSetup {
   readonly device: OpenTun;
   readonly socketFd: number;
   readonly eventFd: number;
+  /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
+  readonly gso: boolean;
   /** IP version of the socket. */
   readonly ipVersion: IpVersion;
   readonly fib: SharedArrayBuffer;

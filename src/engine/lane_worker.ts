@@ -17,7 +17,7 @@ const say = (message: LaneMessage) => self.postMessage(message);
 
 function run(setup: LaneSetup): void {
   const device = new LinuxTun(setup.device);
-  const socket = new BatchSocket(setup.socketFd, setup.ipVersion);
+  const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
   const now_ms = () => performance.now();
   const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
   const directions = setup.directions.map((name) => {

@@ -3,17 +3,11 @@
 import { RunError } from "../errors.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import type { OpenTun } from "../tun/device.ts";
-import { COUNTERS, LANE_COUNTERS_BYTES, type LaneCounters, laneCounters } from "./counters.ts";
-import type { CounterName } from "./counters.ts";
-import { Fib, FIB_BYTES, LANES_MAX } from "./fib.ts";
+import { LANES_MAX } from "./fib.ts";
 import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
-import {
-  LANE_DIRECTIONS,
-  type LaneDirection,
-  type LaneMessage,
-  type LaneSetup,
-} from "./lane_protocol.ts";
+import type { LaneDirection, LaneMessage, LaneSetup } from "./lane_protocol.ts";
+import { Lanes } from "./lanes.ts";
 
 /** Wakes lanes; `wait.ts` has the real one. */
 export interface Waker {
@@ -26,6 +20,8 @@ export interface Waker {
 export interface SupervisorParts {
   readonly workerUrl: string;
   readonly socketFd: number;
+  /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
+  readonly gso: boolean;
   readonly ipVersion: IpVersion;
   /** The directions of each lane (plan_lanes.ts). */
   readonly lanes: readonly (readonly LaneDirection[])[];
@@ -45,21 +41,19 @@ interface Lane {
   readonly ended: Promise<void>;
 }
 
-/** The lanes of one node. */
-export class Supervisor {
-  readonly fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  readonly #counters = LANE_DIRECTIONS.map(() => new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+/** The lanes of one node, each a Worker. */
+export class Supervisor extends Lanes {
   #stop = new SharedArrayBuffer(STOP_BYTES);
   #lanes: Lane[] = [];
 
-  constructor(readonly parts: SupervisorParts) {}
+  constructor(readonly parts: SupervisorParts) {
+    super();
+  }
 
-  /** Number of lanes that follow the table. */
   get laneCount(): number {
     return this.#lanes.length;
   }
 
-  /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
   async start(device: OpenTun): Promise<void> {
     const stop = new SharedArrayBuffer(STOP_BYTES);
     this.#stop = stop;
@@ -71,7 +65,6 @@ export class Supervisor {
     await Promise.all(running);
   }
 
-  /** Ends all lanes and waits for it. The device may be closed afterwards. */
   async stop(): Promise<void> {
     Atomics.store(new Int32Array(this.#stop), 0, 1);
     const lanes = this.#lanes;
@@ -81,41 +74,13 @@ export class Supervisor {
     for (const { eventFd } of lanes) this.parts.waker.close(eventFd);
   }
 
-  /** Makes the lanes look at the table that was published. */
   wake(): void {
     for (const { eventFd } of this.#lanes) this.parts.waker.signal(eventFd);
   }
 
-  /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
   turns(): readonly number[] {
     const cells = new Int32Array(this.#stop);
     return this.#lanes.map((_, lane) => Atomics.load(cells, 1 + lane));
-  }
-
-  /**
-   * Starts a peer's counters from 0. Only while no lane knows the peer: lanes
-   * count without locks.
-   */
-  clearPeer(peer: number): void {
-    for (const direction of LANE_DIRECTIONS) {
-      const { peerPackets, peerBytes } = this.countersOf(direction);
-      peerPackets[peer] = 0;
-      peerBytes[peer] = 0;
-    }
-  }
-
-  /** The counters of one direction, live. */
-  countersOf(direction: LaneDirection): LaneCounters {
-    return laneCounters(this.#counters[LANE_DIRECTIONS.indexOf(direction)]!);
-  }
-
-  /** Totals of one direction by name. */
-  totals(direction: LaneDirection): Record<CounterName, number> {
-    const { totals } = this.countersOf(direction);
-    return Object.fromEntries(COUNTERS.map((name, i) => [name, totals[i]!])) as Record<
-      CounterName,
-      number
-    >;
   }
 
   #startLane(
@@ -162,9 +127,10 @@ export class Supervisor {
       device,
       socketFd: parts.socketFd,
       eventFd,
+      gso: parts.gso,
       ipVersion: parts.ipVersion,
       fib: this.fib.memory,
-      counters: this.#counters,
+      counters: this.counters,
       stop,
     };
     worker.postMessage(setup);

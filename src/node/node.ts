@@ -1,10 +1,8 @@
 /** One running node: its parts, brought up, kept up, and taken down. */
 
-import { libc } from "../../ffi/libc.ts";
+import { wantedFeatures } from "../engine/features.ts";
 import type { LaneEnd } from "../engine/lane.ts";
-import { planLanes } from "../engine/plan_lanes.ts";
-import { Supervisor } from "../engine/supervisor.ts";
-import { openEvent, signalEvent } from "../engine/wait.ts";
+import type { Lanes } from "../engine/lanes.ts";
 import { RunError } from "../errors.ts";
 import { DEVICE_REOPEN_INTERVAL_MS, HEALTH_INTERVAL_MS, HELLO_INTERVAL_MS } from "../limits.ts";
 import type { Rtnetlink } from "../link/link.ts";
@@ -12,6 +10,7 @@ import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import type { UdpSide } from "../udp/datagram.ts";
+import { logEngine, makeLanes } from "./engine.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { Follower } from "./follow.ts";
 import { Liveness } from "./liveness.ts";
@@ -29,7 +28,7 @@ const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(re
 export class Node {
   readonly roster: Roster;
   readonly device: TunnelDevice;
-  readonly supervisor: Supervisor;
+  readonly supervisor: Lanes;
   readonly publisher: Publisher;
   readonly follower: Follower;
   readonly liveness: Liveness;
@@ -37,23 +36,14 @@ export class Node {
   #timers: ReturnType<typeof setInterval>[] = [];
   #stopping = false;
 
-  constructor(readonly options: NodeOptions, rt: Rtnetlink, udp: UdpSide) {
-    const { loaded: { config, source }, self, workerUrl, log } = options;
+  constructor(readonly options: NodeOptions, rt: Rtnetlink, readonly udp: UdpSide) {
+    const { loaded: { config, source }, self, workerUrl, engine, log } = options;
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
     const paths = new Paths(rt, udp.ipVersion);
     this.roster = new Roster(config, self, udp.ipVersion);
-    this.device = new TunnelDevice(rt, paths, this.roster, log);
-    this.supervisor = new Supervisor({
-      workerUrl,
-      socketFd: udp.fd,
-      ipVersion: udp.ipVersion,
-      lanes: planLanes(navigator.hardwareConcurrency),
-      waker: {
-        open: openEvent,
-        signal: signalEvent,
-        close: (eventFd) => void libc().call.close(eventFd),
-      },
+    this.device = new TunnelDevice(rt, paths, this.roster, wantedFeatures(engine), log);
+    this.supervisor = makeLanes(udp, workerUrl, {
       onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
     });
@@ -72,12 +62,13 @@ export class Node {
 
   /** Makes the device and starts the lanes. Throws a RunError; `down` is due then as well. */
   async up(): Promise<void> {
-    const { log, self, loaded, version, listen, sysctl } = this.options;
+    const { log, self, loaded, version, listen, sysctl, engine } = this.options;
     await this.follower.resolveAll();
     const tun = this.device.open();
     if (sysctl) enableForwarding(self, log);
     this.publisher.publish();
     await this.supervisor.start(tun);
+    logEngine(log, engine, this.udp, tun, this.supervisor.laneCount);
     this.#timers = [
       setInterval(() => this.liveness.tick(), HELLO_INTERVAL_MS),
       setInterval(() => this.#health(), HEALTH_INTERVAL_MS),

@@ -1,6 +1,7 @@
 /** What a node runs with. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import type { EngineChoice } from "../engine/features.ts";
 import type { Log } from "../log.ts";
 
 /** What a node runs with. */
@@ -9,6 +10,7 @@ export interface NodeOptions {
   readonly self: NodeConfig;
   /** Where the UDP side listens. */
   readonly listen: { readonly host: string; readonly port: number };
+  readonly engine: EngineChoice;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly log: Log;

@@ -1,7 +1,7 @@
 /** Publishes the roster to the lanes as a forwarding table. */
 
 import type { FibPeer } from "../engine/fib.ts";
-import type { Supervisor } from "../engine/supervisor.ts";
+import type { Lanes } from "../engine/lanes.ts";
 import { SETTLE_CHECK_INTERVAL_MS } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import type { Paths } from "./paths.ts";
@@ -21,7 +21,7 @@ export class Publisher {
   constructor(
     readonly roster: Roster,
     readonly paths: Paths,
-    readonly supervisor: Supervisor,
+    readonly supervisor: Lanes,
   ) {}
 
   /** Whether the published table is behind. */

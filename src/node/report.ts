@@ -1,13 +1,13 @@
 /** What a node has carried and dropped, as one log line. */
 
-import type { Supervisor } from "../engine/supervisor.ts";
+import type { Lanes } from "../engine/lanes.ts";
 import type { Log } from "../log.ts";
 
 /** Logs the totals of both directions; the line names the counters that are not zero. */
-export function logCounters(supervisor: Supervisor, log: Log): void {
+export function logCounters(lanes: Lanes, log: Log): void {
   const totals = {
-    outbound: supervisor.totals("outbound"),
-    inbound: supervisor.totals("inbound"),
+    outbound: lanes.totals("outbound"),
+    inbound: lanes.totals("inbound"),
   };
   const drops = Object.entries(totals).flatMap(([direction, counters]) =>
     Object.entries(counters)

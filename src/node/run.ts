@@ -9,10 +9,10 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Runs a node until a signal ends it. Throws a RunError when it cannot run. */
 export async function runNode(options: NodeOptions): Promise<void> {
-  const { log, loaded, listen } = options;
+  const { log, loaded, listen, engine } = options;
   for (const warning of loaded.warnings) log.warn("config", warning);
   using rt = openRtnetlink();
-  const udp = openUdp(listen.host, listen.port);
+  const udp = openUdp(listen.host, listen.port, engine);
   const node = new Node(options, rt, udp);
   const stop = () => node.stop();
   const logCounters = () => node.logCounters();

@@ -1,5 +1,6 @@
 /** The node's device: opened, configured, looked after, and taken back. */
 
+import type { Feature } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES } from "../limits.ts";
 import { configureDevice, type DeviceConfig } from "../link/device_config.ts";
@@ -11,9 +12,6 @@ import { closeTun, openTun } from "../tun/linux.ts";
 import type { Paths } from "./paths.ts";
 import { deviceAddresses, kernelRoutes } from "./plan.ts";
 import type { Roster } from "./roster.ts";
-
-/** Whether to use the device's segmentation and checksum offloads. */
-const OFFLOAD = true;
 
 /** The device between `open` and `close`; may be opened again. */
 export class TunnelDevice {
@@ -27,6 +25,8 @@ export class TunnelDevice {
     readonly rt: Rtnetlink,
     readonly paths: Paths,
     readonly roster: Roster,
+    /** Features of the kernel's to use where it has them. */
+    readonly wanted: ReadonlySet<Feature>,
     readonly log: Log,
   ) {}
 
@@ -40,7 +40,7 @@ export class TunnelDevice {
     const { rt, log, roster: { config, self, book } } = this;
     this.#mtu_bytes = this.#chooseMtu();
     const stood = rt.getLink(config.device) !== undefined;
-    const tun = openTun(config.device, config.mode, OFFLOAD);
+    const tun = openTun(config.device, config.mode, this.wanted);
     this.#tun = tun;
     try {
       const link = rt.getLink(config.device);

@@ -19,12 +19,14 @@ import {
   TUN_F_TSO_ECN,
   TUN_F_USO4,
   TUN_F_USO6,
+  TUNGETFEATURES,
   TUNSETIFF,
   TUNSETOFFLOAD,
 } from "../../ffi/layout.ts";
 import { addressOf, cString, libc, pointerTo, putAddress, SyscallError } from "../../ffi/libc.ts";
 import type { Mode } from "../config/types.ts";
 import type { Burst } from "../engine/burst.ts";
+import type { Feature } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
 import { PACKET_MAX_BYTES } from "../limits.ts";
 import {
@@ -81,19 +83,29 @@ function attach(fd: number, name: string, flags: number): number {
   return libc().call.ioctl(fd, TUNSETIFF, request);
 }
 
-const NO_FEATURES: DeviceFeatures = { checksum: false, tcp4: false, tcp6: false, udp: false };
+/** The IFF_ flags that this kernel's tun driver knows. */
+function kernelFlags(fd: number): number {
+  const flags = new Uint32Array(1);
+  libc().call.ioctl(fd, TUNGETFEATURES, new Uint8Array(flags.buffer));
+  return flags[0]!;
+}
 
-/** Offloads to ask for, best first: USO came with Linux 6.2, ECN may be refused with nothing else. */
-const OFFLOADS = [
-  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
-  TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
-  TUN_F_CSUM,
+/** Bits of each feature; the kernel takes ECN with either TSO, and no segmentation without checksums. */
+const OFFLOADS: readonly (readonly [Feature, number])[] = [
+  ["csum", TUN_F_CSUM],
+  ["tso4", TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN],
+  ["tso6", TUN_F_CSUM | TUN_F_TSO6 | TUN_F_TSO_ECN],
+  ["uso", TUN_F_CSUM | TUN_F_USO4 | TUN_F_USO6],
 ];
 
-/** Switches on what the kernel offers; each feature is told by the kernel's own answer. */
-function enableOffloads(fd: number): DeviceFeatures {
+/** Switches on what is wanted and the kernel takes, each feature tried on its own. */
+function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeatures {
   const { call } = libc();
-  const taken = OFFLOADS.find((bits) => call.ioctl_value(fd, TUNSETOFFLOAD, bits) >= 0) ?? 0;
+  const set = (bits: number) => call.ioctl_value(fd, TUNSETOFFLOAD, bits) >= 0;
+  const taken = OFFLOADS.filter(([feature, bits]) => wanted.has(feature) && set(bits))
+    .reduce((all, [, bits]) => all | bits, 0);
+  // Also where nothing is wanted: who had a standing device before may have left something on.
+  set(taken);
   return {
     checksum: (taken & TUN_F_CSUM) !== 0,
     tcp4: (taken & TUN_F_TSO4) !== 0,
@@ -104,22 +116,23 @@ function enableOffloads(fd: number): DeviceFeatures {
 
 /**
  * Creates the tun or tap device, or takes over one that stands (`ip tuntap add`).
- * `offload` asks for virtio headers and whatever segmentation the kernel has.
+ * `wanted` are the features to use where the kernel has them.
  * Throws a RunError that says what is wrong.
  */
-export function openTun(name: string, mode: Mode, offload: boolean): OpenTun {
+export function openTun(name: string, mode: Mode, wanted: ReadonlySet<Feature>): OpenTun {
   const { call, check, errno } = libc();
   let fd = -1;
   try {
     fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    const vnet = wanted.has("vnet") && (kernelFlags(fd) & IFF_VNET_HDR) !== 0;
     const type = mode === "tap" ? IFF_TAP : IFF_TUN;
-    const flags = type | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0);
+    const flags = type | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0);
     if (attach(fd, name, flags) < 0) {
       // A standing device made with multi_queue wants the flag again.
       if (errno() !== ERRNO.EINVAL) throw new SyscallError("TUNSETIFF", errno());
       check("TUNSETIFF", attach(fd, name, flags | IFF_MULTI_QUEUE));
     }
-    return { fd, vnet: offload, features: offload ? enableOffloads(fd) : NO_FEATURES };
+    return { fd, vnet, features: enableOffloads(fd, vnet ? wanted : new Set()) };
   } catch (error) {
     if (fd >= 0) call.close(fd);
     throw openFailure(error, name, mode);

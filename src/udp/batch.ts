@@ -47,7 +47,7 @@ const CONTROL_WORDS = CMSG_SPACE_8 / 4;
 /** A lane's hold on the shared UDP socket. Its queue is of one burst and one thread. */
 export class BatchSocket implements PacketSocket {
   readonly #libc = libc();
-  readonly #out = new SendQueue();
+  readonly #out: SendQueue;
   readonly #writable = new Uint8Array(POLLFD.size);
 
   readonly #in = new Uint32Array(BURST_PACKETS * MESSAGE_WORDS);
@@ -70,7 +70,9 @@ export class BatchSocket implements PacketSocket {
   #outBurst: Burst | undefined;
   #outAddress = 0;
 
-  constructor(readonly fd: number, ipVersion: IpVersion) {
+  /** `gso`: the kernel cuts a message into datagrams (UDP_SEGMENT). */
+  constructor(readonly fd: number, ipVersion: IpVersion, gso: boolean) {
+    this.#out = new SendQueue(gso ? undefined : 1);
     this.#nameBytes = ipVersion === 4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
     this.#addressWord = (ipVersion === 4 ? SOCKADDR.in_addr : SOCKADDR.in6_addr) / 4;
     this.#addressWords = ipVersion === 4 ? 1 : 4;

@@ -22,8 +22,11 @@ import {
   SOL_SOCKET,
   SOL_UDP,
   UDP_GRO,
+  UDP_SEGMENT,
 } from "../../ffi/layout.ts";
-import { libc } from "../../ffi/libc.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
+import type { EngineChoice, Feature } from "../engine/features.ts";
+import { wantedFeatures } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
 import { DESCRIPTORS_SEARCHED, SOCKET_BUFFER_BYTES } from "../limits.ts";
 import { type Address, formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
@@ -33,10 +36,20 @@ export interface UdpSide {
   readonly connection: Deno.DatagramConn;
   readonly fd: number;
   readonly ipVersion: IpVersion;
+  /**
+   * Whether lanes use the descriptor (`batch`). Then Deno's own receive() and
+   * send() on the connection wait for ever, else they are the only way.
+   */
+  readonly batch: boolean;
+  /** The socket's part of the engine's features. */
+  readonly features: ReadonlySet<Feature>;
 }
 
-/** Opens the socket and readies it for the lanes. Throws a RunError that says what is in the way. */
-export function openUdp(host: string, port: number): UdpSide {
+/**
+ * Opens the socket and readies it for the engine that is wanted and works here.
+ * Throws a RunError that says what is in the way.
+ */
+export function openUdp(host: string, port: number, choice: EngineChoice): UdpSide {
   let connection: Deno.DatagramConn;
   try {
     connection = Deno.listenDatagram({ transport: "udp", hostname: host, port });
@@ -46,9 +59,38 @@ export function openUdp(host: string, port: number): UdpSide {
   const ipVersion = host.includes(":") ? 6 : 4;
   const fd = findDescriptor(connection.addr as Deno.NetAddr, ipVersion);
   setOptions(fd, ipVersion);
-  enableReceiveOffload(fd);
-  takeFromEventLoop(fd);
-  return { connection, fd, ipVersion };
+  const refusal = choice.engine === "datagram" ? undefined : batchRefusal(fd);
+  if (refusal && choice.engine === "batch") {
+    connection.close();
+    throw new RunError({
+      what: "the engine batch does not work here",
+      why: refusal,
+      how: "--engine auto",
+    });
+  }
+  const batch = choice.engine !== "datagram" && !refusal;
+  const features = new Set<Feature>();
+  if (batch) {
+    const wanted = wantedFeatures(choice);
+    if (wanted.has("gso") && hasSegmentation(fd)) features.add("gso");
+    if (wanted.has("gro") && enableReceiveOffload(fd)) features.add("gro");
+    takeFromEventLoop(fd);
+  }
+  return { connection, fd, ipVersion, batch, features };
+}
+
+/** Why the lanes' system calls do not work here (an old kernel, a seccomp filter), if they do not. */
+function batchRefusal(fd: number): string | undefined {
+  const { call, check } = libc();
+  try {
+    // Of no message: only whether the call exists.
+    check("recvmmsg", call.recvmmsg(fd, null, 0, MSG_DONTWAIT, null));
+    check("sendmmsg", call.sendmmsg(fd, null, 0, MSG_DONTWAIT));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    return error.message;
+  }
 }
 
 function openFailure(error: unknown, host: string, port: number): unknown {
@@ -133,11 +175,17 @@ export function sendDatagram(
   check("sendto", call.sendto(fd, datagram, datagram.length, MSG_DONTWAIT, name, size));
 }
 
-/** Lets the kernel hand over several datagrams of one sender as one (UDP_GRO). */
-function enableReceiveOffload(fd: number): void {
+/** Whether the kernel cuts one message into many datagrams (UDP_SEGMENT). */
+function hasSegmentation(fd: number): boolean {
+  const value = new Uint8Array(4);
+  const length = new Uint8Array(new Uint32Array([value.length]).buffer);
+  return libc().call.getsockopt(fd, SOL_UDP, UDP_SEGMENT, value, length) >= 0;
+}
+
+/** Lets the kernel hand over several datagrams of one sender as one (UDP_GRO), if it can. */
+function enableReceiveOffload(fd: number): boolean {
   const on = new Uint8Array(new Int32Array([1]).buffer);
-  // A kernel before 5.0 refuses, and goes on handing them over one by one.
-  libc().call.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length);
+  return libc().call.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length) >= 0;
 }
 
 function setOptions(fd: number, ipVersion: IpVersion): void {

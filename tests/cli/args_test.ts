@@ -1,4 +1,5 @@
 import { type Command, parseCommand, type UpOptions } from "../../src/cli/args.ts";
+import { ENGINE_AUTO } from "../../src/engine/features.ts";
 import { parseAddress } from "../../src/net/prefix.ts";
 import { assertEquals } from "../assert.ts";
 
@@ -11,6 +12,7 @@ const UP: UpOptions = {
   device: undefined,
   mtu_bytes: undefined,
   port: undefined,
+  engine: ENGINE_AUTO,
   sysctl: true,
   logLevel: "info",
   json: false,
@@ -60,6 +62,11 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [
     ["up", "--listen", "[::]:4000", "--device", "t0", "--mtu", "1400", "--port", "4000"],
     up({ listen: "[::]:4000", device: "t0", mtu_bytes: 1400, port: 4000 }),
+  ],
+  [["up", "--engine", "auto"], up()],
+  [
+    ["up", "--engine=batch,-uso,-gro"],
+    up({ engine: { engine: "batch", off: new Set(["uso", "gro"]) } }),
   ],
   [["up", "--mtu=auto"], up({ mtu_bytes: "auto" })],
   [["check"], { kind: "check", options: LOOK }],

@@ -37,7 +37,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["--json"], '"--json" stands before the command; try: tunnet --peer --json'],
   [["-c", "t.yaml", "check"], '"-c" stands before the command; try: tunnet check -c t.yaml'],
   [["--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
-  [["--engine=batch"], '"--engine" is not available in this version; try: tunnet up --help'],
+  [["--engine=batch"], '"--engine" stands before the command; try: tunnet --peer --engine=batch'],
   [["--mode", "tap"], '"--mode" is not available in this version; try: tunnet up --help'],
   [
     ["--peer", "--devise", "x"],
@@ -47,8 +47,19 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["up", "--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
   [["up", "--pcap=f"], '"--pcap" is not available in this version; try: tunnet up --help'],
   [
-    ["up", "--engine", "batch"],
-    '"--engine" is not available in this version; try: tunnet up --help',
+    ["up", "--engine", "bacth"],
+    '--engine: "bacth" is not an engine (did you mean "batch"?); try: auto, batch or datagram; ' +
+    "batch,-uso,-gro leaves features out",
+  ],
+  [
+    ["up", "--engine", "auto,-usu"],
+    '--engine: "-usu" is not a feature to leave out (did you mean "-uso"?); try: auto, batch or ' +
+    "datagram; batch,-uso,-gro leaves features out",
+  ],
+  [
+    ["up", "--engine", "datagram,-gro"],
+    '--engine: "-gro" has no effect (the engine datagram uses no feature of the kernel); try: ' +
+    "datagram",
   ],
   [["up", "--keep"], 'unknown flag "--keep"; try: tunnet up --help'],
   [["up", "-x"], 'unknown flag "-x"; try: tunnet up --help'],

@@ -1,0 +1,63 @@
+/** What every engine is: lanes that follow a table and count what they do. */
+
+import type { OpenTun } from "../tun/device.ts";
+import {
+  type CounterName,
+  COUNTERS,
+  LANE_COUNTERS_BYTES,
+  type LaneCounters,
+  laneCounters,
+} from "./counters.ts";
+import { Fib, FIB_BYTES } from "./fib.ts";
+import { LANE_DIRECTIONS, type LaneDirection } from "./lane_protocol.ts";
+
+/** The lanes of one node; `supervisor.ts` is `batch`, `datagram_lanes.ts` is `datagram`. */
+export abstract class Lanes {
+  /** The table that the lanes follow. */
+  readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
+  /** Memory of each direction's counters, in the order of LANE_DIRECTIONS. */
+  protected readonly counters: readonly SharedArrayBuffer[] = LANE_DIRECTIONS.map(() =>
+    new SharedArrayBuffer(LANE_COUNTERS_BYTES)
+  );
+
+  /** Number of lanes that follow the table. */
+  abstract get laneCount(): number;
+
+  /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
+  abstract start(device: OpenTun): Promise<void>;
+
+  /** Ends all lanes and waits for it. The device may be closed afterwards. */
+  abstract stop(): Promise<void>;
+
+  /** Makes the lanes look at the table that was published. */
+  abstract wake(): void;
+
+  /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
+  abstract turns(): readonly number[];
+
+  /** The counters of one direction, live. */
+  countersOf(direction: LaneDirection): LaneCounters {
+    return laneCounters(this.counters[LANE_DIRECTIONS.indexOf(direction)]!);
+  }
+
+  /** Totals of one direction by name. */
+  totals(direction: LaneDirection): Record<CounterName, number> {
+    const { totals } = this.countersOf(direction);
+    return Object.fromEntries(COUNTERS.map((name, i) => [name, totals[i]!])) as Record<
+      CounterName,
+      number
+    >;
+  }
+
+  /**
+   * Starts a peer's counters from 0. Only while no lane knows the peer: lanes
+   * count without locks.
+   */
+  clearPeer(peer: number): void {
+    for (const direction of LANE_DIRECTIONS) {
+      const { peerPackets, peerBytes } = this.countersOf(direction);
+      peerPackets[peer] = 0;
+      peerBytes[peer] = 0;
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/** Chooses the engine that moves the packets, and wires it to the real device and socket. */
+
+import { libc } from "../../ffi/libc.ts";
+import { AsyncPollWait } from "../engine/async_wait.ts";
+import { DatagramLanes, type DatagramParts } from "../engine/datagram_lanes.ts";
+import {
+  describeEngine,
+  type EngineChoice,
+  type EngineUse,
+  type Feature,
+} from "../engine/features.ts";
+import type { Lanes } from "../engine/lanes.ts";
+import { planLanes } from "../engine/plan_lanes.ts";
+import { Supervisor } from "../engine/supervisor.ts";
+import { openEvent, signalEvent } from "../engine/wait.ts";
+import type { Log } from "../log.ts";
+import type { OpenTun } from "../tun/device.ts";
+import { LinuxTun } from "../tun/linux.ts";
+import type { UdpSide } from "../udp/datagram.ts";
+
+/** Makes the lanes that suit the socket. */
+export function makeLanes(
+  udp: UdpSide,
+  workerUrl: string,
+  { onControl, onEnd }: Pick<DatagramParts, "onControl" | "onEnd">,
+): Lanes {
+  if (!udp.batch) {
+    return new DatagramLanes({
+      connection: udp.connection,
+      openDevice: (device) => new LinuxTun(device),
+      openWait: (fd) => new AsyncPollWait(fd),
+      onControl,
+      onEnd,
+    });
+  }
+  return new Supervisor({
+    workerUrl,
+    socketFd: udp.fd,
+    ipVersion: udp.ipVersion,
+    lanes: planLanes(navigator.hardwareConcurrency),
+    gso: udp.features.has("gso"),
+    waker: {
+      open: openEvent,
+      signal: signalEvent,
+      close: (eventFd) => void libc().call.close(eventFd),
+    },
+    onControl,
+    onEnd,
+  });
+}
+
+/** The features that a device and a socket turned out to have. */
+export function featuresInUse({ vnet, features }: OpenTun, udp: UdpSide): ReadonlySet<Feature> {
+  const found: Readonly<Partial<Record<Feature, boolean>>> = {
+    vnet,
+    csum: features.checksum,
+    tso4: features.tcp4,
+    tso6: features.tcp6,
+    uso: features.udp,
+  };
+  const ofDevice = (Object.keys(found) as Feature[]).filter((feature) => found[feature]);
+  return new Set([...ofDevice, ...udp.features]);
+}
+
+/** Says in one line what is in use, and what is not and why. */
+export function logEngine(
+  log: Log,
+  choice: EngineChoice,
+  udp: UdpSide,
+  device: OpenTun,
+  lanes: number,
+): void {
+  const features = featuresInUse(device, udp);
+  const use: EngineUse = { engine: udp.batch ? "batch" : "datagram", features, lanes };
+  log.info("engine", describeEngine(use, choice), {
+    engine: use.engine,
+    features: [...features],
+    off: [...choice.off],
+    lanes,
+  });
+}

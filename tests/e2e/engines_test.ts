@@ -1,0 +1,108 @@
+/**
+ * Every subset of what the engine can use of the kernel carries the same
+ * traffic: towards the tutorial's C program, and towards a tunnet with all of it.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
+import { FEATURES } from "../../src/engine/features.ts";
+import type { LabProcess } from "../../src/lab/lab.ts";
+import { Bed } from "./harness.ts";
+import { seedText, startSeed } from "./seed.ts";
+
+/** Each feature alone left out, several at once, none at all, and the way through Deno. */
+const SUBSETS = [
+  "auto",
+  ...FEATURES.map((feature) => `batch,-${feature}`),
+  "batch,-tso",
+  "batch,-tso,-uso",
+  "batch,-gso,-gro",
+  "batch,-csum,-gso",
+  "batch,-vnet,-gso,-gro",
+  "datagram",
+];
+
+const BYTES = 4_000_000;
+/** The node under test, the C program's and the one with `--engine auto`. */
+const TESTED = 0;
+const SEED = 1;
+const FULL = 2;
+/** What no honest traffic may ever count. */
+const FAULTS = ["malformed", "spoofed_source", "unknown_peer", "send_failed", "device_rejected"];
+
+function engineLine({ log }: LabProcess): string {
+  const line = log.split("\n").find((one) => one.includes('"event":"engine"'));
+  assert(line, log);
+  return JSON.parse(line).message;
+}
+
+/** The line says what was asked for, and that what was switched off is off. */
+function checkLine(line: string, engine: string): void {
+  const [name, ...off] = engine.split(",");
+  assertStringIncludes(line, name === "datagram" ? "engine datagram: " : "engine batch: ");
+  const [inUse, notInUse] = line.split(" (");
+  for (const word of off) {
+    assertStringIncludes(notInUse ?? "", word.slice(1));
+    assert(!inUse!.includes(` ${word.slice(1)} `), line);
+  }
+}
+
+async function assertNoFaults(bed: Bed, process: LabProcess): Promise<void> {
+  const { outbound, inbound } = await bed.counters(process);
+  for (const fault of FAULTS) assertEquals([outbound[fault], inbound[fault]], [0, 0], fault);
+}
+
+/** UDP both ways, in sizes that fill, halve and fragment packets: each comes back as it was. */
+async function udpEcho(bed: Bed, from: number, to: number, port: number): Promise<void> {
+  const echo = `UDP4-RECVFROM:${port},fork,reuseaddr`;
+  bed.spawn(bed.node(to).podNamespace, ["socat", echo, "EXEC:cat"]);
+  for (const size of [1, 700, 1444, 4000]) {
+    const target = `UDP4:${bed.podAddress(to)}:${port}`;
+    const script = `head -c ${size} /dev/urandom > ${bed.dir}/udp${port}; ` +
+      `for i in $(seq 20); do timeout 5 socat -b 8192 -t 0.2 - ${target} < ${bed.dir}/udp${port} | ` +
+      `cmp -s - ${bed.dir}/udp${port} && exit 0; done; exit 1`;
+    const { code } = await bed.inPod(from, "sh", "-c", script);
+    assertEquals(code, 0, `${size} bytes of UDP from pod ${from} to pod ${to} and back`);
+  }
+}
+
+/** The suite that every subset passes: ping, large pings, UDP echo, TCP both ways at once. */
+async function suite(bed: Bed, peer: number, file: { path: string; sha256: string }) {
+  await bed.ping(TESTED, peer);
+  await bed.ping(peer, TESTED);
+  await bed.ping(TESTED, peer, "-s", "4000");
+  await bed.ping(peer, TESTED, "-s", "8000");
+  await udpEcho(bed, TESTED, peer, 6000 + peer);
+  const port = 5100 + 10 * peer;
+  const arrived = await Promise.all([
+    bed.transfer(TESTED, peer, file.path, 4, port),
+    bed.transfer(peer, TESTED, file.path, 4, port + 1),
+  ]);
+  assertEquals(arrived, [file.sha256, file.sha256]);
+}
+
+Deno.test("every subset of the engine carries the same traffic", async (t) => {
+  await using bed = await Bed.create({ nodes: 3, ipv6: true });
+  if (seedText !== undefined) await startSeed(bed, seedText);
+  const file = await bed.randomFile(BYTES);
+  const full = await bed.start(FULL);
+  for (const engine of SUBSETS) {
+    await t.step(`--engine ${engine}`, async () => {
+      const tested = await bed.start(TESTED, [
+        ...["-c", `${bed.dir}/tunnet.yaml`, "--engine", engine],
+      ]);
+      try {
+        checkLine(engineLine(tested), engine);
+        const peers = seedText === undefined ? [FULL] : [SEED, FULL];
+        await Promise.all(peers.map((peer) => suite(bed, peer, file)));
+        await bed.ping(TESTED, FULL, bed.podAddress(FULL, 6), "-s", "1400");
+        assertEquals(await bed.transfer(TESTED, FULL, file.path, 6, 5201), file.sha256);
+        assertEquals(await bed.transfer(FULL, TESTED, file.path, 6, 5202), file.sha256);
+        await assertNoFaults(bed, tested);
+      } finally {
+        await tested.stop();
+      }
+      assertEquals((await tested.status).code, 0);
+    });
+  }
+  await assertNoFaults(bed, full);
+});

@@ -1,0 +1,70 @@
+import { assertEquals } from "../assert.ts";
+import {
+  describeEngine,
+  type EngineChoice,
+  type EngineUse,
+  type Feature,
+  FEATURES,
+  readEngine,
+  wantedFeatures,
+} from "../../src/engine/features.ts";
+
+const READ: readonly (readonly [text: string, engine: string, off: readonly Feature[]])[] = [
+  ["auto", "auto", []],
+  ["batch", "batch", []],
+  ["datagram", "datagram", []],
+  ["auto,-gro", "auto", ["gro"]],
+  ["batch,-uso,-gso", "batch", ["uso", "gso"]],
+  ["batch,-tso", "batch", ["tso4", "tso6"]],
+  ["batch,-tso6,-tso6", "batch", ["tso6"]],
+  ["batch,-csum", "batch", ["csum", "tso4", "tso6", "uso"]],
+  ["batch,-vnet", "batch", ["vnet", "csum", "tso4", "tso6", "uso"]],
+];
+
+Deno.test("engine: what --engine takes, and what falls with a feature", () => {
+  for (const [text, engine, off] of READ) {
+    const { value } = readEngine(text) as { value: EngineChoice };
+    assertEquals([value.engine, [...value.off].toSorted()], [engine, off.toSorted()], text);
+  }
+});
+
+Deno.test("engine: what --engine refuses", () => {
+  const bad = [
+    ...["", "x", "Auto", "batch,", "batch,uso", "batch,+uso", "batch,-", "batch,-x", "batch -uso"],
+    ...["-uso", "datagram,-gso", "auto,batch", "batch,-uso-gro", "batch,-constructor"],
+  ];
+  for (const text of bad) assertEquals(readEngine(text).problem === undefined, false, text);
+});
+
+Deno.test("engine: datagram asks nothing of the kernel, the others all that is not off", () => {
+  const wanted = (text: string) => {
+    const { value } = readEngine(text) as { value: EngineChoice };
+    return [...wantedFeatures(value)];
+  };
+  assertEquals(wanted("datagram"), []);
+  assertEquals(wanted("auto"), [...FEATURES]);
+  assertEquals(wanted("batch,-csum,-gro"), ["vnet", "gso"]);
+});
+
+Deno.test("engine: one line says what is in use, and what is not and why", () => {
+  const line = (features: readonly Feature[], text: string, use: Partial<EngineUse> = {}) => {
+    const { value } = readEngine(text) as { value: EngineChoice };
+    return describeEngine(
+      { engine: "batch", features: new Set(features), lanes: 2, ...use },
+      value,
+    );
+  };
+  assertEquals(line(FEATURES, "auto"), "engine batch: vnet csum tso uso gso gro, 2 lanes");
+  assertEquals(
+    line(["vnet", "csum", "tso4", "gso"], "batch,-tso6"),
+    "engine batch: vnet csum tso4 gso, 2 lanes (not in this kernel: uso gro; switched off: tso6)",
+  );
+  assertEquals(
+    line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),
+    "engine batch: no offloads, 1 lane (switched off: vnet csum tso uso gso gro)",
+  );
+  assertEquals(
+    line([], "datagram", { engine: "datagram", lanes: 1 }),
+    "engine datagram: Deno's receive() and send(), 1 lane",
+  );
+});
