@@ -33,9 +33,9 @@ import { checkPacket } from "../../src/net/ip.ts";
 import type { PacketDevice, WriteResult } from "../../src/tun/device.ts";
 import { WRITE } from "../../src/tun/device.ts";
 
-const SUPER_PACKETS = Math.round(30_000 * fuzzMultiplier());
-const TRAINS = Math.round(6_000 * fuzzMultiplier());
-const BUFFERS = Math.round(2_000 * fuzzMultiplier());
+const SUPER_PACKETS = Math.round(20_000 * fuzzMultiplier());
+const TRAINS = Math.round(4_000 * fuzzMultiplier());
+const BUFFERS = Math.round(1_500 * fuzzMultiplier());
 
 /** Numbers that bounds get wrong. */
 const EDGES = [0, 1, 2, 19, 20, 39, 40, 41, 60, 119, 120, 127, 128, 255, 256, 65_534, 65_535];
