@@ -24,6 +24,12 @@ export const OVERHEAD_IPV4_BYTES = 28;
 /** IPv6 (40) and UDP (8) headers around each packet. */
 export const OVERHEAD_IPV6_BYTES = 48;
 
+/** In mode tap: the frame's Ethernet header (14), and one VLAN tag (4), which an MTU does not count. */
+export const OVERHEAD_ETHERNET_BYTES = 18;
+
+/** The largest frame that a tap device hands out: a super-packet behind a header with two tags. */
+export const FRAME_MAX_BYTES: number = PACKET_MAX_BYTES + 22;
+
 /** Device names: IFNAMSIZ is 16 with the closing NUL (linux/if.h). */
 export const DEVICE_NAME_MAX_BYTES = 15;
 
@@ -38,6 +44,18 @@ export const NODE_NAME_MAX_BYTES = 63;
 
 /** The version text in a hello: room for a semantic version with a pre-release and a build. */
 export const PROGRAM_VERSION_MAX_BYTES = 32;
+
+/** MAC addresses that a node learns: the bound of a small hardware switch (200 KB with its free slots). */
+export const MAC_LEARNT_MAX = 4_096;
+
+/** Fixed MAC addresses in a config. */
+export const MACS_MAX = 4_096;
+
+/** A learnt MAC address that has been silent for so long is forgotten (IEEE 802.1Q, table 8-6). */
+export const MAC_AGEING_S = 300;
+
+/** MAC addresses learnt or moved per second and peer: forged ones come by the thousand. */
+export const MAC_LEARNS_PER_S = 1_000;
 
 /** A config file larger than this is a mistake, not a config (10,000 subnets take about 0.3 MB). */
 export const CONFIG_MAX_BYTES = 16 * 1024 * 1024;

@@ -29,6 +29,7 @@ function code(file: string): string {
 const PURE = [
   /^src\/net\//,
   /^src\/route\//,
+  /^src\/switch\//,
   /^src\/config\/(?!load)/,
   /^src\/peers\/(hello|loss|peers|pick)\.ts$/,
   /^src\/tun\/(split|merge|vnet|device)\.ts$/,
@@ -36,6 +37,7 @@ const PURE = [
   /^src\/suggest\.ts$/,
   /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
   /^src\/engine\/(features|lanes)\.ts$/,
+  /^src\/engine\/(gate|packet_gate|frame_gate|frame_outbound)\.ts$/,
   /^src\/node\/(plan|roster)\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,

@@ -11,16 +11,17 @@ import {
 } from "../net/transport.ts";
 import { CAPABILITY } from "../peers/hello.ts";
 import {
+  completeOpaque,
   completePartial,
   SPLIT_HEADER_MAX_BYTES,
   SPLIT_MALFORMED,
   Splitter,
 } from "../tun/split.ts";
-import { VNET, VNET_BYTES, VNET_GSO, VNET_NEEDS_CHECKSUM } from "../tun/vnet.ts";
+import { VNET, VNET_BYTES, VNET_GSO, VNET_NEEDS_CHECKSUM, writePlainVnet } from "../tun/vnet.ts";
 import type { PacketSocket } from "../udp/socket.ts";
 import { Burst } from "./burst.ts";
-import type { LaneCounters } from "./counters.ts";
-import type { FibHalf } from "./fib.ts";
+import { COUNTER, type LaneCounters } from "./counters.ts";
+import { type FibHalf, REACH, type Reach } from "./fib.ts";
 
 /** Distance between the headers that are made for segments. */
 const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
@@ -28,9 +29,18 @@ const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
 const HEADERS = 4096;
 
 /** What became of a packet. */
-export const EGRESS = { queued: 0, tooBig: 1, malformed: 2 } as const;
+export const EGRESS = { queued: 0, tooBig: 1, malformed: 2, unresolved: 3, foreign: 4 } as const;
 /** One of EGRESS. */
 export type EgressResult = typeof EGRESS[keyof typeof EGRESS];
+
+/** The counter of each drop; what was queued is counted when it is sent. */
+const DROP_COUNTER = [
+  -1,
+  COUNTER.too_big,
+  COUNTER.malformed,
+  COUNTER.no_route,
+  COUNTER.wrong_mode,
+] as const;
 
 /** The peers of one lane, and the burst whose packets go to them. */
 export class Egress {
@@ -41,6 +51,7 @@ export class Egress {
   #peerMtu_bytes = new Int32Array(0);
   /** 1: the peer completes partial checksums itself. */
   #peerPartial = new Uint8Array(0);
+  #peerReach = new Uint8Array(0);
 
   constructor(readonly socket: PacketSocket, readonly counters: LaneCounters) {}
 
@@ -53,6 +64,17 @@ export class Egress {
       peers,
       ({ capabilities }) => (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0,
     );
+    this.#peerReach = Uint8Array.from(peers, ({ reach }) => reach ?? REACH.udp);
+  }
+
+  /** Number of peers. */
+  get peerCount(): number {
+    return this.#peerReach.length;
+  }
+
+  /** How a peer is reached. */
+  reachOf(peer: number): Reach {
+    return this.#peerReach[peer] as Reach;
   }
 
   /** Bytes that one datagram to the peer holds. */
@@ -64,7 +86,8 @@ export class Egress {
    * Queues the IP packet of `length` bytes at `offset` for a peer: whole, or in
    * segments if it is a super-packet. It has passed `checkPacket`. In a frame,
    * `ethernet_bytes` of Ethernet header stand before it and go along. The virtio
-   * header stands before all that. The bytes must stay until `flush`.
+   * header stands before all that. The bytes must stay until `flush`. Whatever is
+   * not queued is counted.
    */
   send(
     peer: number,
@@ -73,6 +96,26 @@ export class Egress {
     version: 4 | 6,
     ethernet_bytes = 0,
   ): EgressResult {
+    const result = this.#send(peer, offset, length, version, ethernet_bytes);
+    if (result !== EGRESS.queued) this.counters.totals[DROP_COUNTER[result]]!++;
+    return result;
+  }
+
+  /** Queues a frame of which only the Ethernet header is looked at; otherwise like `send`. */
+  sendOpaque(peer: number, offset: number, length: number): EgressResult {
+    const result = this.#sendOpaque(peer, offset, length);
+    if (result !== EGRESS.queued) this.counters.totals[DROP_COUNTER[result]]!++;
+    return result;
+  }
+
+  #send(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes: number,
+  ): EgressResult {
+    if (this.#peerReach[peer] !== REACH.udp) return this.#refuse(peer);
     const { view } = this.burst;
     const start = offset - ethernet_bytes;
     const vnetAt = start - VNET_BYTES;
@@ -85,6 +128,24 @@ export class Egress {
     }
     this.#queue(peer, 0, 0, start, ethernet_bytes + length);
     return EGRESS.queued;
+  }
+
+  #sendOpaque(peer: number, offset: number, length: number): EgressResult {
+    if (this.#peerReach[peer] !== REACH.udp) return this.#refuse(peer);
+    const { view } = this.burst;
+    const vnetAt = offset - VNET_BYTES;
+    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) return EGRESS.malformed;
+    if (length > this.#peerMtu_bytes[peer]!) return EGRESS.tooBig;
+    if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0) {
+      if (!completeOpaque(view, offset, length, vnetAt)) return EGRESS.malformed;
+      writePlainVnet(view, vnetAt);
+    }
+    this.#queue(peer, 0, 0, offset, length);
+    return EGRESS.queued;
+  }
+
+  #refuse(peer: number): EgressResult {
+    return this.#peerReach[peer] === REACH.foreign ? EGRESS.foreign : EGRESS.unresolved;
   }
 
   /** Sends all that is queued. */
@@ -131,13 +192,12 @@ export class Egress {
   ): boolean {
     const { view } = this.burst;
     const vnetAt = offset - ethernet_bytes - VNET_BYTES;
-    const flags = view.getUint8(vnetAt + VNET.flags);
-    if ((flags & VNET_NEEDS_CHECKSUM) === 0) return true;
+    if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) === 0) return true;
     const mayStay = this.#peerPartial[peer] === 1;
     if (mayStay && receiverSees(view, offset, version, vnetAt, ethernet_bytes)) return true;
     if (!completePartial(view, offset, length, version, vnetAt, ethernet_bytes)) return false;
     // The same bytes may go to more peers.
-    view.setUint8(vnetAt + VNET.flags, flags & ~VNET_NEEDS_CHECKSUM);
+    writePlainVnet(view, vnetAt);
     return true;
   }
 

@@ -24,10 +24,17 @@ export interface FibPeer {
   readonly mtu_bytes: number;
   /** Bits of CAPABILITY; 0 for a plain peer. */
   readonly capabilities: number;
+  /** How it is reached; REACH.udp if left out. */
+  readonly reach?: Reach | undefined;
 }
 
+/** How a peer is reached, or why not: its address is not known, or it runs in the other mode. */
+export const REACH = { udp: 0, unresolved: 1, foreign: 2 } as const;
+/** One of REACH. */
+export type Reach = typeof REACH[keyof typeof REACH];
+
 const PEER_BYTES = 32;
-const PEER = { version: 0, port: 2, mtu: 4, capabilities: 8, address: 16 } as const;
+const PEER = { version: 0, reach: 1, port: 2, mtu: 4, capabilities: 8, address: 16 } as const;
 const HEADER_BYTES = 4 * (1 + LANES_MAX);
 const HALF_HEADER = { peerCount: 0, defaultPeer: 1, roaming: 2 } as const;
 const HALF_HEADER_BYTES = 16;
@@ -75,6 +82,7 @@ export class FibHalf {
       port: this.#peers.getUint16(at + PEER.port),
       mtu_bytes: this.#peers.getUint32(at + PEER.mtu),
       capabilities: this.#peers.getUint32(at + PEER.capabilities),
+      reach: this.#peers.getUint8(at + PEER.reach) as Reach,
     };
   }
 
@@ -89,6 +97,7 @@ export class FibHalf {
     for (const [index, peer] of peers.entries()) {
       const at = PEER_BYTES * index;
       this.#peers.setUint8(at + PEER.version, peer.address.length === 4 ? 4 : 6);
+      this.#peers.setUint8(at + PEER.reach, peer.reach ?? REACH.udp);
       this.#peers.setUint16(at + PEER.port, peer.port);
       this.#peers.setUint32(at + PEER.mtu, peer.mtu_bytes);
       this.#peers.setUint32(at + PEER.capabilities, peer.capabilities);

@@ -1,15 +1,15 @@
 /** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
 import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../limits.ts";
-import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
 import { CONTROL_FIRST_BYTE } from "../peers/hello.ts";
-import type { RouteTable } from "../route/table.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../tun/device.ts";
 import { Merger } from "../tun/merge.ts";
 import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../udp/socket.ts";
 import { Burst } from "./burst.ts";
 import { COUNTER, type LaneCounters } from "./counters.ts";
-import type { FibHalf } from "./fib.ts";
+import { type FibHalf, REACH } from "./fib.ts";
+import { ADMITTED, type Gate } from "./gate.ts";
+import { PacketGate } from "./packet_gate.ts";
 import { RateLimit } from "./rate_limit.ts";
 
 /** What a lane tells the main thread of a datagram. */
@@ -29,17 +29,14 @@ export type OnControl = (datagram: ControlDatagram) => void;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** First bytes 0x01 to 0x04 are WireGuard's message types, kept free for it. */
-const WIREGUARD_LAST_TYPE = 4;
-
 /** One lane's way in. */
 export class Inbound {
   readonly #burst = new Burst();
   readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
   readonly #strangerLimit: RateLimit;
-  #routes: RouteTable | undefined;
-  #defaultPeer = -1;
+  /** 1: the peer runs in the other mode. */
+  #peerForeign = new Uint8Array(0);
   #roaming = false;
   #deviceGone = false;
 
@@ -49,6 +46,7 @@ export class Inbound {
     readonly counters: LaneCounters,
     readonly onControl: OnControl,
     now_ms: () => number,
+    readonly gate: Gate = new PacketGate(),
   ) {
     this.#merger = new Merger(this, device.features);
     this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
@@ -58,8 +56,9 @@ export class Inbound {
   /** Switches to a newly published table. */
   useFib(fib: FibHalf): void {
     this.socket.usePeers(fib);
-    this.#routes = fib.routes;
-    this.#defaultPeer = fib.defaultPeer;
+    this.gate.useFib(fib);
+    const reach = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index).reach);
+    this.#peerForeign = Uint8Array.from(reach, (one) => one === REACH.foreign ? 1 : 0);
     this.#roaming = fib.roaming;
   }
 
@@ -86,22 +85,15 @@ export class Inbound {
   /** One datagram: to the device if its sender may send it. Everything else ends here. */
   #handle(slot: number, offset: number, length: number): void {
     const peer = this.#burst.peer[slot]!;
-    if (peer === UNKNOWN_PEER || this.#routes === undefined) {
-      return this.#stranger(slot, offset, length);
-    }
+    if (peer === UNKNOWN_PEER) return this.#stranger(slot, offset, length);
     if (length === 0) return this.#count(COUNTER.malformed);
     const { view } = this.#burst;
-    const first = view.getUint8(offset);
-    if (first === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
-    if (first >= 1 && first <= WIREGUARD_LAST_TYPE) return this.#count(COUNTER.reserved_type);
-
-    const version = checkPacket(view, offset, length);
-    if (version === PACKET.malformed) return this.#count(COUNTER.malformed);
-    if (peer !== this.#defaultPeer && this.#ownerOf(offset, version) !== peer) {
-      return this.#count(COUNTER.spoofed_source);
-    }
+    if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
+    if (this.#peerForeign[peer] === 1) return this.#count(COUNTER.wrong_mode);
+    const { checksum } = this.device.features;
+    const verdict = this.gate.admit(view, offset, length, peer, this.#merger, checksum);
+    if (verdict !== ADMITTED) return this.#count(verdict);
     this.#countPackets(peer, 1, length);
-    this.#merger.add(view, offset, length, version, this.device.features.checksum);
   }
 
   /** Packets that were received as one with a good one before them: those of one run with it. */
@@ -118,19 +110,6 @@ export class Inbound {
     totals[COUNTER.bytes]! += bytes;
     peerPackets[peer]! += packets;
     peerBytes[peer]! += bytes;
-  }
-
-  /** The peer whose subnet the packet's source lies in. */
-  #ownerOf(offset: number, version: 4 | 6): number {
-    const { view } = this.#burst;
-    return version === PACKET.ipv4
-      ? this.#routes!.lookup4(view.getUint32(offset + IPV4.source))
-      : this.#routes!.lookup6(
-        view.getUint32(offset + IPV6.source),
-        view.getUint32(offset + IPV6.source + 4),
-        view.getUint32(offset + IPV6.source + 8),
-        view.getUint32(offset + IPV6.source + 12),
-      );
   }
 
   /** The merger's sink: one write for a packet or for a whole run. */

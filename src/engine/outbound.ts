@@ -64,12 +64,8 @@ export class Outbound {
       this.#answers.answer("noRoute", view, offset, length, version, 0);
       return;
     }
-    switch (this.#egress.send(peer, offset, length, version)) {
-      case EGRESS.malformed:
-        return this.#count(COUNTER.malformed);
-      case EGRESS.tooBig:
-        this.#count(COUNTER.too_big);
-        this.#answers.answer("tooBig", view, offset, length, version, this.#egress.mtuOf(peer));
+    if (this.#egress.send(peer, offset, length, version) === EGRESS.tooBig) {
+      this.#answers.answer("tooBig", view, offset, length, version, this.#egress.mtuOf(peer));
     }
   }
 

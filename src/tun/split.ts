@@ -5,6 +5,7 @@
  */
 
 import { foldChecksum, sum16 } from "../net/checksum.ts";
+import { ETHERNET_HEADER_BYTES } from "../net/ethernet.ts";
 import { checkPacket, IPV4, IPV6, IPV6_HEADER_BYTES, PACKET, PROTOCOL } from "../net/ip.ts";
 import {
   fixedIpHeaderBytes,
@@ -217,5 +218,26 @@ export function completePartial(
   const sum = foldChecksum(sum16(view, offset + start, length - start));
   // UDP's 0 means "no checksum"; its other form is the same number (RFC 768).
   view.setUint16(offset + field, sum === 0 && checksumOffset === UDP.checksum ? 0xffff : sum);
+  return true;
+}
+
+/**
+ * Completes the partial checksum of a frame whose content is not looked at.
+ * False if the virtio header points out of the frame.
+ */
+export function completeOpaque(
+  view: DataView,
+  offset: number,
+  length: number,
+  vnetAt: number,
+): boolean {
+  const start = view.getUint16(vnetAt + VNET.checksumStart, true);
+  const field = start + view.getUint16(vnetAt + VNET.checksumOffset, true);
+  if (start < ETHERNET_HEADER_BYTES || field + 2 > length) return false;
+  // Never 0, as the kernel does it (net/core/dev.c, skb_checksum_help): UDP's 0 would mean "none".
+  view.setUint16(
+    offset + field,
+    foldChecksum(sum16(view, offset + start, length - start)) || 0xffff,
+  );
   return true;
 }

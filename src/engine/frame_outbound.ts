@@ -1,0 +1,114 @@
+/** The way out in mode tap: device -> switch -> UDP. One call handles one burst. */
+
+import { MAC_LEARNS_PER_S } from "../limits.ts";
+import {
+  checkFrame,
+  ETHERNET,
+  ethernetHeaderBytes,
+  isGroupMac,
+  packetInFrame,
+} from "../net/ethernet.ts";
+import { PACKET } from "../net/ip.ts";
+import { CONTROL_FIRST_BYTE } from "../peers/hello.ts";
+import { FIXED, type MacTable, NOBODY, SELF } from "../switch/mac_table.ts";
+import { DEVICE_GONE, type PacketDevice } from "../tun/device.ts";
+import type { PacketSocket } from "../udp/socket.ts";
+import { COUNTER, type LaneCounters } from "./counters.ts";
+import { EGRESS, Egress, type EgressResult } from "./egress.ts";
+import { type FibHalf, REACH } from "./fib.ts";
+import { IcmpAnswers } from "./icmp_answers.ts";
+import { RateLimit } from "./rate_limit.ts";
+
+/** One lane's way out for frames. */
+export class FrameOutbound {
+  readonly #egress: Egress;
+  readonly #answers: IcmpAnswers;
+  readonly #moveLimit: RateLimit;
+
+  constructor(
+    readonly device: PacketDevice,
+    socket: PacketSocket,
+    readonly counters: LaneCounters,
+    readonly macs: MacTable,
+    now_ms: () => number,
+  ) {
+    this.#egress = new Egress(socket, counters);
+    this.#answers = new IcmpAnswers(device, counters, now_ms);
+    this.#moveLimit = new RateLimit(MAC_LEARNS_PER_S, now_ms);
+  }
+
+  /** Switches to a newly published table. */
+  useFib(fib: FibHalf): void {
+    this.#egress.useFib(fib);
+  }
+
+  /** Moves one burst. Returns the frames read: 0 when none waited, or DEVICE_GONE. */
+  turn(): number {
+    const { burst } = this.#egress;
+    const count = this.device.read(burst);
+    if (count <= 0) return count === DEVICE_GONE ? DEVICE_GONE : 0;
+    for (let slot = 0; slot < count; slot++) this.#switch(burst.offset(slot), burst.length[slot]!);
+    this.#egress.flush();
+    return count;
+  }
+
+  #switch(offset: number, length: number): void {
+    const { view } = this.#egress.burst;
+    if (!checkFrame(view, offset, length)) return this.#count(COUNTER.malformed);
+    // The peer would take it for a control datagram.
+    if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#count(COUNTER.reserved_type);
+    const ethernet_bytes = ethernetHeaderBytes(view, offset, length);
+    const version = packetInFrame(view, offset, length, ethernet_bytes);
+
+    const source = this.macs.lookup(view, offset + ETHERNET.source);
+    if (source !== NOBODY && source !== (SELF | FIXED)) {
+      if ((source & FIXED) !== 0) return this.#count(COUNTER.spoofed_source);
+      this.#hasComeHere(view, offset + ETHERNET.source);
+    }
+    const group = isGroupMac(view, offset + ETHERNET.destination);
+    const owner = group ? NOBODY : this.macs.lookup(view, offset + ETHERNET.destination);
+    if (owner === NOBODY) return this.#flood(offset, length, version, ethernet_bytes);
+    const peer = owner & ~FIXED;
+    // A station of this very node: a bridge that has forgotten it sends its frames everywhere.
+    if (peer === SELF) return this.#count(COUNTER.no_route);
+    const result = this.#send(peer, offset, length, version, ethernet_bytes);
+    if (result !== EGRESS.tooBig || version === PACKET.malformed) return;
+    const at = offset + ethernet_bytes;
+    const mtu_bytes = this.#egress.mtuOf(peer) - ethernet_bytes;
+    const packet_bytes = length - ethernet_bytes;
+    this.#answers.answer("tooBig", view, at, packet_bytes, version, mtu_bytes, ethernet_bytes);
+  }
+
+  /** To all peers: a group's frame, or one for a station that nobody has heard of. */
+  #flood(offset: number, length: number, version: 0 | 4 | 6, ethernet_bytes: number): void {
+    let reached = 0;
+    for (let peer = 0; peer < this.#egress.peerCount; peer++) {
+      if (this.#egress.reachOf(peer) !== REACH.udp) continue;
+      reached++;
+      this.#send(peer, offset, length, version, ethernet_bytes);
+    }
+    this.#count(reached > 0 ? COUNTER.flooded : COUNTER.no_route);
+  }
+
+  #send(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 0 | 4 | 6,
+    ethernet_bytes: number,
+  ): EgressResult {
+    if (version === PACKET.malformed) return this.#egress.sendOpaque(peer, offset, length);
+    const at = offset + ethernet_bytes;
+    return this.#egress.send(peer, at, length - ethernet_bytes, version, ethernet_bytes);
+  }
+
+  /** A station that was a peer's speaks from this side: its frames go to no peer any more. */
+  #hasComeHere(view: DataView, source: number): void {
+    if (!this.#moveLimit.take()) return this.#count(COUNTER.mac_limited);
+    if (this.macs.forget(view, source)) this.#count(COUNTER.mac_moved);
+  }
+
+  #count(counter: number): void {
+    this.counters.totals[counter]!++;
+  }
+}
