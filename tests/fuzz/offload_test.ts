@@ -10,6 +10,7 @@ import { Flow, randomEthernet, randomShape } from "../tun/flows.ts";
 import { merge } from "../tun/merging.ts";
 import {
   byFlow,
+  delivered,
   headerBytes,
   join,
   packetsOf,
@@ -122,7 +123,8 @@ Deno.test(`fuzz: ${TRAINS} trains of hostile packets through the merger`, () => 
 /** A device with all features that looks at each write as the kernel would. */
 class StrictDevice implements PacketDevice {
   readonly features = { checksum: true, tcp4: true, tcp6: true, udp: true };
-  packets = 0;
+  readonly packets: Uint8Array[] = [];
+  writes = 0;
 
   read(): number {
     return 0;
@@ -137,7 +139,8 @@ class StrictDevice implements PacketDevice {
         parts.push(byte);
       }
     }
-    this.packets += packetsOf(Uint8Array.from(parts)).length;
+    this.writes++;
+    this.packets.push(...packetsOf(Uint8Array.from(parts)));
     return WRITE.ok;
   }
 }
@@ -152,24 +155,48 @@ Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer through th
   // The default node may send any source: more gets past the checks.
   const fib = publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }], [], 0);
   inbound.useFib(fib.acquire(0));
-  let datagrams = 0;
+  let datagramCount = 0;
+  let accepted: Uint8Array[] = [];
+  let acceptedCount = 0;
   for (let i = 0; i < BUFFERS; i++) {
+    const left = dice.below(2) === 0;
     const parts = [train(dice, 1400), train(dice, 60)].flat()
-      .map((packet) => dice.below(4) === 0 ? mutate(dice, packet) : packet);
-    let bytes = Uint8Array.from(parts.flatMap((packet) => [...packet]));
+      .map((packet) => left && packet.length > 0 ? partial(packet) : packet)
+      .map((packet) => dice.below(8) === 0 ? mutate(dice, packet) : packet);
+    let bytes = concat(parts);
     if (dice.below(20) === 0) bytes = dice.bytes(dice.below(3000));
     const size = parts[0]!.length;
     const segment = dice.below(4) > 0 ? size : dice.pick([1, 7, 20, size - 1, size + 1, 65_535, 0]);
     socket.waiting.push({ peer: 0, bytes, segment });
-    const one = Math.max(1, bytes.length);
-    datagrams += Math.max(1, Math.ceil(bytes.length / (segment || one)));
-    if (dice.below(3) === 0) { while (inbound.turn() > 0); }
+    for (const datagram of datagramsOf(bytes, segment)) {
+      datagramCount++;
+      const view = new DataView(datagram.buffer);
+      if (checkPacket(view, 0, datagram.length) !== 0) accepted.push(delivered(datagram, true));
+    }
+    if (dice.below(3) > 0) continue;
+    while (inbound.turn() > 0);
+    assertEquals(byFlow(device.packets.splice(0)), byFlow(accepted), `buffer ${i}`);
+    acceptedCount += accepted.length;
+    accepted = [];
   }
   while (inbound.turn() > 0);
   // Each datagram is accounted for: written, taken as control, or dropped by name.
   const count = (name: CounterName) => totals[COUNTER[name]]!;
   const dropped = DROPS.reduce((sum, name) => sum + count(name), 0);
-  assertEquals(count("packets") + count("control") + dropped, datagrams);
-  assertEquals(device.packets, count("packets"));
-  assert(device.packets > BUFFERS && count("malformed") > BUFFERS);
+  assertEquals(count("packets") + count("control") + dropped, datagramCount);
+  assertEquals(count("packets"), acceptedCount + accepted.length);
+  assert(count("packets") > BUFFERS && count("malformed") > BUFFERS);
+  assert(device.writes < count("packets"), "some were merged");
 });
+
+/** A buffer of UDP_GRO cut into the datagrams it stands for; 0: it is one. */
+function datagramsOf(bytes: Uint8Array, segment: number): Uint8Array[] {
+  if (segment === 0 || bytes.length === 0) return [bytes];
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += segment) out.push(bytes.slice(at, at + segment));
+  return out;
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}

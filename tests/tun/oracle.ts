@@ -252,6 +252,21 @@ export function packetsOf(written: Uint8Array): Uint8Array[] {
   return split({ virtio, packet });
 }
 
+/** What must come of a packet that was received: itself, completed if its sender left that to us. */
+export function delivered(packet: Uint8Array, mayBePartial: boolean): Uint8Array {
+  const field = checksumField(packet);
+  if (!mayBePartial || field === undefined) return packet;
+  const at = ipBytes(packet);
+  // Senders complete what has IP options: a receiver does not look behind them.
+  if (packet[0]! >> 4 === 4 && at !== 20) return packet;
+  const tcpHeader = (packet[at + 12]! >> 4) * 4;
+  const sane = protocolOf(packet) === 6
+    ? tcpHeader >= 20 && at + tcpHeader <= packet.length
+    : packet[at + 4]! * 256 + packet[at + 5]! === packet.length - at;
+  const left = packet[field]! * 256 + packet[field + 1]! === partialChecksum(packet);
+  return sane && left ? complete(packet) : packet;
+}
+
 /**
  * Names the flow whose packets must stay in order: addresses, protocol, ports;
  * fragments, which have no ports, are a flow of their own.
