@@ -9,6 +9,7 @@ import { runLab } from "./src/cli/lab.ts";
 import type { Output } from "./src/cli/output.ts";
 import { route } from "./src/cli/route.ts";
 import { setup } from "./src/cli/setup.ts";
+import { runStatus } from "./src/cli/status.ts";
 import { runUp } from "./src/cli/up.ts";
 import { findSelf } from "./src/config/self.ts";
 import { ConfigError, EXIT, RunError, UsageError } from "./src/errors.ts";
@@ -46,6 +47,8 @@ async function run(command: Command): Promise<number> {
       warn(here.loaded.warnings);
       return show(route(here.loaded, address, selfIfKnown(here, node), json));
     }
+    case "status":
+      return await runStatus(command.options);
     case "lab":
       return await runLab(command.options);
     case "init":

@@ -137,6 +137,20 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  readlink: {
+    parameters: [
+      "buffer", // const char *pathname
+      "buffer", // char *buf
+      "u32", // size_t bufsiz
+    ],
+    result: "i32", // ssize_t
+  },
+  umask: {
+    parameters: [
+      "u32", // mode_t mask
+    ],
+    result: "u32", // mode_t
+  },
   sendto: {
     parameters: [
       "i32", // int sockfd

@@ -122,3 +122,24 @@ export const LAB_NODES_MIN = 2;
 
 /** Every node is a process and every pair is pinged both ways: 16 nodes are 240 pings. */
 export const LAB_NODES_MAX = 16;
+
+/** How often counters are sampled, so that rates are over one to two seconds. */
+export const RATE_SAMPLE_INTERVAL_MS = 1_000;
+
+/** Subnets of one node that the status lists: it is asked for every second; `check` has them all. */
+export const STATUS_SUBNETS_MAX = 64;
+
+/** The status of NODES_MAX nodes with all their subnets stays far below. */
+export const STATUS_MAX_BYTES = 32 * 1024 * 1024;
+
+/** A node answers within milliseconds; one that is stopped or hung must not hold `status`. */
+export const STATUS_TIMEOUT_MS = 5_000;
+
+/** How often `status --watch` and the page ask. */
+export const STATUS_WATCH_INTERVAL_MS = 1_000;
+
+/** A unix socket's path: sun_path is 108 bytes with the closing NUL (linux/un.h). */
+export const UNIX_PATH_MAX_BYTES = 107;
+
+/** Port of --http that names none: free in the list of Prometheus exporters' ports. */
+export const DEFAULT_HTTP_PORT = 9309;

@@ -42,6 +42,7 @@ const PURE = [
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
   /^src\/setup\//,
+  /^src\/status\/(format|handler|metrics|page|rates|schema|snapshot|text|types)\.ts$/,
   /^src\/(errors|limits|log|version)\.ts$/,
 ];
 

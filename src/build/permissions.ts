@@ -6,8 +6,11 @@ export const ENV_NAMES = ["TUNNET_*"] as const;
 /** System facts the program asks for, as Deno names them. */
 export const SYS_NAMES = ["networkInterfaces", "uid"] as const;
 
-/** Directories under which the program writes files: the lab's state and its temporary files. */
-export const WRITE_PATHS = ["/run/tunnet-lab", "/tmp"] as const;
+/**
+ * Directories under which the program writes files: status sockets (to connect to one is to write)
+ * and the lab's state, and temporary files.
+ */
+export const WRITE_PATHS = ["/run", "/tmp"] as const;
 
 /**
  * Flags of `deno run` and `deno compile` alike.

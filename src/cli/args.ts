@@ -13,7 +13,7 @@ import {
 } from "../config/values.ts";
 import { ENGINE_AUTO, type EngineChoice, readEngine } from "../engine/features.ts";
 import { type ErrorParts, UsageError } from "../errors.ts";
-import { LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
+import { DEFAULT_HTTP_PORT, LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type Address, parseAddress } from "../net/prefix.ts";
 import { SETUP_KINDS, type SetupKind } from "../setup/script.ts";
@@ -29,6 +29,10 @@ export interface UpOptions extends ConfigOptions {
   readonly sysctl: boolean;
   readonly logLevel: LogLevel;
   readonly json: boolean;
+  /** Path of the status socket; undefined: its usual place. */
+  readonly statusSocket: string | undefined;
+  /** Where the status is served over HTTP, if at all. */
+  readonly http: { readonly host: string; readonly port: number } | undefined;
 }
 
 /** Options of `check`. */
@@ -41,6 +45,15 @@ export interface RouteOptions extends ConfigOptions {
   readonly address: Address;
   readonly specs: readonly string[];
   readonly json: boolean;
+}
+
+/** Options of `status`. */
+export interface StatusOptions {
+  readonly watch: boolean;
+  readonly json: boolean;
+  readonly schema: boolean;
+  readonly device: string | undefined;
+  readonly socket: string | undefined;
 }
 
 /** Options of `lab`. */
@@ -68,6 +81,7 @@ export type Command =
   | { readonly kind: "up"; readonly options: UpOptions }
   | { readonly kind: "check"; readonly options: CheckOptions }
   | { readonly kind: "route"; readonly options: RouteOptions }
+  | { readonly kind: "status"; readonly options: StatusOptions }
   | { readonly kind: "lab"; readonly options: LabOptions }
   | { readonly kind: "init" }
   | { readonly kind: "setup"; readonly options: SetupOptions }
@@ -218,6 +232,13 @@ function readLogLevel(text: string): Result<LogLevel> {
   };
 }
 
+function readHttp(text: string): Result<{ host: string; port: number }> {
+  const result = readHostPort(text, "bind");
+  if (result.problem) return { problem: { ...result.problem, how: "127.0.0.1:9309" } };
+  const { host, port = DEFAULT_HTTP_PORT } = result.value;
+  return { value: { host, port } };
+}
+
 function readLabNodes(text: string): Result<number> {
   const nodes = /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : 0;
   if (nodes >= LAB_NODES_MIN && nodes <= LAB_NODES_MAX) return { value: nodes };
@@ -258,6 +279,8 @@ function up(raw: RawArgs): Command {
       sysctl: !raw.has("no-sysctl"),
       logLevel: read(raw, "log-level", readLogLevel) ?? "info",
       json: raw.has("json"),
+      statusSocket: read(raw, "status-socket", readText),
+      http: read(raw, "http", readHttp),
     },
   };
 }
@@ -287,20 +310,37 @@ function route(raw: RawArgs): Command {
   return { kind: "route", options };
 }
 
+/** Refuses two flags that contradict each other. */
+function exclude(raw: RawArgs, one: string, other: string, why: string): void {
+  const given = (name: string) => raw.has(name) || raw.value(name) !== undefined;
+  if (given(one) && given(other)) {
+    fail({ what: `--${one} and --${other}`, why, how: "one of the two" });
+  }
+}
+
+function status(raw: RawArgs): Command {
+  exclude(raw, "device", "socket", "each names the node to ask");
+  for (const name of ["watch", "device", "socket", "json"]) {
+    exclude(raw, name, "schema", "--schema asks no node");
+  }
+  const options = {
+    watch: raw.has("watch"),
+    json: raw.has("json"),
+    schema: raw.has("schema"),
+    device: read(raw, "device", readDevice),
+    socket: raw.value("socket"),
+  };
+  return { kind: "status", options };
+}
+
 function lab(raw: RawArgs): Command {
   const config = raw.value("config");
   const nodes = read(raw, "nodes", readLabNodes);
-  const exclude = (one: string, other: string, why: string) => {
-    const given = (name: string) => raw.has(name) || raw.value(name) !== undefined;
-    if (given(one) && given(other)) {
-      fail({ what: `--${one} and --${other}`, why, how: "one of the two" });
-    }
-  };
   for (const name of ["nodes", "ipv6", "underlay6"]) {
-    exclude(name, "config", "the config describes the nodes");
+    exclude(raw, name, "config", "the config describes the nodes");
   }
   for (const name of ["keep", "nodes", "config", "ipv6", "underlay6"]) {
-    exclude(name, "down", "--down removes what stands");
+    exclude(raw, name, "down", "--down removes what stands");
   }
   const options = {
     ...(config === undefined ? { nodes: nodes ?? LAB_NODES_MIN } : { config }),
@@ -337,6 +377,8 @@ function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
       return check(raw);
     case "route":
       return route(raw);
+    case "status":
+      return status(raw);
     case "lab":
       return lab(raw);
     case "init":

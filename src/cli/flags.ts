@@ -30,7 +30,7 @@ export interface CommandSpec {
 }
 
 /** Names of the commands. `--peer` is another way to write `up`. */
-export const COMMAND_NAMES = ["up", "check", "route", "lab", "init", "setup"] as const;
+export const COMMAND_NAMES = ["up", "check", "route", "status", "lab", "init", "setup"] as const;
 /** One of COMMAND_NAMES. */
 export type CommandName = typeof COMMAND_NAMES[number];
 
@@ -83,6 +83,12 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
         value: "ENGINE",
         help: "auto (default), batch or datagram; `,-FEATURE` leaves a kernel feature out",
       },
+      {
+        name: "http",
+        value: "HOST[:PORT]",
+        help: "serve a status page, /metrics, /status.json and /healthz over HTTP",
+      },
+      { name: "status-socket", value: "PATH", help: "put the status socket there" },
       { name: "no-sysctl", help: "leave ip_forward as it is" },
       { name: "log-level", value: "LEVEL", help: "error, warn, info (default) or debug" },
       json("logs as JSON lines"),
@@ -91,6 +97,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     notes: [CONFIG_NOTE, "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up."],
     examples: [
       "sudo tunnet --peer",
+      "sudo tunnet --peer --http 127.0.0.1:9309",
       "sudo tunnet --peer -c lab.yaml --node node-a",
       "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
     ],
@@ -117,6 +124,21 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     notes: [CONFIG_NOTE, "Exit status 1 if no node gets them."],
     examples: ["tunnet route 172.2.0.9", "tunnet route 172.2.0.9 --peer=172.2.0.0/16=192.168.0.7"],
+  },
+  status: {
+    name: "status",
+    usage: "status",
+    summary: "live state of the running node: peers, rates, drops",
+    flags: [
+      { name: "watch", short: "w", help: "show it again every second, with sparklines" },
+      { name: "device", value: "NAME", help: "of the node with this device, if several run here" },
+      { name: "socket", value: "PATH", help: "of the node with this status socket" },
+      json("print JSON; with --watch, one line a second"),
+      { name: "schema", help: "print the JSON Schema of what --json prints" },
+      HELP,
+    ],
+    notes: ["Exit status 1 if no node runs here."],
+    examples: ["tunnet status", "tunnet status --watch", "tunnet status --json"],
   },
   lab: {
     name: "lab",
@@ -162,6 +184,6 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
 
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
-  commands: ["dump", "status", "doctor"] as readonly string[],
+  commands: ["dump", "doctor"] as readonly string[],
   flags: ["trace", "pcap", "mode"] as readonly string[],
 } as const;

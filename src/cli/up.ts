@@ -18,6 +18,7 @@ export async function runUp(options: UpOptions, workerUrl: string): Promise<numb
     self,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },
     engine: options.engine,
+    status: { socket: options.statusSocket, http: options.http },
     sysctl: options.sysctl,
     log: createLog({
       level: options.logLevel,

@@ -20,6 +20,7 @@ import { Publisher } from "./publisher.ts";
 import { logCounters } from "./report.ts";
 import { Roster } from "./roster.ts";
 import { Strangers } from "./strangers.ts";
+import { NodeStatus } from "./status.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
 
 const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
@@ -32,6 +33,7 @@ export class Node {
   readonly publisher: Publisher;
   readonly follower: Follower;
   readonly liveness: Liveness;
+  readonly status: NodeStatus;
   readonly #ended = Promise.withResolvers<void>();
   #timers: ReturnType<typeof setInterval>[] = [];
   #stopping = false;
@@ -49,14 +51,25 @@ export class Node {
     });
     this.publisher = new Publisher(this.roster, paths, this.supervisor);
     this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
+    const sharedNames = source !== INLINE_SOURCE;
+    const strangers = new Strangers(this.roster, log);
     this.liveness = new Liveness({
       roster: this.roster,
       publisher: this.publisher,
       follower: this.follower,
-      strangers: new Strangers(this.roster, log),
+      strangers,
       socketFd: udp.fd,
-      sharedNames: source !== INLINE_SOURCE,
+      sharedNames,
       log,
+    });
+    this.status = new NodeStatus({
+      options,
+      roster: this.roster,
+      device: this.device,
+      supervisor: this.supervisor,
+      udp,
+      strangers,
+      sharedNames,
     });
   }
 
@@ -74,6 +87,7 @@ export class Node {
       setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
     ];
     this.liveness.helloAll();
+    const served = await this.status.open();
     const { device } = loaded.config;
     const { mtu_bytes } = this.device;
     const peers = this.roster.peers.length;
@@ -81,7 +95,7 @@ export class Node {
       "ready",
       `ready: ${self.name} on ${device} (MTU ${mtu_bytes}), UDP ` +
         `${formatEndpoint(listen.host, listen.port)}, ${peers} ${peers === 1 ? "peer" : "peers"}`,
-      { node: self.name, device, mtu_bytes, peers, version },
+      { node: self.name, device, mtu_bytes, peers, version, ...served },
     );
   }
 
@@ -103,6 +117,7 @@ export class Node {
   /** Ends the lanes and leaves the host as it was. */
   async down(): Promise<void> {
     this.#stopping = true;
+    await this.status.close();
     for (const timer of this.#timers) clearInterval(timer);
     await this.supervisor.stop();
     // After the last packet: what comes later is of a new start.

@@ -11,6 +11,11 @@ export interface NodeOptions {
   /** Where the UDP side listens. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly engine: EngineChoice;
+  /** Where the status is served: on a socket (without a path: in its usual place), and over HTTP. */
+  readonly status: {
+    readonly socket: string | undefined;
+    readonly http: { readonly host: string; readonly port: number } | undefined;
+  };
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly log: Log;

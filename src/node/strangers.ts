@@ -17,6 +17,11 @@ export class Strangers {
     this.#nameWrongPort(sender);
   }
 
+  /** The port that a peer's address last sent from, where that was not the peer's. */
+  wrongPortOf(index: number): number | undefined {
+    return this.#warned.get(index);
+  }
+
   #nameWrongPort({ address, port }: Sender): void {
     const host = formatAddress(address);
     const peer = this.roster.peers.find((one) =>

@@ -35,6 +35,17 @@ export class TunnelDevice {
     return this.#mtu_bytes;
   }
 
+  /** Whether the device is there and switched on. */
+  get state(): "up" | "down" | "gone" {
+    const link = this.#config && this.rt.getLink(this.roster.config.device);
+    return link === undefined ? "gone" : link.up ? "up" : "down";
+  }
+
+  /** The open device; undefined while there is none. */
+  get tun(): OpenTun | undefined {
+    return this.#tun;
+  }
+
   /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
   open(): OpenTun {
     const { rt, log, roster: { config, self, book } } = this;

@@ -16,6 +16,8 @@ const UP: UpOptions = {
   sysctl: true,
   logLevel: "info",
   json: false,
+  statusSocket: undefined,
+  http: undefined,
 };
 
 const up = (options: Partial<UpOptions> = {}): Command => ({
@@ -28,6 +30,13 @@ const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
 const LAB = { ipv6: false, underlay6: false, keep: false, down: false, json: false };
 const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
+const STATUS = {
+  watch: false,
+  json: false,
+  schema: false,
+  device: undefined,
+  socket: undefined,
+};
 
 const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = [
   [[], { kind: "help", asked: false }],
@@ -85,6 +94,16 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
       options: { ...LOOK, specs: [SPEC, SPEC6], address: parseAddress("fd00:2::9")! },
     },
   ],
+  [["up", "--http", "127.0.0.1"], up({ http: { host: "127.0.0.1", port: 9309 } })],
+  [
+    ["up", "--http=[::1]:80", "--status-socket", "/tmp/s"],
+    up({ http: { host: "::1", port: 80 }, statusSocket: "/tmp/s" }),
+  ],
+  [["status"], { kind: "status", options: STATUS }],
+  [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
+  [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],
+  [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
+  [["status", "--schema"], { kind: "status", options: { ...STATUS, schema: true } }],
   [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
   [["lab", "--down"], { kind: "lab", options: { ...LAB, nodes: 2, down: true } }],

@@ -7,7 +7,6 @@ import { assert, assertEquals, assertThrows } from "../assert.ts";
 /** Arguments, and the line after `tunnet: error: `. */
 const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: string])[] = [
   [["dump", "tun0"], '"dump" is not available in this version; try: tunnet --help'],
-  [["status"], '"status" is not available in this version; try: tunnet --help'],
   [["doctor"], '"doctor" is not available in this version; try: tunnet --help'],
   [
     ["setup", "--docker", "--netns"],
@@ -60,6 +59,34 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     ["up", "--engine", "datagram,-gro"],
     '--engine: "-gro" has no effect (the engine datagram uses no feature of the kernel); try: ' +
     "datagram",
+  ],
+  [["up", "--http"], "--http has no value; try: --http HOST[:PORT]"],
+  [
+    ["up", "--http", "http://x/"],
+    '--http: "http://x/" is not an address (a URL, not a host); try: 127.0.0.1:9309',
+  ],
+  [
+    ["up", "--http", "127.0.0.1:0"],
+    '--http: "127.0.0.1:0" is not an address (its port "0" is wrong: out of range); ' +
+    "try: 127.0.0.1:9309",
+  ],
+  [["up", "--status-socket="], "--status-socket has no value; try: --status-socket PATH"],
+  [["status", "x"], '"x" is one argument too many (status takes none); try: tunnet status --help'],
+  [
+    ["status", "--device", "a b"],
+    '--device: "a b" is not a device name (it holds a space); try: a short name such as tunnet0',
+  ],
+  [
+    ["status", "--device", "a", "--socket", "/s"],
+    "--device and --socket (each names the node to ask); try: one of the two",
+  ],
+  [
+    ["status", "--schema", "--json"],
+    "--json and --schema (--schema asks no node); try: one of the two",
+  ],
+  [
+    ["status", "--wach"],
+    'unknown flag "--wach" (did you mean "--watch"?); try: tunnet status --help',
   ],
   [["up", "--keep"], 'unknown flag "--keep"; try: tunnet up --help'],
   [["up", "-x"], 'unknown flag "-x"; try: tunnet up --help'],

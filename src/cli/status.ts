@@ -1,0 +1,106 @@
+/** `tunnet status`: asks the running node for its state and shows it. */
+
+import { STATUS_WATCH_INTERVAL_MS } from "../limits.ts";
+import { netnsName } from "../link/netns.ts";
+import { askStatus, findSocket } from "../status/client.ts";
+import { STATUS_SCHEMA } from "../status/schema.ts";
+import { SPARKLINE_WIDTH, statusText } from "../status/text.ts";
+import type { Status } from "../status/types.ts";
+import type { StatusOptions } from "./args.ts";
+import { jsonText } from "./output.ts";
+
+const HIDE_CURSOR = "\x1b[?25l";
+const SHOW_CURSOR = "\x1b[?25h";
+const HOME = "\x1b[H";
+/** Clears to the end of the line, and to the end of the screen. */
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_REST = "\x1b[J";
+const CLEAR_SCREEN = "\x1b[2J";
+
+function say(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+}
+
+/** Traffic of each peer in the past. */
+class History {
+  readonly values = new Map<string, number[]>();
+
+  add({ peers }: Status): void {
+    for (const { name, outbound, inbound } of peers) {
+      const values = this.values.get(name) ?? [];
+      values.push(outbound.bits_per_second + inbound.bits_per_second);
+      if (values.length > SPARKLINE_WIDTH) values.shift();
+      this.values.set(name, values);
+    }
+  }
+}
+
+/** Text that takes the place of the one before, no larger than the terminal. */
+function screen(text: string): string {
+  const { columns, rows } = Deno.consoleSize();
+  const lines = text.trimEnd().split("\n");
+  const shown = lines.length < rows
+    ? lines
+    : [...lines.slice(0, rows - 2), `... ${lines.length - rows + 2} more lines`];
+  return HOME + shown.map((line) => cutLine(line, columns) + CLEAR_LINE).join("\n") + CLEAR_REST;
+}
+
+/** The line, cut to the width; its colours take no room. */
+function cutLine(line: string, columns: number): string {
+  let width = 0;
+  // deno-lint-ignore no-control-regex
+  const kept = line.split(/(\x1b\[\d+m)/).map((part, i) => {
+    if (i % 2 === 1) return part;
+    const shown = part.slice(0, Math.max(0, columns - width));
+    width += part.length;
+    return shown;
+  });
+  return kept.join("");
+}
+
+async function watch(path: string, json: boolean): Promise<number> {
+  const terminal = Deno.stdout.isTerminal() && !json;
+  const colour = terminal && !Deno.noColor;
+  const history = new History();
+  const ended = Promise.withResolvers<"ended">();
+  const end = () => ended.resolve("ended");
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, end);
+  if (terminal) say(HIDE_CURSOR + CLEAR_SCREEN);
+  try {
+    while (true) {
+      const status = await Promise.race([askStatus(path), ended.promise]);
+      if (status === "ended") return 0;
+      history.add(status);
+      if (json) say(JSON.stringify(status) + "\n");
+      else {
+        const text = statusText(status, { colour, history: history.values });
+        say(terminal ? screen(text) : `${text}\n`);
+      }
+      const tick = Promise.withResolvers<"tick">();
+      const timer = setTimeout(() => tick.resolve("tick"), STATUS_WATCH_INTERVAL_MS);
+      const next = await Promise.race([tick.promise, ended.promise]);
+      clearTimeout(timer);
+      if (next === "ended") return 0;
+    }
+  } finally {
+    if (terminal) say(`\n${SHOW_CURSOR}`);
+    for (const signal of signals) Deno.removeSignalListener(signal, end);
+  }
+}
+
+/** Shows the status; resolves to the exit status. Throws a RunError when no node answers. */
+export async function runStatus(options: StatusOptions): Promise<number> {
+  if (options.schema) {
+    say(jsonText(STATUS_SCHEMA));
+    return 0;
+  }
+  const { socket, device, json } = options;
+  const path = findSocket({ socket, device, netns: netnsName(), uid: Deno.uid() ?? 0 });
+  if (options.watch) return await watch(path, json);
+  const status = await askStatus(path);
+  const colour = Deno.stdout.isTerminal() && !Deno.noColor;
+  say(json ? jsonText(status) : statusText(status, { colour }));
+  return 0;
+}

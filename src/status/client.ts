@@ -1,0 +1,143 @@
+/** Finds the node that runs here, and asks it for its status. */
+
+import { RunError } from "../errors.ts";
+import { STATUS_MAX_BYTES, STATUS_TIMEOUT_MS } from "../limits.ts";
+import { isOfNamespace, socketDirectories, socketName } from "./socket.ts";
+import { type Status, STATUS_FORMAT } from "./types.ts";
+
+/** Which node to ask; with none named, the only one of this namespace. */
+export interface NodeChoice {
+  readonly socket: string | undefined;
+  readonly device: string | undefined;
+  /** Name of the network namespace; undefined for the host's own. */
+  readonly netns: string | undefined;
+  readonly uid: number;
+}
+
+/** Sockets that an error lists. */
+const LISTED_MAX = 8;
+
+function list(paths: readonly string[]): string {
+  const more = paths.length - LISTED_MAX;
+  return paths.slice(0, LISTED_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+function noNode(why: string, how = "sudo tunnet --peer"): never {
+  throw new RunError({ what: "no node runs here", why, how });
+}
+
+/** Sockets in the usual directories. */
+function standingSockets(uid: number): readonly string[] {
+  return socketDirectories(uid).flatMap((directory) => {
+    try {
+      return [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".sock"))
+        .map(({ name }) => `${directory}/${name}`).sort();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      if (error instanceof Deno.errors.PermissionDenied) {
+        throw new RunError({
+          what: `cannot look into ${directory}`,
+          why: "permission denied",
+          how: "sudo tunnet status",
+        });
+      }
+      throw error;
+    }
+  });
+}
+
+/** Path of the socket of the node to ask. Throws a RunError where that is not clear. */
+export function findSocket({ socket, device, netns, uid }: NodeChoice): string {
+  if (socket !== undefined) return socket;
+  const all = standingSockets(uid);
+  const fileOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+  const here = all.filter((path) => isOfNamespace(fileOf(path), netns));
+  const wanted = device === undefined
+    ? here
+    : here.filter((path) => fileOf(path) === socketName(device, netns));
+  if (wanted.length === 1) return wanted[0]!;
+  if (wanted.length > 1) {
+    throw new RunError({
+      what: "several nodes run here",
+      why: list(wanted),
+      how: "--device NAME, or --socket PATH",
+    });
+  }
+  if (here.length > 0) {
+    noNode(`none with the device ${device}; there is ${list(here)}`, "--device NAME");
+  }
+  if (all.length > 0) {
+    return noNode(`only in other network namespaces: ${list(all)}`, "--socket PATH");
+  }
+  return noNode(`no status socket in ${socketDirectories(uid).join(" or ")}`);
+}
+
+function failure(error: unknown, path: string): never {
+  if (error instanceof Deno.errors.PermissionDenied) {
+    throw new RunError({
+      what: `cannot ask ${path}`,
+      why: "permission denied",
+      how: "sudo tunnet status",
+    });
+  }
+  if (error instanceof Deno.errors.NotFound) noNode(`there is no ${path}`);
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    noNode(`nobody listens on ${path}: the node was killed`);
+  }
+  const why = error instanceof Deno.errors.TimedOut
+    ? `it does not answer within ${STATUS_TIMEOUT_MS / 1000} s`
+    : error instanceof Error
+    ? error.message
+    : String(error);
+  throw new RunError({ what: `cannot ask ${path}`, why });
+}
+
+/** All bytes of a connection, up to its end. */
+async function readAll(connection: Deno.Conn): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of connection.readable) {
+    size += chunk.length;
+    if (size > STATUS_MAX_BYTES) throw new Error(`its answer is over ${STATUS_MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+}
+
+/** Body of an HTTP/1.0 answer, which ends with the connection. */
+export function bodyOf(answer: string): string {
+  const end = answer.indexOf("\r\n\r\n");
+  const status = /^HTTP\/1\.[01] (\d{3})/.exec(answer)?.[1];
+  if (end < 0 || status === undefined) throw new Error("its answer is no HTTP");
+  if (status !== "200") throw new Error(`it answers with status ${status}`);
+  return answer.slice(end + 4);
+}
+
+/** Asks the node behind a socket for its status. Throws a RunError when there is no right answer. */
+export async function askStatus(path: string): Promise<Status> {
+  const timedOut = Promise.withResolvers<never>();
+  let connection: Deno.Conn | undefined;
+  const timer = setTimeout(() => timedOut.reject(new Deno.errors.TimedOut()), STATUS_TIMEOUT_MS);
+  const ask = async (): Promise<Status> => {
+    connection = await Deno.connect({ transport: "unix", path });
+    // HTTP/1.0 has no chunks and no second request: the body is all that follows the head.
+    await connection.write(new TextEncoder().encode("GET /status.json HTTP/1.0\r\n\r\n"));
+    const status: Status = JSON.parse(bodyOf(new TextDecoder().decode(await readAll(connection))));
+    if (status?.format !== STATUS_FORMAT) {
+      throw new Error(`it speaks ${JSON.stringify(status?.format)}, not ${STATUS_FORMAT}`);
+    }
+    return status;
+  };
+  try {
+    return await Promise.race([ask(), timedOut.promise]);
+  } catch (error) {
+    return failure(error, path);
+  } finally {
+    clearTimeout(timer);
+    try {
+      connection?.close();
+    } catch {
+      // Its stream has closed it.
+    }
+  }
+}

@@ -1,0 +1,3 @@
+/** The page. */
+export const PAGE = "";
+export const PAGE_POLICY = "default-src 'none'";

@@ -1,0 +1,141 @@
+/** Serves the status: on the unix socket, and over HTTP where that is asked for. */
+
+import { RunError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { formatEndpoint, parseAddress } from "../net/prefix.ts";
+import { handle } from "./handler.ts";
+import {
+  clearSocketPath,
+  ensureSocketDirectory,
+  listenOnSocket,
+  socketDirectories,
+  socketName,
+  type SocketPlace,
+} from "./socket.ts";
+import type { Status } from "./types.ts";
+
+/** Where an HTTP server listens. */
+export interface HttpEndpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What is served, and where. */
+export interface StatusServerParts {
+  readonly status: () => Status;
+  /** Path of the socket; without one, it stands where `place` says. */
+  readonly socket: string | undefined;
+  readonly place: SocketPlace;
+  readonly http: HttpEndpoint | undefined;
+  readonly log: Log;
+}
+
+/** The servers of one node. */
+export class StatusServer {
+  readonly #abort = new AbortController();
+  readonly #servers: Deno.HttpServer[] = [];
+  #socket: string | undefined;
+  #http: string | undefined;
+
+  constructor(readonly parts: StatusServerParts) {}
+
+  /** Path of the socket; undefined while there is none. */
+  get socket(): string | undefined {
+    return this.#socket;
+  }
+
+  /** `http://HOST:PORT` of the HTTP server; undefined if there is none. */
+  get http(): string | undefined {
+    return this.#http;
+  }
+
+  /**
+   * Opens what is asked for. Throws a RunError for what was asked for by name;
+   * where the usual place of the socket cannot be had, a warning has to do: a
+   * node carries packets without it.
+   */
+  async open(): Promise<void> {
+    const { http, socket, log } = this.parts;
+    if (http) this.#openHttp(http);
+    if (socket !== undefined) return await this.#openSocket(socket);
+    try {
+      await this.#openUsualSocket();
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      log.warn("status_socket", error.message);
+    }
+  }
+
+  /** Closes all servers, requests under way included. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await Promise.all(this.#servers.map(({ finished }) => finished));
+  }
+
+  async #openUsualSocket(): Promise<void> {
+    const { place: { device, netns, uid } } = this.parts;
+    const directories = socketDirectories(uid);
+    for (const [i, directory] of directories.entries()) {
+      try {
+        ensureSocketDirectory(directory, uid);
+      } catch (error) {
+        if (i + 1 === directories.length) throw error;
+        continue;
+      }
+      return await this.#openSocket(`${directory}/${socketName(device, netns)}`);
+    }
+  }
+
+  async #openSocket(path: string): Promise<void> {
+    await clearSocketPath(path);
+    // A unix socket has no name that a page could be pointed at.
+    const answer = (request: Request) =>
+      handle(request, { status: this.parts.status, isOurs: () => true });
+    this.#servers.push(listenOnSocket(path, this.#abort.signal, answer));
+    this.#socket = path;
+  }
+
+  #openHttp({ host, port }: HttpEndpoint): void {
+    const isOurs = (name: string) =>
+      parseAddress(name) !== undefined || name === "localhost" || name === host;
+    const answer = (request: Request) => handle(request, { status: this.parts.status, isOurs });
+    const where = formatEndpoint(host, port);
+    try {
+      const { signal } = this.#abort;
+      this.#servers.push(Deno.serve({ hostname: host, port, signal, onListen: () => {} }, answer));
+    } catch (error) {
+      throw new RunError({ what: `cannot open --http ${where}`, ...httpFailure(error, port) });
+    }
+    this.#http = `http://${where}`;
+    if (!isLoopback(host)) {
+      this.parts.log.warn(
+        "http_open",
+        `${where} shows this node's state to everyone who can reach it, without a password`,
+      );
+    }
+  }
+}
+
+function isLoopback(host: string): boolean {
+  const address = parseAddress(host);
+  if (!address) return host === "localhost";
+  const { version, bytes } = address;
+  if (version === 4) return bytes[0] === 127;
+  return bytes[15] === 1 && bytes.subarray(0, 15).every((byte) => byte === 0);
+}
+
+function httpFailure(error: unknown, port: number): { why: string; how?: string } {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return {
+      why: "another program uses the port",
+      how: `ss -ltnp 'sport = :${port}' to see which, or another port`,
+    };
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return { why: "no local interface has the address", how: `--http 127.0.0.1:${port}` };
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return { why: "a port below 1024 needs root or CAP_NET_BIND_SERVICE", how: "--http 127.0.0.1" };
+  }
+  return { why: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,96 @@
+/** A node in memory, for the tests of what its status looks like. */
+
+import { parseConfig } from "../../src/config/parse.ts";
+import { COUNTERS } from "../../src/engine/counters.ts";
+import { parseAddress } from "../../src/net/prefix.ts";
+import { PeerBook } from "../../src/peers/peers.ts";
+import { type Count, RateMeter } from "../../src/status/rates.ts";
+import { buildStatus, type SnapshotParts, TOTAL, type Totals } from "../../src/status/snapshot.ts";
+import type { Status } from "../../src/status/types.ts";
+
+const YAML = `
+network: 172.0.0.0/8
+default: gate
+nodes:
+  - {name: a, address: 192.168.0.8, subnets: [172.1.0.0/16]}
+  - {name: b, address: 192.168.0.7, subnets: [172.2.0.0/16, "fd00:2::/64"]}
+  - {name: gate, address: "gate.example:4000", subnets: []}
+`;
+
+/** When the node in memory started. */
+export const STARTED_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+/** The monotonic time of the status, unless a test says otherwise. */
+export const NOW_MS = 100_000;
+
+export function totals(values: Partial<Totals> = {}): Totals {
+  return { ...Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Totals, ...values };
+}
+
+/** Counters of both ways by name: packets and bytes. */
+export type Flows = Record<string, readonly [out: Count, in_: Count]>;
+
+export function sampleOf(at_ms: number, flows: Flows) {
+  const counts = Object.entries(flows).map(([name, [outbound, inbound]]) =>
+    [name, { outbound, inbound }] as const
+  );
+  return { at_ms, counts: new Map(counts) };
+}
+
+export const count = (packets: number, bytes: number): Count => ({ packets, bytes });
+
+/** Node a of three; `b` has an address, `gate` has none. */
+export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotParts {
+  const { config } = parseConfig(YAML, "tunnet.yaml");
+  const [self, ...peers] = config.nodes;
+  return {
+    version: "1.2.3",
+    pid: 42,
+    config,
+    source: "tunnet.yaml",
+    self: self!,
+    listen: { host: "192.168.0.8", port: 3009 },
+    device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
+    engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
+    peers: peers.map((node, index) => ({
+      index,
+      node,
+      address: parseAddress(node.endpoint.host),
+      port: node.endpoint.port,
+      home: undefined,
+    })),
+    wrongPortOf: () => undefined,
+    book: new PeerBook(["b", "gate"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 }),
+    sharedNames: true,
+    outbound: totals({ packets: 30, bytes: 3000, icmp_errors: 4, no_route: 5 }),
+    inbound: totals({ packets: 20, bytes: 2000, control: 6, spoofed_source: 7 }),
+    sample: sampleOf(NOW_MS, {
+      [TOTAL]: [count(30, 3000), count(20, 2000)],
+      b: [count(30, 3000), count(20, 2000)],
+      gate: [count(0, 0), count(0, 0)],
+    }),
+    rates: new RateMeter(),
+    clock: { wall_ms: STARTED_MS + NOW_MS, monotonic_ms: NOW_MS },
+    ...changed,
+  };
+}
+
+export function statusOf(changed: Partial<SnapshotParts> = {}): Status {
+  return buildStatus(snapshotParts(changed));
+}
+
+/** A hello as node b says it. */
+export const HELLO_OF_B = {
+  version: 1,
+  mode: "tun",
+  capabilities: 1,
+  sent_us: 1,
+  echo_us: 0,
+  held_us: 0,
+  mtu_bytes: 1400,
+  name: "b",
+  number: 1,
+  answer: false,
+  leaving: false,
+  program: "1.2.4",
+} as const;
