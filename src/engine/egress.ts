@@ -126,7 +126,7 @@ export class Egress {
     if (!this.#settleChecksum(peer, offset, length, version, ethernet_bytes)) {
       return EGRESS.malformed;
     }
-    this.#queue(peer, 0, 0, start, ethernet_bytes + length);
+    this.#queue(peer, 1, 0, 0, start, ethernet_bytes + length);
     return EGRESS.queued;
   }
 
@@ -140,7 +140,7 @@ export class Egress {
       if (!completeOpaque(view, offset, length, vnetAt)) return EGRESS.malformed;
       writePlainVnet(view, vnetAt);
     }
-    this.#queue(peer, 0, 0, offset, length);
+    this.#queue(peer, 1, 0, 0, offset, length);
     return EGRESS.queued;
   }
 
@@ -173,13 +173,31 @@ export class Egress {
     }
     const complete = this.#peerPartial[peer] === 0 ||
       !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
-    for (let i = 0; i < segments; i++) {
+    for (let done = 0; done < segments;) {
+      // In one go as a rule: only a tiny segment size makes more segments than there are headers.
       if (this.#headers === HEADERS) this.flush();
-      const at = this.burst.extraOffset + this.#headers++ * HEADER_STRIDE_BYTES;
-      splitter.writeHeader(i, view, at, complete);
-      this.#queue(peer, at, header_bytes, splitter.payloadOffset(i), splitter.payloadLength(i));
+      const end = Math.min(segments, done + HEADERS - this.#headers);
+      this.#sendSome(peer, done, end, complete);
+      done = end;
     }
     return EGRESS.queued;
+  }
+
+  /** Segments from `begin` on and before `end`; the last one of all may be shorter than the rest. */
+  #sendSome(peer: number, begin: number, end: number, complete: boolean): void {
+    const splitter = this.#splitter;
+    const { header_bytes } = splitter;
+    const heads = this.burst.extraOffset + this.#headers * HEADER_STRIDE_BYTES;
+    this.#headers += end - begin;
+    for (let i = begin; i < end; i++) {
+      splitter.writeHeader(i, this.burst.view, heads + (i - begin) * HEADER_STRIDE_BYTES, complete);
+    }
+    const last = end - 1;
+    const body = splitter.payloadOffset(begin);
+    this.#queue(peer, last - begin, heads, header_bytes, body, splitter.payloadLength(begin));
+    const lastHead = heads + (last - begin) * HEADER_STRIDE_BYTES;
+    const lastBody = splitter.payloadOffset(last);
+    this.#queue(peer, 1, lastHead, header_bytes, lastBody, splitter.payloadLength(last));
   }
 
   /** Completes a partial checksum, unless the peer does that. False: the packet contradicts itself. */
@@ -201,11 +219,23 @@ export class Egress {
     return true;
   }
 
-  #queue(peer: number, head: number, headLength: number, body: number, bodyLength: number): void {
-    const { socket } = this;
-    if (socket.queue(this.burst, peer, head, headLength, body, bodyLength)) return;
-    socket.flush(this.counters);
-    socket.queue(this.burst, peer, head, headLength, body, bodyLength);
+  #queue(
+    peer: number,
+    count: number,
+    head: number,
+    headLength: number,
+    body: number,
+    bodyLength: number,
+  ): void {
+    const { socket, burst } = this;
+    for (let queued = 0; queued < count;) {
+      const headAt = head + queued * HEADER_STRIDE_BYTES;
+      const bodyAt = body + queued * bodyLength;
+      const stride = HEADER_STRIDE_BYTES;
+      const left = count - queued;
+      queued += socket.queue(burst, peer, left, headAt, stride, headLength, bodyAt, bodyLength);
+      if (queued < count) socket.flush(this.counters);
+    }
   }
 }
 

@@ -148,11 +148,13 @@ export class BatchSocket implements PacketSocket {
   queue(
     burst: Burst,
     peer: number,
+    count: number,
     headOffset: number,
+    headStride: number,
     headLength: number,
     bodyOffset: number,
     bodyLength: number,
-  ): boolean {
+  ): number {
     if (burst !== this.#outBurst) {
       this.#outBurst = burst;
       this.#outAddress = addressOf(burst.bytes);
@@ -161,7 +163,9 @@ export class BatchSocket implements PacketSocket {
       peer,
       this.#peerNamesAddress + peer * NAME_STRIDE_BYTES,
       this.#nameBytes,
+      count,
       this.#outAddress + headOffset,
+      headStride,
       headLength,
       this.#outAddress + bodyOffset,
       bodyLength,

@@ -78,17 +78,23 @@ export class DatagramSocket implements PacketSocket {
   queue(
     { bytes }: Burst,
     peer: number,
+    count: number,
     headOffset: number,
+    headStride: number,
     headLength: number,
     bodyOffset: number,
     bodyLength: number,
-  ): boolean {
-    // A copy: the arena is filled anew while the datagram waits.
-    const datagram = new Uint8Array(headLength + bodyLength);
-    datagram.set(bytes.subarray(headOffset, headOffset + headLength));
-    datagram.set(bytes.subarray(bodyOffset, bodyOffset + bodyLength), headLength);
-    this.#queued.push({ peer, bytes: datagram });
-    return true;
+  ): number {
+    for (let i = 0; i < count; i++) {
+      const head = headOffset + i * headStride;
+      const body = bodyOffset + i * bodyLength;
+      // A copy: the arena is filled anew while the datagram waits.
+      const datagram = new Uint8Array(headLength + bodyLength);
+      datagram.set(bytes.subarray(head, head + headLength));
+      datagram.set(bytes.subarray(body, body + bodyLength), headLength);
+      this.#queued.push({ peer, bytes: datagram });
+    }
+    return count;
   }
 
   flush(counters: LaneCounters): void {

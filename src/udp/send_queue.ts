@@ -80,42 +80,85 @@ export class SendQueue {
     return this.#bytes[run]!;
   }
 
-  /** Adds a datagram of one or two ranges, given by address. False: the queue is full. */
+  /**
+   * Adds `count` datagrams of one size: to each a header, `headStride` from the
+   * one before, and a body, right behind the one before; no header where
+   * `headLength` is 0. Given by address. Returns how many were added: fewer when
+   * the queue is full.
+   */
   add(
     peer: number,
     nameAddress: number,
     nameLength: number,
+    count: number,
     headAddress: number,
+    headStride: number,
     headLength: number,
     bodyAddress: number,
     bodyLength: number,
-  ): boolean {
+  ): number {
     const size = headLength + bodyLength;
-    let run = this.#open[peer]!;
-    const fits = run !== NO_RUN && size <= this.#segment_bytes[run]! &&
-      this.#datagrams[run]! < this.maxDatagrams &&
-      this.#bytes[run]! + size <= UDP_PAYLOAD_MAX_BYTES;
-    if (!fits) {
-      if (this.runs === RUNS_MAX) return false;
-      run = this.runs++;
-      this.#open[peer] = run;
-      this.#peer[run] = peer;
-      this.#segment_bytes[run] = size;
-      this.#bytes[run] = 0;
-      this.#datagrams[run] = 0;
-      this.#iovecCount[run] = 0;
-      const message = run * W.message;
-      putAddress(this.#headers, message + MSGHDR.name / 4, nameAddress);
-      this.#headers[message + MSGHDR.namelen / 4] = nameLength;
+    let added = 0;
+    while (added < count) {
+      let run = this.#open[peer]!;
+      let room = run === NO_RUN ? 0 : this.#roomFor(run, size);
+      if (room === 0) {
+        if (this.runs === RUNS_MAX) break;
+        run = this.#openRun(peer, nameAddress, nameLength, size);
+        room = this.#roomFor(run, size);
+      }
+      const end = Math.min(count, added + room);
+      const firstRanges = run * RUN_DATAGRAMS_MAX + this.#datagrams[run]! - added;
+      const rangesEach = headLength > 0 ? 2 : 1;
+      let range = this.#iovecCount[run]!;
+      let at = (run * RUN_IOVECS + range) * W.iovec;
+      const iovecs = this.#iovecs;
+      for (let i = added; i < end; i++) {
+        this.#firstRange[firstRanges + i] = range;
+        if (headLength > 0) {
+          putAddress(iovecs, at, headAddress + i * headStride);
+          iovecs[at + 2] = headLength;
+          at += W.iovec;
+        }
+        putAddress(iovecs, at, bodyAddress + i * bodyLength);
+        iovecs[at + 2] = bodyLength;
+        at += W.iovec;
+        range += rangesEach;
+      }
+      this.#iovecCount[run] = range;
+      this.#bytes[run]! += (end - added) * size;
+      this.#datagrams[run]! += end - added;
+      added = end;
+      // A shorter datagram can only be the last of a message.
+      if (size < this.#segment_bytes[run]!) this.#open[peer] = NO_RUN;
     }
-    this.#firstRange[run * RUN_DATAGRAMS_MAX + this.#datagrams[run]!] = this.#iovecCount[run]!;
-    if (headLength > 0) this.#addRange(run, headAddress, headLength);
-    this.#addRange(run, bodyAddress, bodyLength);
-    this.#bytes[run]! += size;
-    this.#datagrams[run]!++;
-    // A shorter datagram can only be the last of a message.
-    if (size < this.#segment_bytes[run]!) this.#open[peer] = NO_RUN;
-    return true;
+    return added;
+  }
+
+  /** Datagrams of a size that still fit into a run: a shorter one fits once, as its last. */
+  #roomFor(run: number, size: number): number {
+    const segment_bytes = this.#segment_bytes[run]!;
+    if (size > segment_bytes) return 0;
+    const room = Math.min(
+      this.maxDatagrams - this.#datagrams[run]!,
+      // A datagram of no bytes takes a place all the same.
+      Math.floor((UDP_PAYLOAD_MAX_BYTES - this.#bytes[run]!) / Math.max(1, size)),
+    );
+    return size < segment_bytes ? Math.min(1, room) : room;
+  }
+
+  #openRun(peer: number, nameAddress: number, nameLength: number, size: number): number {
+    const run = this.runs++;
+    this.#open[peer] = run;
+    this.#peer[run] = peer;
+    this.#segment_bytes[run] = size;
+    this.#bytes[run] = 0;
+    this.#datagrams[run] = 0;
+    this.#iovecCount[run] = 0;
+    const message = run * W.message;
+    putAddress(this.#headers, message + MSGHDR.name / 4, nameAddress);
+    this.#headers[message + MSGHDR.namelen / 4] = nameLength;
+    return run;
   }
 
   /** Readies the headers for sendmmsg; nothing is added afterwards until `clear`. */
@@ -151,12 +194,5 @@ export class SendQueue {
     putAddress(this.#headers, message + MSGHDR.iov / 4, iovec);
     this.#headers[message + MSGHDR.iovlen / 4] = end - first;
     this.#headers[message + MSGHDR.controllen / 4] = 0;
-  }
-
-  #addRange(run: number, address: number, length: number): void {
-    const at = (run * RUN_IOVECS + this.#iovecCount[run]!) * W.iovec;
-    putAddress(this.#iovecs, at, address);
-    this.#iovecs[at + 2] = length;
-    this.#iovecCount[run]!++;
   }
 }

@@ -27,18 +27,22 @@ export interface PacketSocket {
   /** Whether a slot's datagram came from the address of a peer, from whatever port. */
   fromPeerHost(slot: number): boolean;
   /**
-   * Queues a datagram for a peer: two ranges of the burst's arena, of which the
-   * first may be empty. Datagrams to one peer leave in the order they came.
-   * False: the queue is full, flush it and try again.
+   * Queues `count` datagrams of one size for a peer, from the burst's arena: to
+   * each a header, `headStride` from the one before, and a body, right behind the
+   * one before; no header where `headLength` is 0. Datagrams to one peer leave in
+   * the order they came. Returns how many were queued: if fewer, the queue is
+   * full, so flush it and go on.
    */
   queue(
     burst: Burst,
     peer: number,
+    count: number,
     headOffset: number,
+    headStride: number,
     headLength: number,
     bodyOffset: number,
     bodyLength: number,
-  ): boolean;
+  ): number;
   /** Sends what is queued, and counts it per peer, or as a drop by reason. */
   flush(counters: LaneCounters): void;
 }

@@ -44,9 +44,9 @@ class Endless implements PacketDevice, PacketSocket {
   fromPeerHost(): boolean {
     return true;
   }
-  queue(): boolean {
-    this.swallowed++;
-    return true;
+  queue(_burst: Burst, _peer: number, count: number): number {
+    this.swallowed += count;
+    return count;
   }
   usePeers(): void {}
   flush(): void {}

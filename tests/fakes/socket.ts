@@ -18,7 +18,7 @@ export interface FakeDatagram {
 /** Where everything comes from. */
 export const FAKE_SENDER: Sender = { address: Uint8Array.of(192, 0, 2, 1), port: 4000 };
 
-/** Datagrams that one `queue` call may be refused after: smaller than a burst, to see retries. */
+/** Datagrams that fit before a flush: fewer than a burst's, to see retries. */
 const QUEUE_MAX = 50;
 
 /** Hands out the datagrams in `waiting`, keeps copies of what is sent. */
@@ -58,16 +58,22 @@ export class FakeSocket implements PacketSocket {
   queue(
     { bytes }: Burst,
     peer: number,
+    count: number,
     headOffset: number,
+    headStride: number,
     headLength: number,
     bodyOffset: number,
     bodyLength: number,
-  ): boolean {
-    if (this.#queue.length === QUEUE_MAX) return false;
-    const head = bytes.subarray(headOffset, headOffset + headLength);
-    const body = bytes.subarray(bodyOffset, bodyOffset + bodyLength);
-    this.#queue.push({ peer, bytes: Uint8Array.from([...head, ...body]) });
-    return true;
+  ): number {
+    for (let i = 0; i < count; i++) {
+      if (this.#queue.length === QUEUE_MAX) return i;
+      const headAt = headOffset + i * headStride;
+      const bodyAt = bodyOffset + i * bodyLength;
+      const head = bytes.subarray(headAt, headAt + headLength);
+      const body = bytes.subarray(bodyAt, bodyAt + bodyLength);
+      this.#queue.push({ peer, bytes: Uint8Array.from([...head, ...body]) });
+    }
+    return count;
   }
 
   flush({ totals }: LaneCounters): void {

@@ -81,13 +81,20 @@ const names = new Uint32Array(4 * PEERS).map((_, i) => i % 4 === 1 ? Math.floor(
 const nameOf = (peer: number) => addressOf(new Uint8Array(names.buffer, 16 * peer));
 const ARENA_BYTES = 200_000;
 
-/** A random datagram somewhere in the arena, in one range or two. */
-function draw(dice: Random, size: number): { head: number; headLength: number; body: number } {
+const HEAD_STRIDE_BYTES = 64;
+
+/** Up to 50 datagrams of one size somewhere in the arena, with or without headers. */
+function draw(dice: Random, size: number) {
   const headLength = dice.below(2) === 0 ? 0 : Math.min(dice.pick([20, 40, 52]), size - 1);
+  const bodyLength = size - headLength;
+  const most = Math.max(1, Math.min(50, Math.floor(ARENA_BYTES / size) - 1));
+  const count = dice.below(2) === 0 ? 1 : 1 + dice.below(most);
   return {
-    head: dice.below(ARENA_BYTES - headLength),
+    count,
+    head: dice.below(ARENA_BYTES - count * HEAD_STRIDE_BYTES),
     headLength,
-    body: dice.below(ARENA_BYTES - size + headLength),
+    body: dice.below(ARENA_BYTES - count * bodyLength),
+    bodyLength,
   };
 }
 
@@ -112,22 +119,29 @@ for (const maxDatagrams of [undefined, 1]) {
       for (; queued < count; queued++) {
         if (dice.below(3) === 0) peer = dice.below(PEERS);
         const size = dice.pick(sizes);
-        const { head, headLength, body } = draw(dice, size);
+        const drawn = draw(dice, size);
+        const { head, headLength, body, bodyLength } = drawn;
         const taken = queue.add(
           peer,
           nameOf(peer),
           16,
+          drawn.count,
           address + head,
+          HEAD_STRIDE_BYTES,
           headLength,
           address + body,
-          size - headLength,
+          bodyLength,
         );
-        if (!taken) break;
-        const parts = [
-          arena.subarray(head, head + headLength),
-          arena.subarray(body, body + size - headLength),
-        ];
-        wanted[peer]!.push(concat(parts));
+        for (let i = 0; i < taken; i++) {
+          const headAt = head + i * HEAD_STRIDE_BYTES;
+          const bodyAt = body + i * bodyLength;
+          const parts = [
+            arena.subarray(headAt, headAt + headLength),
+            arena.subarray(bodyAt, bodyAt + bodyLength),
+          ];
+          wanted[peer]!.push(concat(parts));
+        }
+        if (taken < drawn.count) break;
       }
       if (queued < count) fullCount++;
       queue.seal();
