@@ -45,7 +45,15 @@ export const EPOLL_CTL_DEL = 2;
 export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 
+/** struct sockaddr_un (linux/un.h): the family, then a path of at most 108 bytes. */
+export const SOCKADDR_UN = { family: 0, path: 2, path_bytes: 108 } as const;
+
+/** clock_gettime(2): linux/time.h; struct timespec. */
+export const CLOCK_MONOTONIC = 1;
+export const TIMESPEC = { size: 16, seconds: 0, nanoseconds: 8 } as const;
+
 /** Socket families, types and levels: linux/socket.h, linux/netlink.h. */
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -80,6 +88,7 @@ export const CMSG_SPACE_8 = 24;
 
 /** recv(2), send(2). */
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 
 /** struct msghdr (64-bit). */

@@ -208,6 +208,13 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  clock_gettime: {
+    parameters: [
+      "i32", // clockid_t clockid
+      "buffer", // struct timespec *tp
+    ],
+    result: "i32", // int
+  },
   geteuid: {
     parameters: [],
     result: "u32", // uid_t

@@ -111,6 +111,9 @@ export const RESOLVE_INTERVAL_MS = 60_000;
 /** How often it is looked whether the lanes use a new table: they take it up within microseconds. */
 export const SETTLE_CHECK_INTERVAL_MS = 2;
 
+/** A changed config is read when it has been left alone for so long: editors write in several steps. */
+export const CONFIG_SETTLE_MS = 200;
+
 /** Socket buffers: some 50 ms of 10 Gbit/s in either direction, so that a burst survives a pause. */
 export const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 

@@ -38,7 +38,8 @@ const PURE = [
   /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
   /^src\/engine\/(features|lanes)\.ts$/,
   /^src\/engine\/(gate|packet_gate|frame_gate|frame_outbound)\.ts$/,
-  /^src\/node\/(plan|roster)\.ts$/,
+  /^src\/node\/(difference|plan|roster)\.ts$/,
+  /^src\/service\/pulse\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
   /^src\/setup\//,
@@ -54,6 +55,7 @@ const USES_FFI = [
   /^src\/link\//,
   /^src\/engine\/(async_)?wait\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,
+  /^src\/service\/notify\.ts$/,
 ];
 
 Deno.test("rooms: pure code knows neither Deno nor libc, not even through what it imports", () => {

@@ -1,7 +1,13 @@
 /** What the executable may do, baked in by both forms of the build. Data only. */
 
 /** Environment variables the program reads; a trailing * stands for any ending. */
-export const ENV_NAMES = ["TUNNET_*"] as const;
+export const ENV_NAMES = [
+  "TUNNET_*",
+  // A service manager's: where to report to, and how often.
+  "NOTIFY_SOCKET",
+  "WATCHDOG_USEC",
+  "WATCHDOG_PID",
+] as const;
 
 /** System facts the program asks for, as Deno names them. */
 export const SYS_NAMES = ["networkInterfaces", "uid"] as const;

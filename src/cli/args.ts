@@ -25,6 +25,8 @@ export interface UpOptions extends ConfigOptions {
   readonly specs: readonly string[];
   readonly local: readonly string[];
   readonly engine: EngineChoice;
+  /** Whether the config is read again when its file changes. */
+  readonly watchConfig: boolean;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly logLevel: LogLevel;
@@ -276,6 +278,7 @@ function up(raw: RawArgs): Command {
       mtu_bytes: read(raw, "mtu", readMtu),
       port: read(raw, "port", readPort),
       engine: read(raw, "engine", readEngine) ?? ENGINE_AUTO,
+      watchConfig: raw.has("watch-config"),
       sysctl: !raw.has("no-sysctl"),
       logLevel: read(raw, "log-level", readLogLevel) ?? "info",
       json: raw.has("json"),

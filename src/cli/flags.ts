@@ -89,12 +89,17 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
         help: "serve a status page, /metrics, /status.json and /healthz over HTTP",
       },
       { name: "status-socket", value: "PATH", help: "put the status socket there" },
+      { name: "watch-config", help: "read the config again whenever its file changes" },
       { name: "no-sysctl", help: "leave ip_forward as it is" },
       { name: "log-level", value: "LEVEL", help: "error, warn, info (default) or debug" },
       json("logs as JSON lines"),
       HELP,
     ],
-    notes: [CONFIG_NOTE, "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up."],
+    notes: [
+      CONFIG_NOTE,
+      "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up; SIGHUP reads the " +
+      "config again.",
+    ],
     examples: [
       "sudo tunnet --peer",
       "sudo tunnet --peer --http 127.0.0.1:9309",

@@ -16,10 +16,14 @@ export interface Here {
 /** Loads the config, resolves its host names and lists the local addresses. Throws ConfigError. */
 export async function loadHere(options: ConfigOptions): Promise<Here> {
   const loaded = resolveConfig(options, systemAccess, EMBEDDED_CONFIG);
-  const hosts = new Map<string, readonly string[]>();
-  for (const host of hostNames(loaded.config)) {
-    hosts.set(host, (await resolveHost(host)).map(({ bytes }) => formatAddress(bytes)));
-  }
+  const hosts = new Map(
+    await Promise.all(
+      hostNames(loaded.config).map(async (host): Promise<[string, readonly string[]]> => [
+        host,
+        (await resolveHost(host)).map(({ bytes }) => formatAddress(bytes)),
+      ]),
+    ),
+  );
   const addresses = Deno.networkInterfaces().map(({ address }) => address);
   return { loaded, view: { addresses, hosts } };
 }

@@ -1,24 +1,47 @@
 /** `tunnet --peer`: this node, in the foreground. */
 
 import { findSelf, listenEndpoint } from "../config/self.ts";
+import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { createLog } from "../log.ts";
+import type { Reread } from "../node/options.ts";
 import { runNode } from "../node/run.ts";
 import { VERSION } from "../version.ts";
 import type { UpOptions } from "./args.ts";
-import { loadHere } from "./here.ts";
+import { type Here, loadHere } from "./here.ts";
+
+/** Which node this is after a reload: it keeps its name if the file still has it. */
+function findAgain({ loaded, view }: Here, options: UpOptions, before: NodeConfig): NodeConfig {
+  const same = loaded.config.nodes.find(({ name }) => name === before.name);
+  return options.node === undefined && same ? same : findSelf(loaded, view, options.node);
+}
+
+/** Reads the file of a running node again. The command line overrides it as it did at the start. */
+function reader(options: UpOptions, { file }: LoadedConfig) {
+  if (file === undefined) return {};
+  const load = async (running: NodeConfig): Promise<Reread> => {
+    const here = await loadHere({ ...options, config: file });
+    const self = findAgain(here, options, running);
+    return { loaded: here.loaded, self, endpoint: listenEndpoint(self, options.listen) };
+  };
+  return { load };
+}
 
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: UpOptions, workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
   const self = findSelf(loaded, view, options.node);
-  const { host, port } = listenEndpoint(self, options.listen);
+  const endpoint = listenEndpoint(self, options.listen);
+  const { host, port } = endpoint;
   const encoder = new TextEncoder();
   await runNode({
     loaded,
     self,
+    ...reader(options, loaded),
+    endpoint,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },
     engine: options.engine,
     status: { socket: options.statusSocket, http: options.http },
+    watchConfig: options.watchConfig,
     sysctl: options.sysctl,
     log: createLog({
       level: options.logLevel,

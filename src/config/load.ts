@@ -111,10 +111,14 @@ function readText(path: string, access: ConfigAccess): string | undefined {
   return bytes && decode(bytes, path);
 }
 
+function fromFile(text: string, path: string, overrides: Overrides): LoadedConfig {
+  return Object.freeze({ ...parseConfig(text, path, overrides), file: path });
+}
+
 /** Reads the file that was named; its absence is an error. */
 function readNamed(path: string, by: string, access: ConfigAccess, overrides: Overrides) {
   const text = path === "" ? undefined : readText(path, access);
-  if (text !== undefined) return parseConfig(text, path, overrides);
+  if (text !== undefined) return fromFile(text, path, overrides);
   return fail({
     what: `${path || '""'}: cannot be read`,
     why: `no such file, named by ${by}`,
@@ -132,7 +136,7 @@ function loadFile(
   if (variable) return readNamed(variable, `$${CONFIG_VARIABLE}`, access, options);
   for (const path of CONFIG_PATHS) {
     const text = readText(path, access);
-    if (text !== undefined) return parseConfig(text, path, options);
+    if (text !== undefined) return fromFile(text, path, options);
   }
   if (embedded !== undefined) return parseConfig(embedded, EMBEDDED_SOURCE, options);
   return fail({

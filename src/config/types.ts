@@ -38,5 +38,7 @@ export interface LoadedConfig {
   readonly config: Config;
   /** File path, `command line` or `embedded`. */
   readonly source: string;
+  /** The file that it was read from, if it was a file. */
+  readonly file?: string;
   readonly warnings: readonly string[];
 }

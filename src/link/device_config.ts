@@ -11,7 +11,7 @@ import {
   type IpVersion,
   type Prefix,
 } from "../net/prefix.ts";
-import { RtnetlinkError } from "./exchange.ts";
+import { explain } from "./explain.ts";
 import {
   type LinkAddress,
   type LinkInfo,
@@ -20,7 +20,6 @@ import {
   type RouteSpec,
   type Rtnetlink,
 } from "./link.ts";
-import { readSysctl } from "./sysctl.ts";
 
 /** What a device is to have. */
 export interface DevicePlan {
@@ -33,6 +32,13 @@ export interface DevicePlan {
 
 /** A configured device. */
 export interface DeviceConfig {
+  /**
+   * Goes over to another plan in two steps: gives the device now what it lacks,
+   * and returns what takes away the rest. Between the two, old and new stand
+   * side by side. What cannot be added throws a RunError, and nothing has
+   * changed then. While the device is down or gone it only takes note.
+   */
+  change(plan: Omit<DevicePlan, "index">): () => void;
   /**
    * Puts back what is missing while the device is up: the kernel flushes routes
    * and IPv6 addresses when a link goes down. Returns what it put back, such as
@@ -63,74 +69,26 @@ function isLinkLocal({ version, bytes }: Address): boolean {
     : bytes[0] === 169 && bytes[1] === 254;
 }
 
-/** The setting that switches IPv6 off for this device. */
-function ipv6Switch(device: string): string {
-  const scope = ["all", "default"].find((name) =>
-    readSysctl(`net.ipv6.conf.${name}.disable_ipv6`) === "1"
-  );
-  // sysctl(8) writes a dot inside a name as a slash.
-  return `net.ipv6.conf.${scope ?? device.replaceAll(".", "/")}.disable_ipv6`;
-}
-
-/** What a failed change means to a user. `version` is set for addresses and routes. */
-function explain(
-  what: string,
-  error: SyscallError,
-  link: LinkInfo | undefined,
-  version?: IpVersion,
-): RunError {
-  const { errno } = error;
-  if (errno === ERRNO.EPERM) {
-    return new RunError({ what, why: "it needs root or CAP_NET_ADMIN", how: "sudo" });
-  }
-  if (!link) return new RunError({ what, why: "the device is gone" });
-  if (version === 6) {
-    if (errno === ERRNO.EACCES) {
-      return new RunError({
-        what,
-        why: `IPv6 is switched off: ${ipv6Switch(link.name)} is 1`,
-        how: `sysctl -w ${ipv6Switch(link.name)}=0`,
-      });
-    }
-    if (errno === ERRNO.EAFNOSUPPORT || errno === ERRNO.EOPNOTSUPP) {
-      return new RunError({
-        what,
-        why: "this host's kernel runs without IPv6",
-        how: "boot without ipv6.disable=1, or configure no IPv6 subnets",
-      });
-    }
-    if (link.mtu_bytes < MTU_IPV6_MIN_BYTES) {
-      return new RunError({
-        what,
-        why: `IPv6 needs an MTU of ${MTU_IPV6_MIN_BYTES} and the device has ${link.mtu_bytes}`,
-        how: `mtu: ${MTU_IPV6_MIN_BYTES} or more`,
-      });
-    }
-  }
-  const reason = error instanceof RtnetlinkError ? error.reason : undefined;
-  return new RunError({ what, why: reason ?? error.errnoName });
-}
-
 class ConfiguredDevice implements DeviceConfig {
-  readonly #routes: readonly RouteSpec[];
-  readonly #addressTexts: ReadonlySet<string>;
+  #plan: DevicePlan;
+  #routes: readonly RouteSpec[] = [];
+  #addressTexts: ReadonlySet<string> = new Set();
   readonly #ownAddresses = new Map<string, LinkAddress>();
   readonly #ownRoutes = new Map<string, RouteSpec>();
   #undone = false;
 
   constructor(
     readonly rt: Rtnetlink,
-    readonly plan: DevicePlan,
+    plan: DevicePlan,
     readonly before: LinkInfo,
     readonly addressesBefore: readonly LinkAddress[],
   ) {
-    const { index } = plan;
-    this.#routes = plan.routes.map(({ prefix, source }) => ({ prefix, index, source }));
-    this.#addressTexts = new Set(plan.addresses.map(textOf));
+    this.#plan = plan;
+    this.#adopt(plan);
   }
 
   apply(): void {
-    const { index, mtu_bytes } = this.plan;
+    const { index, mtu_bytes } = this.#plan;
     const { name } = this.before;
     if (this.before.mtu_bytes !== mtu_bytes) {
       this.#change(
@@ -145,9 +103,40 @@ class ConfiguredDevice implements DeviceConfig {
     this.#addRoutes([]);
   }
 
+  change(change: Omit<DevicePlan, "index">): () => void {
+    const { rt } = this;
+    const old = this.#plan;
+    const { index } = old;
+    const next = { ...change, index };
+    const link = this.#undone ? undefined : rt.getLink(index);
+    this.#adopt(next);
+    if (!link?.up) return () => this.#prune();
+    const setMtu = (mtu_bytes: number) => {
+      if (next.mtu_bytes !== old.mtu_bytes) rt.setLink(index, { mtu_bytes });
+    };
+    try {
+      this.#change(
+        `cannot set the MTU of ${link.name} to ${next.mtu_bytes}`,
+        () => setMtu(next.mtu_bytes),
+      );
+      this.#addAddresses([]);
+      this.#addRoutes([]);
+    } catch (error) {
+      this.#adopt(old);
+      try {
+        setMtu(old.mtu_bytes);
+        this.#prune();
+      } catch {
+        // What went wrong first is what the user has to know.
+      }
+      throw error;
+    }
+    return () => this.#prune();
+  }
+
   reapply(): readonly string[] {
     const mended: string[] = [];
-    const ready = () => !this.#undone && this.rt.getLink(this.plan.index)?.up;
+    const ready = () => !this.#undone && this.rt.getLink(this.#plan.index)?.up;
     if (!ready()) return mended;
     try {
       this.#addAddresses(mended);
@@ -162,7 +151,8 @@ class ConfiguredDevice implements DeviceConfig {
   undo(): void {
     if (this.#undone) return;
     this.#undone = true;
-    const { rt, plan: { index } } = this;
+    const { rt } = this;
+    const { index } = this.#plan;
     if (!rt.getLink(index)) return;
     let failure: RunError | undefined;
     const attempt = (what: string, gone: readonly number[], make: () => void) => {
@@ -200,8 +190,41 @@ class ConfiguredDevice implements DeviceConfig {
     if (failure) throw failure;
   }
 
+  #adopt(plan: DevicePlan): void {
+    const { index } = plan;
+    this.#plan = plan;
+    this.#routes = plan.routes.map(({ prefix, source }) => ({ prefix, index, source }));
+    this.#addressTexts = new Set(plan.addresses.map(textOf));
+  }
+
+  /** Removes what was added for an earlier plan and is not part of this one. */
+  #prune(): void {
+    const { rt } = this;
+    const { index } = this.#plan;
+    if (this.#undone || !rt.getLink(index)) return;
+    const wanted = new Set(this.#routes.map(routeKey));
+    const standing = new Set(rt.routes(index).map(routeKey));
+    for (const [key, route] of this.#ownRoutes) {
+      if (wanted.has(key)) continue;
+      const what = `cannot remove the route ${formatPrefix(route.prefix)}`;
+      if (standing.has(key)) this.#change(what, () => rt.removeRoute(route));
+      this.#ownRoutes.delete(key);
+    }
+    const kept = rt.routes(index).filter(({ kind }) => kind === "unicast");
+    for (const [text, { address, length_bits }] of this.#ownAddresses) {
+      if (this.#addressTexts.has(text)) continue;
+      this.#change(
+        `cannot remove the address ${text}`,
+        () => rt.removeAddress(index, address, length_bits),
+      );
+      this.#ownAddresses.delete(text);
+    }
+    // With a device's last IPv4 address the kernel drops its routes.
+    if (rt.getLink(index)?.up) this.#restoreRoutes(kept);
+  }
+
   #restoreRoutes(routes: readonly RouteInfo[]): void {
-    const standing = new Set(this.rt.routes(this.plan.index).map(routeKey));
+    const standing = new Set(this.rt.routes(this.#plan.index).map(routeKey));
     for (const route of routes) {
       // Routes that the kernel made itself (RTPROT_KERNEL) went with the address they belong to.
       if (route.prefix.version !== 4 || route.protocol === RTPROT_KERNEL) continue;
@@ -210,7 +233,8 @@ class ConfiguredDevice implements DeviceConfig {
   }
 
   #restoreLink(): void {
-    const { rt, plan, before } = this;
+    const { rt, before } = this;
+    const plan = this.#plan;
     const now = rt.getLink(plan.index);
     if (!now) return;
     // Switching off flushes IPv6 addresses, and so did an MTU below IPv6's least.
@@ -234,12 +258,13 @@ class ConfiguredDevice implements DeviceConfig {
   }
 
   #addAddresses(added: string[]): void {
-    const { rt, plan: { index, addresses } } = this;
+    const { rt } = this;
+    const { index, addresses } = this.#plan;
     const standing = rt.addresses(index);
     const texts = new Set(standing.map(textOf));
     const taken = new Set(
       standing
-        .filter((found) => !isLinkLocal(found.address) && !this.#addressTexts.has(textOf(found)))
+        .filter((found) => !isLinkLocal(found.address) && !this.#isOurs(textOf(found)))
         .map(({ address }) => address.version),
     );
     for (const { address, length_bits } of addresses) {
@@ -255,8 +280,13 @@ class ConfiguredDevice implements DeviceConfig {
     }
   }
 
+  #isOurs(address: string): boolean {
+    return this.#addressTexts.has(address) || this.#ownAddresses.has(address);
+  }
+
   #addRoutes(added: string[]): void {
-    const { rt, plan: { index } } = this;
+    const { rt } = this;
+    const { index } = this.#plan;
     const standing = new Set(
       rt.routes(index).filter(({ kind }) => kind === "unicast").map(routeKey),
     );
@@ -293,7 +323,7 @@ class ConfiguredDevice implements DeviceConfig {
    * route through another device may stand beside ours and take all packets.
    */
   #checkHidden(missing: readonly RouteSpec[]): void {
-    const { index } = this.plan;
+    const { index } = this.#plan;
     const ipv6 = new Map(
       missing.filter(({ prefix }) => prefix.version === 6)
         .map((route) => [formatPrefix(route.prefix), route]),
@@ -329,7 +359,7 @@ class ConfiguredDevice implements DeviceConfig {
       make();
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      throw explain(what, error, this.rt.getLink(this.plan.index), version);
+      throw explain(what, error, this.rt.getLink(this.#plan.index), version);
     }
   }
 }

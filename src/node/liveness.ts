@@ -129,8 +129,8 @@ export class Liveness {
     }
     // It may have just started, or asks for it: let it know of us at once.
     this.hello(peer);
-    if (kind !== "up") return;
-    log.info("peer_up", `${name} is up`, { peer: name });
+    if (kind === "up") log.info("peer_up", `${name} is up`, { peer: name });
+    if (kind !== "up" && kind !== "described") return;
     if (saidName !== name && sharedNames) {
       log.warn("peer_name", `${name} calls itself ${saidName}: are the config files the same?`);
     }

@@ -1,14 +1,28 @@
 /** What a node runs with. */
 
-import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { EngineChoice } from "../engine/features.ts";
+import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { Log } from "../log.ts";
+
+/** A config that was read again. */
+export interface Reread {
+  readonly loaded: LoadedConfig;
+  readonly self: NodeConfig;
+  readonly endpoint: Endpoint;
+}
 
 /** What a node runs with. */
 export interface NodeOptions {
   readonly loaded: LoadedConfig;
   readonly self: NodeConfig;
-  /** Where the UDP side listens. */
+  /**
+   * Reads the config again and finds the running node in it; absent where there
+   * is no file to read. Throws a ConfigError or UsageError as the start does.
+   */
+  readonly load?: (running: NodeConfig) => Promise<Reread>;
+  /** Where it is to listen, as the config or the command line has it. */
+  readonly endpoint: Endpoint;
+  /** The same with its host name resolved. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly engine: EngineChoice;
   /** Where the status is served: on a socket (without a path: in its usual place), and over HTTP. */
@@ -16,6 +30,8 @@ export interface NodeOptions {
     readonly socket: string | undefined;
     readonly http: { readonly host: string; readonly port: number } | undefined;
   };
+  /** Whether a change of the config's file is noticed. */
+  readonly watchConfig: boolean;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly log: Log;

@@ -170,6 +170,16 @@ export class Roster {
     return peersOf(config, self).filter(({ name }) => !known.has(name));
   }
 
+  /** The underlay addresses that the peers of a config would have. */
+  preview(config: Config, self: NodeConfig, resolved: Resolved): readonly (Address | undefined)[] {
+    const known = new Map(this.#peers.map((peer) => [peer.name, peer]));
+    return peersOf(config, self).map(({ name, endpoint: { host } }) => {
+      const peer = known.get(name);
+      return (peer?.node.endpoint.host === host ? peer.address : undefined) ??
+        pickVersion(addressesOf(host, resolved), this.ipVersion);
+    });
+  }
+
   /**
    * Follows a new config. Peers are kept by name, with their index, address and
    * state. Throws a RangeError if there is no room for the new ones.

@@ -1,33 +1,39 @@
 /** Runs a node until a signal ends it. */
 
 import { openRtnetlink } from "../link/linux.ts";
+import { Service } from "../service/service.ts";
 import { openUdp } from "../udp/datagram.ts";
 import { Node } from "./node.ts";
 import type { NodeOptions } from "./options.ts";
 
-const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
-/** Runs a node until a signal ends it. Throws a RunError when it cannot run. */
+/** Runs a node until a signal ends it; SIGHUP reloads its config. Throws a RunError when it cannot run. */
 export async function runNode(options: NodeOptions): Promise<void> {
   const { log, loaded, listen, engine } = options;
   for (const warning of loaded.warnings) log.warn("config", warning);
   using rt = openRtnetlink();
   const udp = openUdp(listen.host, listen.port, engine);
   const node = new Node(options, rt, udp);
-  const stop = () => node.stop();
-  const logCounters = () => node.logCounters();
+  const service = new Service(node);
+  const handlers = {
+    SIGINT: () => node.stop(),
+    SIGTERM: () => node.stop(),
+    SIGHUP: () => void service.reload(),
+    SIGUSR2: () => node.logCounters(),
+  } as const;
+  const signals = Object.entries(handlers) as [keyof typeof handlers, () => void][];
   // Before the device is made: a signal must never leave it half configured.
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
-  Deno.addSignalListener("SIGUSR2", logCounters);
+  for (const [signal, handler] of signals) Deno.addSignalListener(signal, handler);
   try {
     await node.up();
+    service.start();
     await node.ended;
     log.info("stopping", "stopping");
+    service.stopping();
     node.logCounters();
   } finally {
+    service.close();
     await node.down();
-    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, stop);
-    Deno.removeSignalListener("SIGUSR2", logCounters);
+    for (const [signal, handler] of signals) Deno.removeSignalListener(signal, handler);
     udp.connection.close();
   }
 }

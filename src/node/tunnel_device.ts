@@ -1,10 +1,12 @@
 /** The node's device: opened, configured, looked after, and taken back. */
 
 import type { Feature } from "../engine/features.ts";
+import type { Config, NodeConfig } from "../config/types.ts";
 import { RunError } from "../errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES } from "../limits.ts";
-import { configureDevice, type DeviceConfig } from "../link/device_config.ts";
+import { configureDevice, type DeviceConfig, type DevicePlan } from "../link/device_config.ts";
 import type { Rtnetlink } from "../link/link.ts";
+import type { Address } from "../net/prefix.ts";
 import type { Log } from "../log.ts";
 import { CAPABILITY } from "../peers/hello.ts";
 import type { OpenTun } from "../tun/device.ts";
@@ -12,6 +14,14 @@ import { closeTun, openTun } from "../tun/linux.ts";
 import type { Paths } from "./paths.ts";
 import { deviceAddresses, kernelRoutes } from "./plan.ts";
 import type { Roster } from "./roster.ts";
+
+/** Addresses and routes that the device is to have. */
+function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" | "routes"> {
+  return {
+    addresses: deviceAddresses(self),
+    routes: kernelRoutes(config, self).map((prefix) => ({ prefix })),
+  };
+}
 
 /** The device between `open` and `close`; may be opened again. */
 export class TunnelDevice {
@@ -48,8 +58,8 @@ export class TunnelDevice {
 
   /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
   open(): OpenTun {
-    const { rt, log, roster: { config, self, book } } = this;
-    this.#mtu_bytes = this.#chooseMtu();
+    const { rt, log, roster: { config, self, peers } } = this;
+    this.#mtu_bytes = this.#chooseMtu(config, peers.map(({ address }) => address));
     const stood = rt.getLink(config.device) !== undefined;
     const tun = openTun(config.device, config.mode, this.wanted);
     this.#tun = tun;
@@ -59,23 +69,45 @@ export class TunnelDevice {
       this.#config = configureDevice(rt, {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
-        addresses: deviceAddresses(self),
-        routes: kernelRoutes(config, self).map((prefix) => ({ prefix })),
+        ...planOf(config, self),
       });
       log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
         index: link.index,
       });
-      book.self = {
-        name: self.name,
-        mode: config.mode,
-        mtu_bytes: this.#mtu_bytes,
-        capabilities: tun.features.checksum ? CAPABILITY.partialChecksum : 0,
-      };
+      this.describe();
       return tun;
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  /**
+   * Gives the device what a new config asks for; what is returned takes away
+   * what it asks for no more. `addresses` are the peers' underlay addresses.
+   * Throws a RunError, and nothing has changed then.
+   */
+  change(
+    config: Config,
+    self: NodeConfig,
+    addresses: readonly (Address | undefined)[],
+  ): () => void {
+    const mtu_bytes = this.#chooseMtu(config, addresses);
+    const prune = this.#config?.change({ mtu_bytes, ...planOf(config, self) });
+    this.#mtu_bytes = mtu_bytes;
+    return prune ?? (() => {});
+  }
+
+  /** Tells the book what this node says of itself in its hellos. */
+  describe(): void {
+    const { config: { mode }, self: { name }, book } = this.roster;
+    const checksum = this.#tun?.features.checksum === true;
+    book.self = {
+      name,
+      mode,
+      mtu_bytes: this.#mtu_bytes,
+      capabilities: checksum ? CAPABILITY.partialChecksum : 0,
+    };
   }
 
   /** Takes back what the device was given, and lets go of it. */
@@ -106,9 +138,8 @@ export class TunnelDevice {
     }
   }
 
-  #chooseMtu(): number {
-    const { config: { mtu_bytes, nodes }, peers } = this.roster;
-    const inner = peers.length > 0 ? peers.map(({ address }) => address) : [undefined];
+  #chooseMtu({ mtu_bytes, nodes }: Config, addresses: readonly (Address | undefined)[]): number {
+    const inner = addresses.length > 0 ? addresses : [undefined];
     const chosen = mtu_bytes === "auto"
       ? Math.min(MTU_MAX_BYTES, ...inner.map((address) => this.paths.innerMtu_bytes(address)))
       : mtu_bytes;

@@ -54,7 +54,15 @@ export interface PeerState {
 /** What a datagram or the passing of time has changed. */
 export interface PeerEvent {
   readonly peer: number;
-  readonly kind: "up" | "silent" | "down" | "capabilities" | "asked" | "bad_control";
+  readonly kind:
+    | "up"
+    | "silent"
+    | "down"
+    | "capabilities"
+    /** It calls itself otherwise than before, or runs in another mode. */
+    | "described"
+    | "asked"
+    | "bad_control";
 }
 
 /** Who we are, as we say it in a hello. */
@@ -166,6 +174,7 @@ export class PeerBook {
     // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
     const restarted = hello.sent_us < known.echo_us - RESTART_US;
     if (restarted) known.loss.reset();
+    const sameDescription = known.saidName === hello.name && known.saidMode === hello.mode;
     note(known, hello, now_ms);
     if (hello.leaving) {
       const was = known.state;
@@ -179,6 +188,7 @@ export class PeerBook {
       enter(known, "up", now_ms);
       return { peer, kind: "up" };
     }
+    if (!sameDescription) return { peer, kind: "described" };
     if (!sameCapabilities) return { peer, kind: "capabilities" };
     return hello.answer ? { peer, kind: "asked" } : undefined;
   }

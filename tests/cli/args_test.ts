@@ -13,6 +13,7 @@ const UP: UpOptions = {
   mtu_bytes: undefined,
   port: undefined,
   engine: ENGINE_AUTO,
+  watchConfig: false,
   sysctl: true,
   logLevel: "info",
   json: false,

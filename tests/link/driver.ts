@@ -5,7 +5,11 @@
  */
 
 import { SyscallError } from "../../ffi/libc.ts";
-import { configureDevice, type DeviceConfig } from "../../src/link/device_config.ts";
+import {
+  configureDevice,
+  type DeviceConfig,
+  type DevicePlan,
+} from "../../src/link/device_config.ts";
 import type { RouteInfo } from "../../src/link/link.ts";
 import { openRtnetlink, pathMtu } from "../../src/link/linux.ts";
 import {
@@ -64,8 +68,18 @@ const routeText = (found: RouteInfo) => ({
   kind: found.kind,
 });
 
+const planOf = (plan: PlanText): DevicePlan => ({
+  ...plan,
+  addresses: plan.addresses.map(interfaceAddress),
+  routes: plan.routes.map(({ prefix: text, source }) => ({
+    prefix: prefix(text),
+    source: source === undefined ? undefined : address(source),
+  })),
+});
+
 const rt = openRtnetlink(Deno.args[0] ? Number(Deno.args[0]) : undefined);
 let device: DeviceConfig | undefined;
+let prune: (() => void) | undefined;
 
 /** The calls that a test can make. */
 const calls = {
@@ -101,15 +115,14 @@ const calls = {
   },
   pathMtu: (text: string) => pathMtu(rt, address(text)) ?? null,
   configure: (plan: PlanText) => {
-    device = configureDevice(rt, {
-      ...plan,
-      addresses: plan.addresses.map(interfaceAddress),
-      routes: plan.routes.map(({ prefix: text, source }) => ({
-        prefix: prefix(text),
-        source: source === undefined ? undefined : address(source),
-      })),
-    });
+    device = configureDevice(rt, planOf(plan));
   },
+  /** The first step of a change. */
+  change: (plan: PlanText) => {
+    prune = device!.change(planOf(plan));
+  },
+  /** Its second step. */
+  prune: () => prune!(),
   reapply: () => device!.reapply(),
   undo: () => device!.undo(),
   close: () => rt.close(),

@@ -225,3 +225,13 @@ Deno.test("peers: an index that is given away begins anew", () => {
   assertEquals([book.peers[0]!.name, book.peers[0]!.state], ["c", "plain"]);
   assertEquals(book.hear(0, encodeHello(HELLO), 2000), { peer: 0, kind: "up" });
 });
+
+Deno.test("peers: a new name or mode is told once", () => {
+  const book = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
+  const hear = (change: Partial<Hello>) => book.hear(0, encodeHello({ ...HELLO, ...change }), 1000);
+  assertEquals(hear({})?.kind, "up");
+  assertEquals(hear({ name: "z" })?.kind, "described");
+  assertEquals(hear({ name: "z", answer: false }), undefined);
+  assertEquals(hear({ name: "z", mode: "tun" })?.kind, "described");
+  assertEquals(book.peers[0]!.saidMode, "tun");
+});

@@ -1,0 +1,119 @@
+/** Goes over to a new config while the node runs. */
+
+import { ConfigError, RunError, UsageError } from "../errors.ts";
+import { resolveHost } from "../peers/resolve.ts";
+import { compareSetups, type Difference, differenceText, type Setup } from "./difference.ts";
+import { resolveHosts } from "./follow.ts";
+import { enableForwarding } from "./forwarding.ts";
+import type { Node } from "./node.ts";
+
+/** What became of a reload. */
+export interface ReloadOutcome {
+  /** False: nothing was changed. */
+  readonly ok: boolean;
+  /** What is wrong, one line each; or what has changed, and what could not. */
+  readonly lines: readonly string[];
+}
+
+const failed = (...lines: string[]): ReloadOutcome => ({ ok: false, lines });
+
+/** Reloads a node's config, one time after the other. */
+export class Reloader {
+  /** What the node runs by. */
+  #running: Setup;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting: Promise<ReloadOutcome> | undefined;
+
+  constructor(readonly node: Node) {
+    const { loaded: { config }, self, endpoint } = node.options;
+    this.#running = { config, self, endpoint };
+  }
+
+  /**
+   * Reads the config again and goes over to it, and logs what came of it. Runs
+   * after a reload that is under way; several that wait are one.
+   */
+  reload(): Promise<ReloadOutcome> {
+    if (this.#waiting) return this.#waiting;
+    const next = this.#last.then(() => {
+      this.#waiting = undefined;
+      return this.#once();
+    });
+    this.#waiting = next;
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  async #once(): Promise<ReloadOutcome> {
+    const { log } = this.node.options;
+    const outcome = await this.#attempt();
+    if (!outcome.ok) {
+      for (const line of outcome.lines) log.error("reload_failed", line);
+      log.error("reload_failed", "the config was not reloaded: nothing has changed");
+    }
+    return outcome;
+  }
+
+  async #attempt(): Promise<ReloadOutcome> {
+    const { load, loaded: { source } } = this.node.options;
+    if (!load) return failed(`there is nothing to reload (the config: ${source})`);
+    try {
+      const { loaded, ...wanted } = await load(this.#running.self);
+      const difference = compareSetups(this.#running, { ...wanted, config: loaded.config });
+      await this.#apply({ ...wanted, config: loaded.config });
+      return this.#report(loaded.source, loaded.warnings, difference);
+    } catch (error) {
+      const known = error instanceof ConfigError || error instanceof UsageError ||
+        error instanceof RunError;
+      const message = error instanceof Error ? error.message : String(error);
+      // A node that runs goes on whatever happens here.
+      return failed(...(known ? message : `this is a bug in tunnet: ${message}`).split("\n"));
+    }
+  }
+
+  #report(source: string, warnings: readonly string[], difference: Difference): ReloadOutcome {
+    const { log } = this.node.options;
+    const { left, ...fields } = difference;
+    for (const warning of warnings) log.warn("config", warning);
+    for (const line of left) log.warn("reload_left", line);
+    const text = `reloaded ${source}: ${differenceText(difference)}`;
+    log.info("reloaded", text, { ...fields });
+    return { ok: true, lines: [text, ...left, ...warnings] };
+  }
+
+  /** Goes over to a setup as far as a running node can. Throws a RunError; nothing has changed then. */
+  async #apply(wanted: Setup): Promise<void> {
+    const { roster, device, publisher, supervisor, follower, liveness, options } = this.node;
+    const { device: name, mode } = this.#running.config;
+    const config = { ...wanted.config, device: name, mode };
+    const { self } = wanted;
+    const known = new Set(roster.peers.map(({ node }) => node.endpoint.host));
+    const hosts = config.nodes.map(({ endpoint }) => endpoint.host);
+    const resolved = await resolveHosts(hosts.filter((host) => !known.has(host)), resolveHost);
+    // New kernel routes stand before packets are expected, old ones as long as they are sent.
+    const prune = device.change(config, self, roster.preview(config, self, resolved));
+    if (roster.newcomers(config, self).length > roster.room) await this.#makeRoom(config.nodes);
+    const { added, moved } = roster.replace(config, self, resolved);
+    for (const { index } of added) supervisor.clearPeer(index);
+    await publisher.settle();
+    roster.release();
+    prune();
+    this.#running = { config, self, endpoint: this.#running.endpoint };
+    device.describe();
+    if (options.sysctl) enableForwarding(self, options.log);
+    follower.report();
+    liveness.announce();
+    for (const peer of [...added, ...moved]) liveness.hello(peer);
+  }
+
+  /** Frees the indexes of nodes that are gone before new ones take them. */
+  async #makeRoom(nodes: Setup["config"]["nodes"]): Promise<void> {
+    const { roster, publisher } = this.node;
+    const { config, self } = roster;
+    const stays = new Set(nodes.map(({ name }) => name));
+    const kept = config.nodes.filter((node) => node === self || stays.has(node.name));
+    roster.replace({ ...config, nodes: kept }, self, new Map());
+    await publisher.settle();
+    roster.release();
+  }
+}

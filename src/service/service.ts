@@ -1,0 +1,120 @@
+/** A node as a service: reload, what the service manager wants to know, the watched config. */
+
+import type { Node } from "../node/node.ts";
+import type { ReloadOutcome } from "../node/reload.ts";
+import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
+import { Pulse } from "./pulse.ts";
+import { FileWatch } from "./watch.ts";
+
+/** Reads an environment variable. */
+const env = (name: string): string | undefined => Deno.env.get(name);
+
+/** The service around one node, between `start` and `close`. */
+export class Service {
+  readonly #notifier: Notifier;
+  readonly #pulse = new Pulse();
+  #watch: FileWatch | undefined;
+  #timers: ReturnType<typeof setInterval>[] = [];
+  #status = "";
+  #started = false;
+  /** A reload was asked for before the node was up. */
+  #early = false;
+
+  constructor(readonly node: Node) {
+    const { log } = node.options;
+    this.#notifier = openNotifier(env, (why) => log.warn("notify", why));
+  }
+
+  /** The node is up. */
+  start(): void {
+    const { node } = this;
+    this.#started = true;
+    this.#status = this.#describe();
+    this.#notifier.send({ kind: "ready", status: this.#status });
+    this.#timers = [setInterval(() => this.#report(), STATUS_INTERVAL_MS)];
+    const watchdog_ms = watchdogInterval_ms(env, Deno.pid);
+    if (watchdog_ms !== undefined) {
+      this.#timers.push(setInterval(() => this.#live(), watchdog_ms));
+      this.#live();
+    }
+    if (node.options.watchConfig) this.#watchConfig();
+    if (this.#early) void this.reload();
+  }
+
+  /** Reads the config again; before the node is up, as soon as it is. */
+  async reload(): Promise<ReloadOutcome | undefined> {
+    if (!this.#started) {
+      this.#early = true;
+      return undefined;
+    }
+    this.#notifier.send({ kind: "reloading" });
+    try {
+      return await this.node.reload();
+    } finally {
+      this.#status = this.#describe();
+      this.#notifier.send({ kind: "ready", status: this.#status });
+    }
+  }
+
+  /** The node is going down. */
+  stopping(): void {
+    this.#end();
+    this.#notifier.send({ kind: "stopping" });
+  }
+
+  /** Lets go of everything. */
+  close(): void {
+    this.#end();
+    this.#notifier.close();
+  }
+
+  #end(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  #watchConfig(): void {
+    const { log, loaded: { file, source } } = this.node.options;
+    if (file === undefined) {
+      log.warn("watch_config", `there is no file to watch (the config: ${source})`);
+      return;
+    }
+    try {
+      this.#watch = new FileWatch(file, () => {
+        log.info("watch_config", `${file} has changed`);
+        void this.reload();
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      log.warn("watch_config", `${file} cannot be watched (${why}); SIGHUP reloads it`);
+    }
+  }
+
+  #live(): void {
+    const { supervisor, options: { log } } = this.node;
+    if (this.#pulse.alive(supervisor.turns())) this.#notifier.send({ kind: "watchdog" });
+    else {log.error(
+        "watchdog",
+        "a lane does not move: the service manager is not told we are alive",
+      );}
+    supervisor.wake();
+  }
+
+  #report(): void {
+    const status = this.#describe();
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#notifier.send({ kind: "status", status });
+  }
+
+  /** One line for the manager's `status`. */
+  #describe(): string {
+    const { roster: { self, peers, book }, device } = this.node;
+    const up = peers.filter(({ index }) => book.peers[index]?.state === "up").length;
+    return `${self.name}: ${up} of ${peers.length} peers up, MTU ${device.mtu_bytes}`;
+  }
+}
+
+/** How often it is looked whether the status line has changed. */
+const STATUS_INTERVAL_MS = 1_000;

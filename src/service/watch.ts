@@ -1,0 +1,71 @@
+/** Notices that a config file has changed: edited in place, replaced by rename, or linked anew. */
+
+import { CONFIG_SETTLE_MS } from "../limits.ts";
+
+/** Which content a path leads to: changes with every write and with every replacement. */
+function signature(path: string): string {
+  try {
+    const { dev, ino, size, mtime } = Deno.statSync(path);
+    return [dev, ino, size, mtime?.getTime()].join();
+  } catch {
+    // Between removal and replacement there is none.
+    return "";
+  }
+}
+
+function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : path.slice(0, slash) || "/";
+}
+
+/** Where entries may change: the file's own directory, and that of what it links to. */
+function directories(path: string): readonly string[] {
+  try {
+    return [...new Set([directoryOf(path), directoryOf(Deno.realPathSync(path))])];
+  } catch {
+    return [directoryOf(path)];
+  }
+}
+
+/**
+ * Watches a file by its directory, since an editor puts a new file in place of
+ * the old one, and calls `onChange` once it has been left alone for
+ * CONFIG_SETTLE_MS. Throws what Deno.watchFs does. A file that is gone is no
+ * change: it may come back.
+ */
+export class FileWatch {
+  readonly #watcher: Deno.FsWatcher;
+  #signature: string;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly path: string, readonly onChange: () => void) {
+    this.#watcher = Deno.watchFs([...directories(path)], { recursive: false });
+    this.#signature = signature(path);
+    void this.#follow();
+  }
+
+  /** Ends the watch. */
+  close(): void {
+    clearTimeout(this.#timer);
+    try {
+      this.#watcher.close();
+    } catch {
+      // It has ended with its directory.
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { kind } of this.#watcher) {
+      if (kind === "access") continue;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
+    }
+  }
+
+  #look(): void {
+    const now = signature(this.path);
+    if (now === "" || now === this.#signature) return;
+    this.#signature = now;
+    this.onChange();
+  }
+}

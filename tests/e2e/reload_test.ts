@@ -1,0 +1,355 @@
+/** The config read again while the node runs: by signal, by watching, under load, with a bad file. */
+
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import type { LabProcess } from "../../src/lab/lab.ts";
+import { Bed, until } from "./harness.ts";
+
+/** A node of a test's config. */
+interface YamlNode {
+  readonly name: string;
+  readonly address: string;
+  readonly subnets: readonly string[];
+}
+
+/** A config without a network: every remote subnet is a kernel route of its own. */
+function yamlOf(nodes: readonly YamlNode[], more: readonly string[] = []): string {
+  const lines = nodes.map(({ name, address, subnets }) =>
+    `  - {name: ${name}, address: "${address}", subnets: [${subnets.join(", ")}]}`
+  );
+  return [...more, "nodes:", ...lines, ""].join("\n");
+}
+
+/** The nodes of a bed, each with its own subnet and those that are added. */
+function nodesOf(bed: Bed, added: Readonly<Record<string, readonly string[]>> = {}): YamlNode[] {
+  return bed.plan.nodes.map(({ name, address, subnets }) => ({
+    name,
+    address,
+    subnets: [...subnets, ...(added[name] ?? [])],
+  }));
+}
+
+const path = (bed: Bed) => `${bed.dir}/tunnet.yaml`;
+const write = (bed: Bed, yaml: string) => Deno.writeTextFileSync(path(bed), yaml);
+
+/** As editors do: a new file takes the place of the old one. */
+function replace(bed: Bed, yaml: string): void {
+  Deno.writeTextFileSync(`${path(bed)}.new`, yaml);
+  Deno.renameSync(`${path(bed)}.new`, path(bed));
+}
+
+interface Event {
+  readonly event: string;
+  readonly level: string;
+  readonly message: string;
+}
+
+function events(process: LabProcess, event: string): readonly Event[] {
+  return process.log.split("\n").filter((line) => line !== "")
+    .map((line): Event => JSON.parse(line)).filter((one) => one.event === event);
+}
+
+/** Waits for one more event than `before`; its message. */
+async function next(process: LabProcess, event: string, before: number): Promise<string> {
+  await until(`${event} is logged`, 10_000, () => events(process, event).length > before);
+  return events(process, event)[before]!.message;
+}
+
+/** Has a node read its config again, and waits until it has. */
+async function reload(process: LabProcess, event = "reloaded"): Promise<string> {
+  const before = events(process, event).length;
+  Deno.kill(process.pid, "SIGHUP");
+  return await next(process, event, before);
+}
+
+/** The kernel's routes to the device, of IPv4. */
+async function routes(bed: Bed, node: number): Promise<string[]> {
+  const { stdout } = await bed.onNode(node, ..."ip -4 route show dev tunnet0".split(" "));
+  return stdout.split("\n").map((line) => line.split(" ")[0]!).filter((one) => one !== "").sort();
+}
+
+Deno.test("reload: nodes and subnets come, move and go", async (t) => {
+  await using bed = await Bed.create({ nodes: 3 });
+  const all = nodesOf(bed);
+  write(bed, yamlOf(all.slice(0, 2)));
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bed.ping(0, 1);
+
+  await t.step("a third node", async () => {
+    write(bed, yamlOf(all));
+    const said = await Promise.all([reload(a), reload(b)]);
+    for (const line of said) assertMatch(line, /reloaded .*tunnet\.yaml: added node-c$/);
+    await bed.start(2);
+    await bed.reachable(0, 2, 5_000);
+    await bed.reachable(2, 1, 5_000);
+    assertEquals(await routes(bed, 0), ["172.2.0.0/16", "172.3.0.0/16"]);
+  });
+
+  await t.step("a subnet of one moves to the other", async () => {
+    const podAt = (node: number) =>
+      bed.inPod(node, ..."ip addr add 172.9.0.2/32 dev lo".split(" "));
+    const behind = (node: number) =>
+      bed.onNode(node, ..."ip route add 172.9.0.0/16 dev br0 via".split(" "), bed.podAddress(node));
+    for (const node of [1, 2]) {
+      await podAt(node);
+      await behind(node);
+    }
+    const from = (name: string) => yamlOf(nodesOf(bed, { [name]: ["172.9.0.0/16"] }));
+    write(bed, from("node-b"));
+    await Promise.all([a, b].map((one) => reload(one)));
+    await bed.ping(0, 1, "172.9.0.2");
+    write(bed, from("node-c"));
+    // Node b now takes it for node c's, and node a sends it there.
+    assertMatch(await reload(a), /: changed node-b, node-c$/);
+    const before = (await bed.counters(b)).inbound.packets!;
+    await bed.inPod(0, ..."ping -c 2 -i 0.05 -W 0.2 172.9.0.2".split(" "));
+    assertEquals(
+      (await bed.counters(b)).inbound.packets,
+      before,
+      "nothing goes to node b any more",
+    );
+    assertEquals(await routes(bed, 0), ["172.2.0.0/16", "172.3.0.0/16", "172.9.0.0/16"]);
+  });
+
+  await t.step("a node that is gone", async () => {
+    write(bed, yamlOf(all.slice(0, 2)));
+    assertMatch(await reload(a), /: removed node-c$/);
+    assertEquals(await routes(bed, 0), ["172.2.0.0/16"]);
+    await bed.ping(0, 1);
+    const { code } = await bed.inPod(0, ..."ping -c 1 -W 0.2 172.3.0.2".split(" "));
+    assert(code !== 0);
+  });
+
+  await t.step("nothing new", async () => {
+    assertMatch(await reload(a), /: nothing has changed$/);
+  });
+});
+
+Deno.test("reload: what is wrong is said, and nothing changes", async (t) => {
+  await using bed = await Bed.create();
+  const good = yamlOf(nodesOf(bed));
+  write(bed, good);
+  const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+  const before = await bed.state(0);
+  const [nodeA, nodeB] = nodesOf(bed);
+  const complaints = async () => {
+    const known = events(a, "reload_failed").length;
+    await reload(a, "reload_failed");
+    await until(
+      "the last line",
+      5_000,
+      () => events(a, "reload_failed").at(-1)!.message.includes("nothing has changed"),
+    );
+    return events(a, "reload_failed").slice(known).map(({ message }) => message);
+  };
+  const cases: readonly (readonly [name: string, yaml: string, expected: readonly RegExp[]])[] = [
+    ["no YAML", "nodes: [", [/tunnet\.yaml.*line 1/]],
+    [
+      "all problems at once",
+      yamlOf([nodeA!, { ...nodeB!, address: "192.168.0.300", subnets: ["172.2.0.0/40"] }], [
+        "netwerk: 172.0.0.0/8",
+      ]),
+      [/netwerk/, /nodes\[1\]\.address/, /nodes\[1\]\.subnets\[0\]/],
+    ],
+    [
+      "this node is not in it",
+      yamlOf([{ ...nodeA!, name: "node-x", address: "192.0.2.1" }, nodeB!]),
+      [/cannot tell which node this is/],
+    ],
+    [
+      "a route that another device has",
+      yamlOf([nodeA!, { ...nodeB!, subnets: ["172.2.0.0/16", "10.77.0.0/16"] }], ["mtu: 1300"]),
+      [/route 10\.77\.0\.0\/16 exists already \(through eth0\)/],
+    ],
+  ];
+  await bed.onNode(0, ..."ip route add 10.77.0.0/16 dev eth0".split(" "));
+  const stood = await bed.state(0);
+  for (const [name, yaml, expected] of cases) {
+    await t.step(name, async () => {
+      write(bed, yaml);
+      const lines = await complaints();
+      assertEquals(lines.length, expected.length + 1, lines.join("\n"));
+      expected.forEach((pattern, i) => assertMatch(lines[i]!, pattern));
+      assertEquals(await bed.state(0), stood);
+      await bed.ping(0, 1);
+    });
+  }
+  await t.step("no file", async () => {
+    Deno.removeSync(path(bed));
+    assertMatch((await complaints())[0]!, /tunnet\.yaml: cannot be read/);
+    await bed.ping(0, 1);
+  });
+  await bed.onNode(0, ..."ip route del 10.77.0.0/16 dev eth0".split(" "));
+  assertEquals(await bed.state(0), before);
+
+  await t.step("what has to wait for a restart is named, the rest is done", async () => {
+    const port = { ...nodeA!, address: `${nodeA!.address}:4000` };
+    const c = { name: "node-c", address: "192.168.0.99", subnets: ["172.3.0.0/16"] };
+    write(bed, yamlOf([port, nodeB!, c], ["device: other0"]));
+    assertMatch(await reload(a), /added node-c/);
+    const left = events(a, "reload_left").map(({ message }) => message);
+    assertEquals(left, [
+      "the device cannot change while it runs: tunnet0 stays, not other0",
+      "this node's address and port cannot change while it runs: 192.168.0.8:3009 stays, " +
+      "not 192.168.0.8:4000",
+    ]);
+    await bed.ping(0, 1);
+  });
+});
+
+Deno.test("reload: MTU, own subnets and own name change while it runs, and the peers hear of it", async () => {
+  await using bed = await Bed.create();
+  const [nodeA, nodeB] = nodesOf(bed);
+  write(bed, yamlOf([nodeA!, nodeB!]));
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bed.ping(0, 1);
+  const renamed = { ...nodeA!, name: "node-z", subnets: ["172.30.0.0/16", ...nodeA!.subnets] };
+  write(bed, yamlOf([renamed, nodeB!], ["mtu: 1300"]));
+  assertMatch(await reload(a), /added node-z; removed node-a; changed mtu, this node's name$/);
+  const state = await bed.state(0);
+  assertMatch(state, /tunnet0: .* mtu 1300 /);
+  assertMatch(state, /tunnet0 +inet 172\.30\.0\.0\/32/);
+  assert(!/tunnet0 +inet 172\.1\.0\.0\/32/.test(state), state);
+  await bed.ping(0, 1);
+  // Node b has the old file still: it hears the new name at once.
+  await until("node b hears the new name", 4_000, () => b.log.includes("calls itself node-z"));
+});
+
+Deno.test("reload: a watched file, edited in place, replaced, linked; bad in between", async (t) => {
+  await using bed = await Bed.create();
+  const [nodeA, nodeB] = nodesOf(bed);
+  write(bed, yamlOf([nodeA!, nodeB!]));
+  const a = await bed.start(0, ["-c", path(bed), "--watch-config"]);
+  const withC = (n: number) =>
+    yamlOf([nodeA!, nodeB!, { name: "node-c", address: `192.168.0.${n}`, subnets: [] }]);
+  const reloaded = async (change: () => void) => {
+    const before = events(a, "reloaded").length;
+    change();
+    return await next(a, "reloaded", before);
+  };
+  await t.step("edited in place", async () => {
+    assertMatch(await reloaded(() => write(bed, withC(20))), /added node-c/);
+  });
+  await t.step("replaced by rename", async () => {
+    assertMatch(await reloaded(() => replace(bed, withC(21))), /changed node-c/);
+  });
+  await t.step("removed, and put back", async () => {
+    Deno.removeSync(path(bed));
+    assertMatch(await reloaded(() => write(bed, withC(22))), /changed node-c/);
+    assertEquals(events(a, "reload_failed"), []);
+  });
+  await t.step("a bad file", async () => {
+    replace(bed, "nodes: 3");
+    assertMatch(await next(a, "reload_failed", 0), /nodes: "3", not a list/);
+    assertMatch(await reloaded(() => replace(bed, withC(23))), /changed node-c/);
+  });
+  await t.step("a link to elsewhere that is put in its place, and what it leads to", async () => {
+    Deno.mkdirSync(`${bed.dir}/data`);
+    Deno.writeTextFileSync(`${bed.dir}/data/v1.yaml`, withC(24));
+    assertMatch(
+      await reloaded(() => {
+        Deno.symlinkSync("data/v1.yaml", `${path(bed)}.new`);
+        Deno.renameSync(`${path(bed)}.new`, path(bed));
+      }),
+      /changed node-c/,
+    );
+  });
+});
+
+Deno.test("reload: without a file there is nothing to reload, and SIGHUP ends nothing", async () => {
+  await using bed = await Bed.create();
+  const args = (i: number, j: number) => [
+    ...[`${bed.node(j).subnets[0]}=${bed.node(j).address}`, "--local", bed.node(i).subnets[0]!],
+    ...["--listen", bed.node(i).address],
+  ];
+  const [a] = await Promise.all([bed.start(0, args(0, 1)), bed.start(1, args(1, 0))]);
+  assertMatch(await reload(a, "reload_failed"), /nothing to reload \(the config: command line\)/);
+  await bed.ping(0, 1);
+});
+
+/** What iperf3 reports of one TCP stream. */
+interface Iperf {
+  readonly retransmits: number;
+  readonly bits_per_second: number;
+}
+
+const LOAD_S = 6;
+
+/** A TCP stream from pod 0 to pod 1 for LOAD_S seconds, and what is done meanwhile. */
+async function underLoad(bed: Bed, meanwhile: () => Promise<void>): Promise<Iperf> {
+  const server = bed.spawn(bed.node(1).podNamespace, ["iperf3", "-s", "-1"]);
+  await until(
+    "iperf3 listens",
+    5_000,
+    async () => (await bed.inPod(1, ..."ss -Hltn".split(" "))).stdout.includes(":5201"),
+  );
+  const words = `iperf3 -c ${bed.podAddress(1)} -t ${LOAD_S} -J`.split(" ");
+  const [{ stdout, code }] = await Promise.all([bed.inPod(0, ...words), meanwhile()]);
+  await server.status;
+  assertEquals(code, 0, stdout);
+  const { end } = JSON.parse(stdout);
+  return {
+    retransmits: end.sum_sent.retransmits,
+    bits_per_second: end.sum_received.bits_per_second,
+  };
+}
+
+Deno.test("reload under load: a third node comes, a subnet moves, the node goes, a bad file", async () => {
+  await using bed = await Bed.create({ nodes: 3 });
+  const all = nodesOf(bed);
+  const moved = nodesOf(bed, { "node-b": ["172.9.0.0/16"] });
+  const files = [
+    yamlOf(all),
+    yamlOf(nodesOf(bed, { "node-c": ["172.9.0.0/16"] })),
+    yamlOf(moved),
+    "nodes: [",
+    yamlOf(all.slice(0, 2)),
+  ];
+  write(bed, yamlOf(all.slice(0, 2)));
+  Deno.writeTextFileSync(`${bed.dir}/c.yaml`, files[0]!);
+  for (const node of [0, 1]) {
+    // Its own multicast packets would be counted as drops, for which no route is right.
+    await bed.onNode(node, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
+  }
+  const [a, b] = await Promise.all([
+    bed.start(0),
+    bed.start(1),
+    bed.start(2, ["-c", `${bed.dir}/c.yaml`]),
+  ]);
+  let within = false;
+  // The machine's own noise can spoil a round: a burst that reloads make shows in every one.
+  for (let round = 0; round < ROUNDS && !within; round++) {
+    const quiet = await underLoad(bed, () => Promise.resolve());
+    let reloads = 0;
+    const busy = await underLoad(bed, async () => {
+      const until_ms = performance.now() + (LOAD_S - 1) * 1000;
+      while (performance.now() < until_ms) {
+        for (const file of files) {
+          write(bed, file);
+          const event = file === "nodes: [" ? "reload_failed" : "reloaded";
+          await Promise.all([reload(a, event), reload(b, event)]);
+          reloads++;
+        }
+      }
+    });
+    console.log(
+      `undisturbed: ${quiet.retransmits} retransmits, ${mbit(quiet)} Mbit/s; ` +
+        `${reloads} reloads on both nodes: ${busy.retransmits} retransmits, ${mbit(busy)} Mbit/s`,
+    );
+    assert(reloads >= files.length, `${reloads} reloads`);
+    // One that loses packets of the stream costs it a retransmit at least.
+    within = busy.retransmits <= 2 * quiet.retransmits + reloads / 2;
+  }
+  assert(within, "a burst of retransmits in every round");
+  for (const node of [a, b]) {
+    const { outbound, inbound } = await bed.counters(node);
+    for (const reason of ["no_route", "send_failed", "device_down"]) {
+      assertEquals(outbound[reason] ?? 0, 0, `${node.node.name} outbound ${reason}`);
+    }
+    for (const reason of ["wrong_port", "spoofed_source", "device_down"]) {
+      assertEquals(inbound[reason] ?? 0, 0, `${node.node.name} inbound ${reason}`);
+    }
+  }
+});
+
+const ROUNDS = 3;
+const mbit = ({ bits_per_second }: Iperf): number => Math.round(bits_per_second / 1e6);
