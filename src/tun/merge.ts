@@ -11,7 +11,7 @@
  * first packet, PSH and FIN only on the last.
  */
 
-import { foldChecksum, sum16 } from "../net/checksum.ts";
+import { foldChecksum, minus, sum16 } from "../net/checksum.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../net/ip.ts";
 import {
   checksumState,
@@ -395,8 +395,9 @@ export class Merger {
     this.#end = offset + length;
     this.#partial = partial;
     if (version === 4) {
-      this.#headerSum = sum16(view, offset, IPV4_HEADER_BYTES) -
-        view.getUint16(offset + IPV4.identification) - view.getUint16(offset + IPV4.checksum);
+      this.#headerSum = sum16(view, offset, IPV4_HEADER_BYTES) +
+        minus(view.getUint16(offset + IPV4.identification)) +
+        minus(view.getUint16(offset + IPV4.checksum));
     }
     const before = VNET_BYTES + this.#ethernet_bytes;
     this.#offsets[0] = offset - before;

@@ -4,7 +4,7 @@
  * where it is. Pure.
  */
 
-import { foldChecksum, sum16 } from "../net/checksum.ts";
+import { foldChecksum, minus, sum16 } from "../net/checksum.ts";
 import { ETHERNET_HEADER_BYTES } from "../net/ethernet.ts";
 import { checkPacket, IPV4, IPV6, IPV6_HEADER_BYTES, PACKET, PROTOCOL } from "../net/ip.ts";
 import {
@@ -112,9 +112,9 @@ export class Splitter {
     if (version === 4) {
       this.#identification = view.getUint16(offset + IPV4.identification);
       // The header's sum without what differs: total length, identification, checksum.
-      this.#ipSum = sum16(view, offset, ip_bytes) -
-        view.getUint16(offset + IPV4.totalLength) - this.#identification -
-        view.getUint16(offset + IPV4.checksum);
+      this.#ipSum = sum16(view, offset, ip_bytes) +
+        minus(view.getUint16(offset + IPV4.totalLength)) + minus(this.#identification) +
+        minus(view.getUint16(offset + IPV4.checksum));
     }
     if (protocol === PROTOCOL.tcp) {
       this.#sequence = view.getUint32(transport + TCP.sequence);
