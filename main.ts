@@ -7,6 +7,7 @@ import { commandHelp, programHelp } from "./src/cli/help.ts";
 import { STARTER_CONFIG } from "./src/cli/init.ts";
 import { runLab } from "./src/cli/lab.ts";
 import type { Output } from "./src/cli/output.ts";
+import { reload } from "./src/cli/reload.ts";
 import { route } from "./src/cli/route.ts";
 import { setup } from "./src/cli/setup.ts";
 import { runStatus } from "./src/cli/status.ts";
@@ -49,6 +50,11 @@ async function run(command: Command): Promise<number> {
     }
     case "status":
       return await runStatus(command.options);
+    case "reload": {
+      const { stdout, stderr, exitCode } = await reload(command.options);
+      write(Deno.stderr, stderr);
+      return show({ stdout, exitCode });
+    }
     case "lab":
       return await runLab(command.options);
     case "init":

@@ -111,6 +111,9 @@ export const RESOLVE_INTERVAL_MS = 60_000;
 /** How often it is looked whether the lanes use a new table: they take it up within microseconds. */
 export const SETTLE_CHECK_INTERVAL_MS = 2;
 
+/** How long a reload may take: a resolver that does not answer gives up after half a minute. */
+export const RELOAD_TIMEOUT_MS = 60_000;
+
 /** A changed config is read when it has been left alone for so long: editors write in several steps. */
 export const CONFIG_SETTLE_MS = 200;
 

@@ -58,6 +58,13 @@ export interface StatusOptions {
   readonly socket: string | undefined;
 }
 
+/** Options of `reload`. */
+export interface ReloadOptions {
+  readonly json: boolean;
+  readonly device: string | undefined;
+  readonly socket: string | undefined;
+}
+
 /** Options of `lab`. */
 export interface LabOptions {
   /** Absent when a config says how many. */
@@ -84,6 +91,7 @@ export type Command =
   | { readonly kind: "check"; readonly options: CheckOptions }
   | { readonly kind: "route"; readonly options: RouteOptions }
   | { readonly kind: "status"; readonly options: StatusOptions }
+  | { readonly kind: "reload"; readonly options: ReloadOptions }
   | { readonly kind: "lab"; readonly options: LabOptions }
   | { readonly kind: "init" }
   | { readonly kind: "setup"; readonly options: SetupOptions }
@@ -336,6 +344,16 @@ function status(raw: RawArgs): Command {
   return { kind: "status", options };
 }
 
+function reload(raw: RawArgs): Command {
+  exclude(raw, "device", "socket", "each names the node to ask");
+  const options = {
+    json: raw.has("json"),
+    device: read(raw, "device", readDevice),
+    socket: raw.value("socket"),
+  };
+  return { kind: "reload", options };
+}
+
 function lab(raw: RawArgs): Command {
   const config = raw.value("config");
   const nodes = read(raw, "nodes", readLabNodes);
@@ -382,6 +400,8 @@ function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
       return route(raw);
     case "status":
       return status(raw);
+    case "reload":
+      return reload(raw);
     case "lab":
       return lab(raw);
     case "init":

@@ -30,7 +30,16 @@ export interface CommandSpec {
 }
 
 /** Names of the commands. `--peer` is another way to write `up`. */
-export const COMMAND_NAMES = ["up", "check", "route", "status", "lab", "init", "setup"] as const;
+export const COMMAND_NAMES = [
+  "up",
+  "check",
+  "route",
+  "status",
+  "reload",
+  "lab",
+  "init",
+  "setup",
+] as const;
 /** One of COMMAND_NAMES. */
 export type CommandName = typeof COMMAND_NAMES[number];
 
@@ -144,6 +153,22 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     notes: ["Exit status 1 if no node runs here."],
     examples: ["tunnet status", "tunnet status --watch", "tunnet status --json"],
+  },
+  reload: {
+    name: "reload",
+    usage: "reload",
+    summary: "have the running node read its config again, and say what came of it",
+    flags: [
+      { name: "device", value: "NAME", help: "of the node with this device, if several run here" },
+      { name: "socket", value: "PATH", help: "of the node with this status socket" },
+      json("print JSON"),
+      HELP,
+    ],
+    notes: [
+      "Exit status 0 if the config was taken over; if it was not, nothing has changed. SIGHUP does " +
+      "the same without telling.",
+    ],
+    examples: ["sudo tunnet reload", "sudo tunnet reload --device tunnet1"],
   },
   lab: {
     name: "lab",

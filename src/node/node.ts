@@ -18,7 +18,7 @@ import type { NodeOptions } from "./options.ts";
 import { Paths } from "./paths.ts";
 import { Publisher } from "./publisher.ts";
 import { logCounters } from "./report.ts";
-import { Reloader, type ReloadOutcome } from "./reload.ts";
+import { Reloader } from "./reload.ts";
 import { Roster } from "./roster.ts";
 import { Strangers } from "./strangers.ts";
 import { NodeStatus } from "./status.ts";
@@ -35,7 +35,7 @@ export class Node {
   readonly follower: Follower;
   readonly liveness: Liveness;
   readonly status: NodeStatus;
-  readonly #reloader: Reloader;
+  readonly reloader: Reloader;
   readonly #ended = Promise.withResolvers<void>();
   #timers: ReturnType<typeof setInterval>[] = [];
   #stopping = false;
@@ -71,14 +71,10 @@ export class Node {
       supervisor: this.supervisor,
       udp,
       strangers,
+      reload: () => this.reloader.reload(),
       sharedNames,
     });
-    this.#reloader = new Reloader(this);
-  }
-
-  /** Reads the config again and goes over to it. */
-  reload(): Promise<ReloadOutcome> {
-    return this.#reloader.reload();
+    this.reloader = new Reloader(this);
   }
 
   /** Makes the device and starts the lanes. Throws a RunError; `down` is due then as well. */

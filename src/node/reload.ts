@@ -1,26 +1,30 @@
 /** Goes over to a new config while the node runs. */
 
-import { ConfigError, RunError, UsageError } from "../errors.ts";
+import { ConfigError, EXIT, RunError, UsageError } from "../errors.ts";
 import { resolveHost } from "../peers/resolve.ts";
+import type { ReloadOutcome } from "../status/reload.ts";
 import { compareSetups, type Difference, differenceText, type Setup } from "./difference.ts";
 import { resolveHosts } from "./follow.ts";
 import { enableForwarding } from "./forwarding.ts";
 import type { Node } from "./node.ts";
 
-/** What became of a reload. */
-export interface ReloadOutcome {
-  /** False: nothing was changed. */
-  readonly ok: boolean;
-  /** What is wrong, one line each; or what has changed, and what could not. */
-  readonly lines: readonly string[];
+/** Hears when a reload begins and ends. */
+export interface ReloadListener {
+  began(): void;
+  ended(): void;
 }
 
-const failed = (...lines: string[]): ReloadOutcome => ({ ok: false, lines });
+const failed = (exitCode: number, ...lines: string[]): ReloadOutcome => ({
+  ok: false,
+  exitCode,
+  lines,
+});
 
 /** Reloads a node's config, one time after the other. */
 export class Reloader {
   /** What the node runs by. */
   #running: Setup;
+  listener: ReloadListener | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting: Promise<ReloadOutcome> | undefined;
 
@@ -46,7 +50,9 @@ export class Reloader {
 
   async #once(): Promise<ReloadOutcome> {
     const { log } = this.node.options;
+    this.listener?.began();
     const outcome = await this.#attempt();
+    this.listener?.ended();
     if (!outcome.ok) {
       for (const line of outcome.lines) log.error("reload_failed", line);
       log.error("reload_failed", "the config was not reloaded: nothing has changed");
@@ -56,7 +62,7 @@ export class Reloader {
 
   async #attempt(): Promise<ReloadOutcome> {
     const { load, loaded: { source } } = this.node.options;
-    if (!load) return failed(`there is nothing to reload (the config: ${source})`);
+    if (!load) return failed(EXIT.failed, `there is nothing to reload (the config: ${source})`);
     try {
       const { loaded, ...wanted } = await load(this.#running.self);
       const difference = compareSetups(this.#running, { ...wanted, config: loaded.config });
@@ -65,9 +71,10 @@ export class Reloader {
     } catch (error) {
       const known = error instanceof ConfigError || error instanceof UsageError ||
         error instanceof RunError;
-      const message = error instanceof Error ? error.message : String(error);
+      if (known) return failed(error.exitCode, ...error.message.split("\n"));
       // A node that runs goes on whatever happens here.
-      return failed(...(known ? message : `this is a bug in tunnet: ${message}`).split("\n"));
+      const message = error instanceof Error ? error.message : String(error);
+      return failed(EXIT.failed, `this is a bug in tunnet: ${message}`);
     }
   }
 
@@ -78,7 +85,7 @@ export class Reloader {
     for (const line of left) log.warn("reload_left", line);
     const text = `reloaded ${source}: ${differenceText(difference)}`;
     log.info("reloaded", text, { ...fields });
-    return { ok: true, lines: [text, ...left, ...warnings] };
+    return { ok: true, exitCode: 0, lines: [text, ...left, ...warnings] };
   }
 
   /** Goes over to a setup as far as a running node can. Throws a RunError; nothing has changed then. */

@@ -17,7 +17,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const handlers = {
     SIGINT: () => node.stop(),
     SIGTERM: () => node.stop(),
-    SIGHUP: () => void service.reload(),
+    SIGHUP: () => service.reload(),
     SIGUSR2: () => node.logCounters(),
   } as const;
   const signals = Object.entries(handlers) as [keyof typeof handlers, () => void][];

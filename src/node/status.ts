@@ -5,6 +5,7 @@ import type { Lanes } from "../engine/lanes.ts";
 import { RATE_SAMPLE_INTERVAL_MS } from "../limits.ts";
 import { netnsName } from "../link/netns.ts";
 import { type Count, RateMeter, type Sample } from "../status/rates.ts";
+import type { ReloadOutcome } from "../status/reload.ts";
 import { StatusServer } from "../status/server.ts";
 import { buildStatus, TOTAL } from "../status/snapshot.ts";
 import type { Status } from "../status/types.ts";
@@ -23,6 +24,8 @@ export interface NodeStatusParts {
   readonly supervisor: Lanes;
   readonly udp: UdpSide;
   readonly strangers: Strangers;
+  /** Reads the config again. */
+  readonly reload: () => Promise<ReloadOutcome>;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
 }
@@ -37,6 +40,7 @@ export class NodeStatus {
     const { options: { loaded, status, log } } = parts;
     this.#server = new StatusServer({
       status: () => this.status(),
+      reload: parts.reload,
       socket: status.socket,
       place: { device: loaded.config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
       http: status.http,

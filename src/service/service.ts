@@ -1,7 +1,6 @@
 /** A node as a service: reload, what the service manager wants to know, the watched config. */
 
 import type { Node } from "../node/node.ts";
-import type { ReloadOutcome } from "../node/reload.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
 import { Pulse } from "./pulse.ts";
 import { FileWatch } from "./watch.ts";
@@ -23,14 +22,17 @@ export class Service {
   constructor(readonly node: Node) {
     const { log } = node.options;
     this.#notifier = openNotifier(env, (why) => log.warn("notify", why));
+    node.reloader.listener = {
+      began: () => this.#notifier.send({ kind: "reloading" }),
+      ended: () => this.#ready(),
+    };
   }
 
   /** The node is up. */
   start(): void {
     const { node } = this;
     this.#started = true;
-    this.#status = this.#describe();
-    this.#notifier.send({ kind: "ready", status: this.#status });
+    this.#ready();
     this.#timers = [setInterval(() => this.#report(), STATUS_INTERVAL_MS)];
     const watchdog_ms = watchdogInterval_ms(env, Deno.pid);
     if (watchdog_ms !== undefined) {
@@ -38,22 +40,13 @@ export class Service {
       this.#live();
     }
     if (node.options.watchConfig) this.#watchConfig();
-    if (this.#early) void this.reload();
+    if (this.#early) this.reload();
   }
 
   /** Reads the config again; before the node is up, as soon as it is. */
-  async reload(): Promise<ReloadOutcome | undefined> {
-    if (!this.#started) {
-      this.#early = true;
-      return undefined;
-    }
-    this.#notifier.send({ kind: "reloading" });
-    try {
-      return await this.node.reload();
-    } finally {
-      this.#status = this.#describe();
-      this.#notifier.send({ kind: "ready", status: this.#status });
-    }
+  reload(): void {
+    if (this.#started) void this.node.reloader.reload();
+    else this.#early = true;
   }
 
   /** The node is going down. */
@@ -83,12 +76,17 @@ export class Service {
     try {
       this.#watch = new FileWatch(file, () => {
         log.info("watch_config", `${file} has changed`);
-        void this.reload();
+        this.reload();
       });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       log.warn("watch_config", `${file} cannot be watched (${why}); SIGHUP reloads it`);
     }
+  }
+
+  #ready(): void {
+    this.#status = this.#describe();
+    this.#notifier.send({ kind: "ready", status: this.#status });
   }
 
   #live(): void {

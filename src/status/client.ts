@@ -38,7 +38,7 @@ function standingSockets(uid: number): readonly string[] {
         throw new RunError({
           what: `cannot look into ${directory}`,
           why: "permission denied",
-          how: "sudo tunnet status",
+          how: "sudo",
         });
       }
       throw error;
@@ -72,12 +72,12 @@ export function findSocket({ socket, device, netns, uid }: NodeChoice): string {
   return noNode(`no status socket in ${socketDirectories(uid).join(" or ")}`);
 }
 
-function failure(error: unknown, path: string): never {
+function failure(error: unknown, path: string, timeout_ms: number): never {
   if (error instanceof Deno.errors.PermissionDenied) {
     throw new RunError({
       what: `cannot ask ${path}`,
       why: "permission denied",
-      how: "sudo tunnet status",
+      how: "sudo",
     });
   }
   if (error instanceof Deno.errors.NotFound) noNode(`there is no ${path}`);
@@ -85,7 +85,7 @@ function failure(error: unknown, path: string): never {
     noNode(`nobody listens on ${path}: the node was killed`);
   }
   const why = error instanceof Deno.errors.TimedOut
-    ? `it does not answer within ${STATUS_TIMEOUT_MS / 1000} s`
+    ? `it does not answer within ${timeout_ms / 1000} s`
     : error instanceof Error
     ? error.message
     : String(error);
@@ -113,25 +113,47 @@ export function bodyOf(answer: string): string {
   return answer.slice(end + 4);
 }
 
+function readStatus(body: string): Status {
+  const status: Status = JSON.parse(body);
+  if (status?.format !== STATUS_FORMAT) {
+    throw new Error(`it speaks ${JSON.stringify(status?.format)}, not ${STATUS_FORMAT}`);
+  }
+  return status;
+}
+
 /** Asks the node behind a socket for its status. Throws a RunError when there is no right answer. */
 export async function askStatus(path: string): Promise<Status> {
+  return await askNode(
+    path,
+    "GET /status.json HTTP/1.0\r\n\r\n",
+    STATUS_TIMEOUT_MS,
+    readStatus,
+  );
+}
+
+/**
+ * Sends a request to the node behind a socket; `read` makes of the answer's body
+ * what it is, or throws an Error. Throws a RunError when there is no right answer.
+ */
+export async function askNode<T>(
+  path: string,
+  request: string,
+  timeout_ms: number,
+  read: (body: string) => T,
+): Promise<T> {
   const timedOut = Promise.withResolvers<never>();
   let connection: Deno.Conn | undefined;
-  const timer = setTimeout(() => timedOut.reject(new Deno.errors.TimedOut()), STATUS_TIMEOUT_MS);
-  const ask = async (): Promise<Status> => {
+  const timer = setTimeout(() => timedOut.reject(new Deno.errors.TimedOut()), timeout_ms);
+  const ask = async (): Promise<T> => {
     connection = await Deno.connect({ transport: "unix", path });
     // HTTP/1.0 has no chunks and no second request: the body is all that follows the head.
-    await connection.write(new TextEncoder().encode("GET /status.json HTTP/1.0\r\n\r\n"));
-    const status: Status = JSON.parse(bodyOf(new TextDecoder().decode(await readAll(connection))));
-    if (status?.format !== STATUS_FORMAT) {
-      throw new Error(`it speaks ${JSON.stringify(status?.format)}, not ${STATUS_FORMAT}`);
-    }
-    return status;
+    await connection.write(new TextEncoder().encode(request));
+    return read(bodyOf(new TextDecoder().decode(await readAll(connection))));
   };
   try {
     return await Promise.race([ask(), timedOut.promise]);
   } catch (error) {
-    return failure(error, path);
+    return failure(error, path, timeout_ms);
   } finally {
     clearTimeout(timer);
     try {

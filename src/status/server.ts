@@ -4,6 +4,7 @@ import { RunError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
 import { handle } from "./handler.ts";
+import { isReload, reloadAnswer, type ReloadOutcome } from "./reload.ts";
 import {
   clearSocketPath,
   ensureSocketDirectory,
@@ -23,6 +24,8 @@ export interface HttpEndpoint {
 /** What is served, and where. */
 export interface StatusServerParts {
   readonly status: () => Status;
+  /** Reads the config again: for those who can open the socket, never over HTTP. */
+  readonly reload: () => Promise<ReloadOutcome>;
   /** Path of the socket; without one, it stands where `place` says. */
   readonly socket: string | undefined;
   readonly place: SocketPlace;
@@ -89,8 +92,11 @@ export class StatusServer {
   async #openSocket(path: string): Promise<void> {
     await clearSocketPath(path);
     // A unix socket has no name that a page could be pointed at.
-    const answer = (request: Request) =>
-      handle(request, { status: this.parts.status, isOurs: () => true });
+    const { status, reload } = this.parts;
+    const answer = async (request: Request) =>
+      isReload(request)
+        ? reloadAnswer(await reload())
+        : handle(request, { status, isOurs: () => true });
     this.#servers.push(listenOnSocket(path, this.#abort.signal, answer));
     this.#socket = path;
   }

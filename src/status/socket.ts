@@ -103,7 +103,7 @@ export async function clearSocketPath(path: string): Promise<void> {
 export function listenOnSocket(
   path: string,
   signal: AbortSignal,
-  handler: (request: Request) => Response,
+  handler: (request: Request) => Response | Promise<Response>,
 ): Deno.HttpServer<Deno.UnixAddr> {
   try {
     // The socket must at no time be open to others.

@@ -28,6 +28,7 @@ const up = (options: Partial<UpOptions> = {}): Command => ({
 
 const SPEC = "172.2.0.0/16=10.0.0.2";
 const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
+const RELOAD = { json: false, device: undefined, socket: undefined };
 const LAB = { ipv6: false, underlay6: false, keep: false, down: false, json: false };
 const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
@@ -100,6 +101,13 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     ["up", "--http=[::1]:80", "--status-socket", "/tmp/s"],
     up({ http: { host: "::1", port: 80 }, statusSocket: "/tmp/s" }),
   ],
+  [["reload"], { kind: "reload", options: RELOAD }],
+  [["reload", "--device", "t0"], { kind: "reload", options: { ...RELOAD, device: "t0" } }],
+  [["reload", "--socket=/s", "--json"], {
+    kind: "reload",
+    options: { ...RELOAD, socket: "/s", json: true },
+  }],
+  [["--peer", "--watch-config"], up({ watchConfig: true })],
   [["status"], { kind: "status", options: STATUS }],
   [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
   [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],

@@ -80,6 +80,11 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     ["status", "--device", "a", "--socket", "/s"],
     "--device and --socket (each names the node to ask); try: one of the two",
   ],
+  [["reload", "x"], '"x" is one argument too many (reload takes none); try: tunnet reload --help'],
+  [
+    ["reload", "--device", "a", "--socket", "/s"],
+    "--device and --socket (each names the node to ask); try: one of the two",
+  ],
   [
     ["status", "--schema", "--json"],
     "--json and --schema (--schema asks no node); try: one of the two",

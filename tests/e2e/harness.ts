@@ -20,12 +20,12 @@ export function repoPath(path: string): string {
   return new URL(`../../${path}`, import.meta.url).pathname;
 }
 
-/** The words that start tunnet; `dir` is an empty directory. */
-export function tunnetCommand(dir: string): readonly string[] {
+/** The words that start tunnet; `dir` is an empty directory, `env` holds NAME=VALUE words. */
+export function tunnetCommand(dir: string, env: readonly string[] = []): readonly string[] {
   const executable = Deno.env.get("TUNNET_EXE");
   return executable
-    ? ["env", "-i", "-C", dir, executable]
-    : [Deno.execPath(), "run", "-A", "--no-prompt", repoPath("main.ts")];
+    ? ["env", "-i", "-C", dir, ...env, executable]
+    : ["env", ...env, Deno.execPath(), "run", "-A", "--no-prompt", repoPath("main.ts")];
 }
 
 /** What a command printed, and how it ended. */
@@ -105,10 +105,16 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Starts tunnet on node i without waiting. */
-  launch(i: number, args?: readonly string[], wrap: readonly string[] = []): LabProcess {
+  launch(
+    i: number,
+    args?: readonly string[],
+    wrap: readonly string[] = [],
+    env: readonly string[] = [],
+  ): LabProcess {
     const words = args ?? ["-c", `${this.dir}/tunnet.yaml`];
     const log = `${this.dir}/node${i}.${this.#processes.length}.log`;
-    const command = [...wrap, ...this.command, "--peer", "--json", ...words];
+    const tunnet = tunnetCommand(`${this.dir}/empty`, env);
+    const command = [...wrap, ...tunnet, "--peer", "--json", ...words];
     const started = new LabProcess(this.node(i), command, log);
     this.#processes.push(started);
     return started;

@@ -266,6 +266,50 @@ Deno.test("reload: without a file there is nothing to reload, and SIGHUP ends no
   await bed.ping(0, 1);
 });
 
+Deno.test("tunnet reload: finds the node, and tells what came of it", async (t) => {
+  await using bed = await Bed.create();
+  const [nodeA, nodeB] = nodesOf(bed);
+  const c = { name: "node-c", address: "192.168.0.99", subnets: ["172.3.0.0/16"] };
+  write(bed, yamlOf([nodeA!, nodeB!]));
+  const run = (...args: string[]) => bed.onNode(0, ...bed.command, "reload", ...args);
+  await t.step("no node", async () => {
+    const { code, stderr } = await run();
+    assertMatch(stderr, /^tunnet: error: no node runs here \(.*\); try: .*\n$/);
+    assertEquals(code, 1);
+  });
+  await bed.start(0);
+  await t.step("one node", async () => {
+    write(bed, yamlOf([nodeA!, nodeB!, c], ["device: t9"]));
+    const { code, stdout, stderr } = await run();
+    const lines = stdout.split("\n");
+    assertMatch(lines[0]!, /^reloaded .*tunnet\.yaml: added node-c$/);
+    assertMatch(lines[1]!, /^the device cannot change while it runs/);
+    assertEquals([code, stderr, lines.length], [0, "", 3]);
+  });
+  await t.step("a bad file: its errors, its exit status", async () => {
+    write(bed, yamlOf([nodeA!, { ...nodeB!, subnets: ["172.2.0.0/99"] }, nodeA!]));
+    const { code, stdout, stderr } = await run();
+    assertEquals([code, stdout], [2, ""]);
+    const lines = stderr.trim().split("\n");
+    assert(lines.length >= 3, stderr);
+    for (const line of lines) assertMatch(line, /^tunnet: error: .*tunnet\.yaml: nodes\[/);
+    const json = await run("--json");
+    assertEquals([json.code, JSON.parse(json.stdout).ok], [2, false]);
+  });
+  await t.step("several nodes on one host", async () => {
+    const other = [`172.8.0.0/16=${bed.node(1).address}:4000`, "--local", "172.7.0.0/16"];
+    await bed.start(0, [...other, "--listen", `${bed.node(0).address}:4000`, "--device", "t1"]);
+    write(bed, yamlOf([nodeA!, nodeB!]));
+    const both = await run();
+    assertMatch(both.stderr, /^tunnet: error: several nodes run here .*; try: --device NAME/);
+    assertEquals(both.code, 1);
+    assertMatch((await run("--device", "tunnet0")).stdout, /removed node-c/);
+    const inline = await run("--device", "t1");
+    assertMatch(inline.stderr, /^tunnet: error: there is nothing to reload/);
+    assertEquals(inline.code, 1);
+  });
+});
+
 /** What iperf3 reports of one TCP stream. */
 interface Iperf {
   readonly retransmits: number;

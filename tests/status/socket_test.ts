@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts"
 import { RunError } from "../../src/errors.ts";
 import { createLog } from "../../src/log.ts";
 import { askStatus, bodyOf, findSocket } from "../../src/status/client.ts";
+import { askReload } from "../../src/status/reload.ts";
 import { StatusServer } from "../../src/status/server.ts";
 import {
   clearSocketPath,
@@ -28,6 +29,7 @@ function server(socket: string, http?: { host: string; port: number }) {
   });
   const parts = {
     status: () => statusOf(),
+    reload: () => Promise.resolve({ ok: false, exitCode: 2, lines: ["one", "two"] }),
     socket,
     place: { device: "tunnet0", netns: undefined, uid },
     http,
@@ -191,4 +193,21 @@ Deno.test("client: nobody there, or nobody who answers", async () => {
 Deno.test("client: a socket that is named is not looked for", () => {
   const choice = { socket: "/x.sock", device: undefined, netns: undefined, uid };
   assertEquals(findSocket(choice), "/x.sock");
+});
+
+Deno.test("reload: over the socket, by POST, and never over HTTP", async () => {
+  using dir = temporary();
+  const path = `${dir.path}/s.sock`;
+  const port = freePort("127.0.0.1");
+  const { server: one } = server(path, { host: "127.0.0.1", port });
+  await one.open();
+  try {
+    assertEquals(await askReload(path), { ok: false, exitCode: 2, lines: ["one", "two"] });
+    const answer = await fetch(`http://127.0.0.1:${port}/reload`, { method: "POST" });
+    await answer.body?.cancel();
+    assertEquals(answer.status, 405);
+  } finally {
+    await one.close();
+  }
+  await assertRejects(() => askReload(path), RunError, "no node runs here");
 });

@@ -1,0 +1,41 @@
+/** Has the running node read its config again, over its status socket. */
+
+import { RELOAD_TIMEOUT_MS } from "../limits.ts";
+import { askNode } from "./client.ts";
+
+/** What became of a reload. */
+export interface ReloadOutcome {
+  /** False: nothing was changed. */
+  readonly ok: boolean;
+  /** Exit status that says the same: 0, 1 if it failed while running, 2 if the config is bad. */
+  readonly exitCode: number;
+  /** What is wrong, one line each; or what has changed, and what could not. */
+  readonly lines: readonly string[];
+}
+
+/** Path of the request, which is to be a POST. */
+export const RELOAD_PATH = "/reload";
+
+/** Whether a request asks for a reload. */
+export function isReload({ method, url }: Request): boolean {
+  return method === "POST" && new URL(url, "http://node").pathname === RELOAD_PATH;
+}
+
+/** The answer to a reload. */
+export function reloadAnswer(outcome: ReloadOutcome): Response {
+  return Response.json(outcome, { headers: { "cache-control": "no-store" } });
+}
+
+function readOutcome(body: string): ReloadOutcome {
+  const outcome: ReloadOutcome = JSON.parse(body);
+  if (typeof outcome?.ok !== "boolean" || !Array.isArray(outcome.lines)) {
+    throw new Error("its answer is not what became of a reload");
+  }
+  return outcome;
+}
+
+/** Asks the node behind a socket to reload. Throws a RunError when there is no right answer. */
+export async function askReload(path: string): Promise<ReloadOutcome> {
+  const request = `POST ${RELOAD_PATH} HTTP/1.0\r\ncontent-length: 0\r\n\r\n`;
+  return await askNode(path, request, RELOAD_TIMEOUT_MS, readOutcome);
+}

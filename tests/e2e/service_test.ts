@@ -1,0 +1,151 @@
+/** The node as a service: what a stand-in for the service manager hears, and who may run it. */
+
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { Bed, until } from "./harness.ts";
+
+/** A service manager's notify socket: keeps the datagrams that come. */
+class Manager implements AsyncDisposable {
+  readonly heard: string[] = [];
+  readonly #socket: Deno.DatagramConn;
+  readonly #ended: Promise<void>;
+
+  constructor(path: string) {
+    this.#socket = Deno.listenDatagram({ transport: "unixpacket", path });
+    this.#ended = this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    for await (const [bytes] of this.#socket) this.heard.push(new TextDecoder().decode(bytes));
+  }
+
+  /** Waits for one more datagram with this line than `after` of them; the datagram. */
+  async next(line: string, after: number): Promise<string> {
+    const found = () => this.heard.filter((one) => one.split("\n").includes(line));
+    await until(`the manager hears ${line}`, 15_000, () => found().length > after);
+    return found()[after]!;
+  }
+
+  count(line: string): number {
+    return this.heard.filter((one) => one.split("\n").includes(line)).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#socket.close();
+    await this.#ended;
+  }
+}
+
+/** µs since boot, to compare with CLOCK_MONOTONIC (the same unless the machine has slept). */
+async function uptime_us(bed: Bed): Promise<number> {
+  const { stdout } = await bed.onNode(0, "cat", "/proc/uptime");
+  return Number(stdout.split(" ")[0]) * 1e6;
+}
+
+Deno.test("service manager: ready, alive, reloading, ready again, stopping", async (t) => {
+  await using bed = await Bed.create();
+  const path = `${bed.dir}/notify`;
+  await using manager = new Manager(path);
+  const a = bed.launch(0, undefined, [], [`NOTIFY_SOCKET=${path}`, "WATCHDOG_USEC=400000"]);
+  await t.step("ready, with a status", async () => {
+    assertEquals(manager.count("READY=1"), 0);
+    assertMatch(
+      await manager.next("READY=1", 0),
+      /^READY=1\nSTATUS=node-a: 0 of 1 peers up, MTU \d+$/,
+    );
+    assert(a.log.includes('"event":"ready"'));
+  });
+  await t.step("alive, as long as it runs", async () => {
+    await manager.next("WATCHDOG=1", 5);
+    Deno.kill(a.pid, "SIGSTOP");
+    try {
+      // What was sent before the stop may still arrive; a second later nothing can.
+      let last = -1;
+      await until("nothing more comes", 10_000, async () => {
+        const before = last;
+        last = manager.heard.length;
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        return before === manager.heard.length;
+      });
+    } finally {
+      Deno.kill(a.pid, "SIGCONT");
+    }
+    await manager.next("WATCHDOG=1", manager.count("WATCHDOG=1"));
+    assert(!a.log.includes('"event":"watchdog"'), "idle lanes are alive");
+  });
+  await t.step("a new status when a peer comes", async () => {
+    await bed.start(1);
+    const { mtu_bytes } = JSON.parse(a.log.split("\n").find((line) => line.includes('"ready"'))!);
+    await manager.next(`STATUS=node-a: 1 of 1 peers up, MTU ${mtu_bytes}`, 0);
+  });
+  for (const [name, file] of [["a good file", bed.yaml], ["a bad file", "nodes: 1"]] as const) {
+    await t.step(`reloading and ready again: ${name}`, async () => {
+      const ready = manager.count("READY=1");
+      const reloading = manager.count("RELOADING=1");
+      Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, file);
+      const from_us = await uptime_us(bed);
+      Deno.kill(a.pid, "SIGHUP");
+      const text = await manager.next("RELOADING=1", reloading);
+      const at_us = Number(/\nMONOTONIC_USEC=(\d+)\n/.exec(text)?.[1]);
+      await manager.next("READY=1", ready);
+      const slack_us = 20_000; // /proc/uptime counts in hundredths of a second
+      assert(at_us > from_us - slack_us && at_us < await uptime_us(bed) + slack_us, text);
+      const order = manager.heard.map((one) => one.split("\n")[0]!);
+      assert(order.lastIndexOf("RELOADING=1") < order.lastIndexOf("READY=1"));
+    });
+  }
+  await t.step("stopping, and then no sign of life", async () => {
+    Deno.kill(a.pid, "SIGTERM");
+    await manager.next("STOPPING=1", 0);
+    assertEquals((await a.status).code, 0);
+    const lines = manager.heard.map((one) => one.split("\n")[0]!);
+    const rest = lines.slice(lines.indexOf("STOPPING=1") + 1);
+    assertEquals(rest.filter((line) => line !== ""), []);
+  });
+});
+
+Deno.test("service manager: an abstract socket, and none at all", async (t) => {
+  await using bed = await Bed.create();
+  await t.step("an abstract name, which is the network namespace's own", async () => {
+    const name = `tunnet-${bed.id}`;
+    const socat = ["socat", "-u", `ABSTRACT-RECVFROM:${name}`, "STDOUT"];
+    const manager = bed.spawn(bed.node(0).namespace, socat);
+    await until(
+      "socat listens",
+      5_000,
+      async () => (await bed.onNode(0, ..."ss -Hxl".split(" "))).stdout.includes(`@${name}`),
+    );
+    const a = bed.launch(0, undefined, [], [`NOTIFY_SOCKET=@${name}`]);
+    const { stdout } = await manager.output();
+    assertMatch(new TextDecoder().decode(stdout), /^READY=1\nSTATUS=node-a: /);
+    await a.stop();
+  });
+  await t.step("a socket that nobody serves is told once, and no reason to stop", async () => {
+    const a = bed.launch(0, undefined, [], [
+      `NOTIFY_SOCKET=${bed.dir}/nobody`,
+      "WATCHDOG_USEC=20000",
+    ]);
+    await a.ready();
+    await until("it is told", 5_000, () => a.log.includes('"event":"notify"'));
+    const { counters } = { counters: await bed.counters(a) };
+    assertEquals(counters.outbound.send_failed, 0);
+    assertEquals(a.log.match(/"event":"notify"/g)?.length, 1, a.log);
+    assertMatch(a.log, /cannot notify .*nobody: ENOENT/);
+    await a.stop();
+  });
+});
+
+Deno.test("a peer with another port than the config says is named, and its datagrams counted", async () => {
+  await using bed = await Bed.create();
+  const a = await bed.start(0);
+  const { address } = bed.node(1);
+  // Node b listens elsewhere than node a's config has it.
+  await bed.start(1, ["-c", `${bed.dir}/tunnet.yaml`, "--listen", `${address}:4000`]);
+  await until("it is named", 15_000, () => a.log.includes('"event":"wrong_port"'));
+  assertMatch(
+    a.log,
+    /node-b is expected at 192\.168\.0\.7:3009, but datagrams come from port 4000/,
+  );
+  const { inbound } = await bed.counters(a);
+  assert(inbound.wrong_port! > 0);
+  assertEquals(inbound.unknown_peer, 0);
+});
