@@ -75,6 +75,11 @@ export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const IP_MTU_DISCOVER = 10;
 export const IPV6_MTU_DISCOVER = 23;
+/** The MTU of the path that a connected socket's datagrams take. */
+export const IP_MTU = 14;
+export const IPV6_MTU = 24;
+/** Set DF on what fits the path, send the rest in fragments. */
+export const IP_PMTUDISC_WANT = 1;
 /** Set DF always, obey the path MTU the kernel learnt; larger datagrams fail with EMSGSIZE. */
 export const IP_PMTUDISC_DO = 2;
 

@@ -109,6 +109,14 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  connect: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // const struct sockaddr *addr
+      "u32", // socklen_t addrlen
+    ],
+    result: "i32", // int
+  },
   getsockname: {
     parameters: [
       "i32", // int sockfd

@@ -51,7 +51,7 @@ const PURE = [
 const USES_FFI = [
   /^ffi\//,
   /^src\/tun\/linux\.ts$/,
-  /^src\/udp\/(batch|datagram|send_queue)\.ts$/,
+  /^src\/udp\/(batch|datagram|path|send_queue|sockaddr)\.ts$/,
   /^src\/link\//,
   /^src\/engine\/(async_)?wait\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,

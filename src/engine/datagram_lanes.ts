@@ -7,7 +7,7 @@
 import { RunError } from "../errors.ts";
 import { UDP_PAYLOAD_MAX_BYTES } from "../limits.ts";
 import { DEVICE_GONE, type OpenTun, type PacketDevice } from "../tun/device.ts";
-import { type Connection, DatagramSocket } from "../udp/datagram_socket.ts";
+import { type Connection, type DatagramPaths, DatagramSocket } from "../udp/datagram_socket.ts";
 import { Inbound, type OnControl } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -25,6 +25,7 @@ export interface AsyncWait {
 /** What the lane needs and reports to. */
 export interface DatagramParts {
   readonly connection: Connection;
+  readonly paths: DatagramPaths;
   readonly openDevice: (device: OpenTun) => PacketDevice;
   readonly openWait: (fd: number) => AsyncWait;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
@@ -51,7 +52,7 @@ export class DatagramLanes extends Lanes {
 
   constructor(readonly parts: DatagramParts) {
     super();
-    this.#socket = new DatagramSocket(parts.connection);
+    this.#socket = new DatagramSocket(parts.connection, parts.paths);
   }
 
   get laneCount(): number {

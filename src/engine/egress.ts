@@ -3,6 +3,7 @@
  * super-packet, settle the checksum, queue for the peer.
  */
 
+import { MTU_IPV6_MIN_BYTES } from "../limits.ts";
 import {
   checksumFieldOf,
   fixedIpHeaderBytes,
@@ -77,9 +78,13 @@ export class Egress {
     return this.#peerReach[peer] as Reach;
   }
 
-  /** Bytes that one datagram to the peer holds. */
-  mtuOf(peer: number): number {
-    return this.#peerMtu_bytes[peer]!;
+  /**
+   * The largest packet that the sender of one may send to a peer, in bytes; in a
+   * frame, `ethernet_bytes` stand before it.
+   */
+  mtuOf(peer: number, version: 4 | 6, ethernet_bytes = 0): number {
+    const mtu_bytes = this.#peerMtu_bytes[peer]! - ethernet_bytes;
+    return version === 6 ? Math.max(MTU_IPV6_MIN_BYTES, mtu_bytes) : mtu_bytes;
   }
 
   /**
@@ -122,7 +127,10 @@ export class Egress {
     if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
       return this.#sendSegments(peer, offset, length, version, ethernet_bytes);
     }
-    if (ethernet_bytes + length > this.#peerMtu_bytes[peer]!) return EGRESS.tooBig;
+    const size = ethernet_bytes + length;
+    if (size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
+      return EGRESS.tooBig;
+    }
     if (!this.#settleChecksum(peer, offset, length, version, ethernet_bytes)) {
       return EGRESS.malformed;
     }
@@ -148,6 +156,50 @@ export class Egress {
     return this.#peerReach[peer] === REACH.foreign ? EGRESS.foreign : EGRESS.unresolved;
   }
 
+  /**
+   * The peers to whom the kernel refused a datagram since the last call: their
+   * path is narrower than was known, and is known now.
+   */
+  learnNarrower(): readonly number[] {
+    const peers = this.socket.takeRefused();
+    if (peers.length === 0) return peers;
+    for (const peer of peers) {
+      const known = this.#peerMtu_bytes[peer];
+      if (known === undefined) continue;
+      this.#peerMtu_bytes[peer] = Math.min(known, this.socket.maxDatagram(peer) ?? known);
+    }
+    return peers;
+  }
+
+  /** Whether a packet of the burst, described as for `send`, is too big for a peer's path. */
+  isTooBig(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes = 0,
+  ): boolean {
+    const { view } = this.burst;
+    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
+    let size = ethernet_bytes + length;
+    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
+      const splitter = this.#splitter;
+      const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
+      if (segments !== SPLIT_MALFORMED) size = splitter.header_bytes + splitter.payloadLength(0);
+    }
+    return size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes);
+  }
+
+  /**
+   * No path is too narrow for an IPv6 packet of 1,280 bytes: what carries it has
+   * to fragment (RFC 8200, section 5), and its sender need not heed a smaller MTU.
+   */
+  #mayFragment(size: number, version: 4 | 6, ethernet_bytes: number): boolean {
+    if (version === 4 || size > ethernet_bytes + MTU_IPV6_MIN_BYTES) return false;
+    this.socket.allowFragments();
+    return true;
+  }
+
   /** Sends all that is queued. */
   flush(): void {
     this.socket.flush(this.counters);
@@ -168,7 +220,8 @@ export class Egress {
     const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
     if (segments === SPLIT_MALFORMED) return EGRESS.malformed;
     const { header_bytes } = splitter;
-    if (header_bytes + splitter.payloadLength(0) > this.#peerMtu_bytes[peer]!) {
+    const size = header_bytes + splitter.payloadLength(0);
+    if (size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
       return EGRESS.tooBig;
     }
     const complete = this.#peerPartial[peer] === 0 ||

@@ -74,7 +74,7 @@ export class FrameOutbound {
     const result = this.#send(peer, offset, length, version, ethernet_bytes);
     if (result !== EGRESS.tooBig || version === PACKET.malformed) return;
     const at = offset + ethernet_bytes;
-    const mtu_bytes = this.#egress.mtuOf(peer) - ethernet_bytes;
+    const mtu_bytes = this.#egress.mtuOf(peer, version, ethernet_bytes);
     const packet_bytes = length - ethernet_bytes;
     this.#answers.answer("tooBig", view, at, packet_bytes, version, mtu_bytes, ethernet_bytes);
   }

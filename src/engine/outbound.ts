@@ -1,7 +1,7 @@
 /** The way out: device -> route -> UDP. One call handles one burst. */
 
 import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
-import type { RouteTable } from "../route/table.ts";
+import { NO_ROUTE, type RouteTable } from "../route/table.ts";
 import { DEVICE_GONE, type PacketDevice } from "../tun/device.ts";
 import type { PacketSocket } from "../udp/socket.ts";
 import { COUNTER, type LaneCounters } from "./counters.ts";
@@ -14,6 +14,8 @@ export class Outbound {
   readonly #egress: Egress;
   readonly #answers: IcmpAnswers;
   #routes: RouteTable | undefined;
+  /** Packets of the last burst. */
+  #packets = 0;
 
   constructor(
     readonly device: PacketDevice,
@@ -33,7 +35,11 @@ export class Outbound {
 
   /** Moves one burst. Returns the packets read: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
+    // What was refused in the last burst is still there.
+    const narrower = this.#egress.learnNarrower();
+    if (narrower.length > 0) this.#answerRefused(narrower);
     const count = this.device.read(this.#egress.burst);
+    this.#packets = Math.max(0, count);
     if (count <= 0) return count === DEVICE_GONE ? DEVICE_GONE : 0;
     for (let slot = 0; slot < count; slot++) this.#route(slot);
     this.#egress.flush();
@@ -50,14 +56,7 @@ export class Outbound {
       this.#count(COUNTER.malformed);
       return;
     }
-    const peer = version === PACKET.ipv4
-      ? this.#routes.lookup4(view.getUint32(offset + IPV4.destination))
-      : this.#routes.lookup6(
-        view.getUint32(offset + IPV6.destination),
-        view.getUint32(offset + IPV6.destination + 4),
-        view.getUint32(offset + IPV6.destination + 8),
-        view.getUint32(offset + IPV6.destination + 12),
-      );
+    const peer = this.#peerOf(offset, version);
     // Also a subnet of this node: had it a bridge here, the packet would not have come to us.
     if (peer < 0) {
       this.#count(COUNTER.no_route);
@@ -65,8 +64,52 @@ export class Outbound {
       return;
     }
     if (this.#egress.send(peer, offset, length, version) === EGRESS.tooBig) {
-      this.#answers.answer("tooBig", view, offset, length, version, this.#egress.mtuOf(peer));
+      this.#answers.answer(
+        "tooBig",
+        view,
+        offset,
+        length,
+        version,
+        this.#egress.mtuOf(peer, version),
+      );
     }
+  }
+
+  /** Tells the senders of what was too big for a path that has turned out to be narrower. */
+  #answerRefused(peers: readonly number[]): void {
+    const { burst } = this.#egress;
+    const { view } = burst;
+    for (let slot = 0; slot < this.#packets; slot++) {
+      const offset = burst.offset(slot);
+      const length = burst.length[slot]!;
+      const version = checkPacket(view, offset, length);
+      if (version === PACKET.malformed) continue;
+      const peer = this.#peerOf(offset, version);
+      if (!peers.includes(peer) || !this.#egress.isTooBig(peer, offset, length, version)) continue;
+      this.#answers.answer(
+        "tooBig",
+        view,
+        offset,
+        length,
+        version,
+        this.#egress.mtuOf(peer, version),
+      );
+    }
+  }
+
+  /** The peer whose subnet the packet's destination lies in; negative where there is none. */
+  #peerOf(offset: number, version: 4 | 6): number {
+    const { view } = this.#egress.burst;
+    const routes = this.#routes;
+    if (!routes) return NO_ROUTE;
+    return version === PACKET.ipv4
+      ? routes.lookup4(view.getUint32(offset + IPV4.destination))
+      : routes.lookup6(
+        view.getUint32(offset + IPV6.destination),
+        view.getUint32(offset + IPV6.destination + 4),
+        view.getUint32(offset + IPV6.destination + 8),
+        view.getUint32(offset + IPV6.destination + 12),
+      );
   }
 
   #count(counter: number): void {

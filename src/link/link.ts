@@ -55,6 +55,8 @@ export interface RoutePath {
   readonly source?: Address | undefined;
   /** Set where the route has an MTU of its own: configured, or learnt from the path. */
   readonly mtu_bytes?: number | undefined;
+  /** Whether the kernel has learnt it from the path, and will forget it again. */
+  readonly learnt?: boolean;
 }
 
 /** The MTU and state to give to a device; what is left out stays. */

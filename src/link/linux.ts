@@ -305,3 +305,14 @@ export function pathMtu(rt: Rtnetlink, address: Address): number | undefined {
   const path = rt.routeTo(address);
   return path && (path.mtu_bytes ?? rt.getLink(path.index)?.mtu_bytes);
 }
+
+/**
+ * The largest packet that leaves this host towards this address, in bytes, by
+ * the route's own MTU or else that of the device, whatever is learnt of the path
+ * beyond. Undefined if there is no way there.
+ */
+export function underlayMtu(rt: Rtnetlink, address: Address): number | undefined {
+  const path = rt.routeTo(address);
+  const configured = path?.learnt ? undefined : path?.mtu_bytes;
+  return path && (configured ?? rt.getLink(path.index)?.mtu_bytes);
+}

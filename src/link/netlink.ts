@@ -73,8 +73,11 @@ export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
+export const RTA_CACHEINFO = 12;
 export const RTA_TABLE = 15;
 export const RTAX_MTU = 2;
+/** Offset of rta_expires in struct rta_cacheinfo: when the kernel forgets what it has learnt. */
+export const RTA_EXPIRES = 8;
 export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
@@ -426,9 +429,14 @@ export function decodePath(payload: Uint8Array): RoutePath | undefined {
     return undefined;
   }
   const metrics = route.attributes.get(RTA_METRICS);
+  const cache = route.attributes.get(RTA_CACHEINFO);
+  const expires = cache && cache.length >= RTA_EXPIRES + 4
+    ? new DataView(cache.buffer, cache.byteOffset).getInt32(RTA_EXPIRES, true)
+    : 0;
   return {
     index,
     source: address(route.attributes, RTA_PREFSRC, route.version),
     mtu_bytes: metrics && u32(decodeAttributes(metrics), RTAX_MTU) || undefined,
+    ...(expires !== 0 ? { learnt: true } : {}),
   };
 }

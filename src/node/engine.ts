@@ -17,6 +17,7 @@ import type { Log } from "../log.ts";
 import type { OpenTun } from "../tun/device.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import type { UdpSide } from "../udp/datagram.ts";
+import { UdpPaths } from "../udp/path.ts";
 
 /** Makes the lanes that suit the socket. */
 export function makeLanes(
@@ -27,6 +28,7 @@ export function makeLanes(
   if (!udp.batch) {
     return new DatagramLanes({
       connection: udp.connection,
+      paths: new UdpPaths(udp.fd, udp.ipVersion),
       openDevice: (device) => new LinuxTun(device),
       openWait: (fd) => new AsyncPollWait(fd),
       onControl,

@@ -10,11 +10,13 @@ import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import type { UdpSide } from "../udp/datagram.ts";
+import { UdpPaths } from "../udp/path.ts";
 import { logEngine, makeLanes } from "./engine.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { Follower } from "./follow.ts";
 import { Liveness } from "./liveness.ts";
 import type { NodeOptions } from "./options.ts";
+import { PathWatch } from "./path_watch.ts";
 import { Paths } from "./paths.ts";
 import { Publisher } from "./publisher.ts";
 import { logCounters } from "./report.ts";
@@ -32,6 +34,7 @@ export class Node {
   readonly device: TunnelDevice;
   readonly supervisor: Lanes;
   readonly publisher: Publisher;
+  readonly pathWatch: PathWatch;
   readonly follower: Follower;
   readonly liveness: Liveness;
   readonly status: NodeStatus;
@@ -44,7 +47,7 @@ export class Node {
     const { loaded: { config, source }, self, workerUrl, engine, log } = options;
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
-    const paths = new Paths(rt, udp.ipVersion);
+    const paths = new Paths(rt, new UdpPaths(udp.fd, udp.ipVersion), udp.ipVersion);
     this.roster = new Roster(config, self, udp.ipVersion);
     this.device = new TunnelDevice(rt, paths, this.roster, wantedFeatures(engine), log);
     this.supervisor = makeLanes(udp, workerUrl, {
@@ -52,6 +55,7 @@ export class Node {
       onEnd: (reason) => void this.#recover(reason),
     });
     this.publisher = new Publisher(this.roster, paths, this.supervisor);
+    this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
     this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
     const sharedNames = source !== INLINE_SOURCE;
     const strangers = new Strangers(this.roster, log);
@@ -133,6 +137,7 @@ export class Node {
     this.liveness.check();
     if (this.publisher.stale) this.publisher.republish();
     this.device.check();
+    if (this.pathWatch.check()) this.liveness.announce();
   }
 
   /** The lanes have ended: a lost device is made again, a bug ends the node. */

@@ -2,8 +2,9 @@
 
 import { OVERHEAD_IPV4_BYTES, OVERHEAD_IPV6_BYTES } from "../limits.ts";
 import type { Rtnetlink } from "../link/link.ts";
-import { pathMtu } from "../link/linux.ts";
+import { underlayMtu } from "../link/linux.ts";
 import type { Address, IpVersion } from "../net/prefix.ts";
+import type { UdpPaths } from "../udp/path.ts";
 
 /** Underlay MTU that is assumed where no route to a peer exists yet: Ethernet's. */
 const UNDERLAY_MTU_FALLBACK_BYTES = 1500;
@@ -12,13 +13,30 @@ const UNDERLAY_MTU_FALLBACK_BYTES = 1500;
 export class Paths {
   readonly #overhead_bytes: number;
 
-  constructor(readonly rt: Rtnetlink, ipVersion: IpVersion) {
+  constructor(readonly rt: Rtnetlink, readonly udp: UdpPaths, ipVersion: IpVersion) {
     this.#overhead_bytes = ipVersion === 4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES;
   }
 
-  /** The largest inner packet that the path to an underlay address carries, in bytes. */
+  /**
+   * The largest inner packet that the path to an underlay address carries, in
+   * bytes: as the kernel knows it, and it learns from the routers on the way.
+   */
   innerMtu_bytes(address: Address | undefined): number {
-    const underlay = (address && pathMtu(this.rt, address)) || UNDERLAY_MTU_FALLBACK_BYTES;
-    return Math.max(0, underlay - this.#overhead_bytes);
+    return (address && this.udp.maxDatagram(address.bytes)) ?? this.#fallback_bytes;
+  }
+
+  /**
+   * The largest inner packet that fits into what leaves this host towards an
+   * address: it changes only when somebody changes this host.
+   */
+  localMtu_bytes(address: Address | undefined): number {
+    const underlay = address && underlayMtu(this.rt, address);
+    return underlay === undefined
+      ? this.#fallback_bytes
+      : Math.max(0, underlay - this.#overhead_bytes);
+  }
+
+  get #fallback_bytes(): number {
+    return UNDERLAY_MTU_FALLBACK_BYTES - this.#overhead_bytes;
   }
 }

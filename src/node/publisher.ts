@@ -17,6 +17,8 @@ function vacant(ipVersion: IpVersion): FibPeer {
 /** Keeps the lanes' table in step with the roster. */
 export class Publisher {
   #stale = false;
+  /** The MTU that was published for each peer's index. */
+  #mtu_bytes: readonly number[] = [];
 
   constructor(
     readonly roster: Roster,
@@ -34,12 +36,18 @@ export class Publisher {
     this.#stale = true;
   }
 
+  /** The largest packet to a peer as it was published last; undefined for one that was not. */
+  mtuOf(index: number): number | undefined {
+    return this.#mtu_bytes[index] || undefined;
+  }
+
   /** Publishes the table before any lane runs. */
   publish(): void {
     const { roster: { config, self, peers, indexes, ipVersion }, supervisor } = this;
     const reachable = peers.filter(({ address }) => address !== undefined);
     const entries: FibPeer[] = Array.from({ length: indexes }, () => vacant(ipVersion));
     for (const peer of reachable) entries[peer.index] = this.#entry(peer);
+    this.#mtu_bytes = entries.map(({ mtu_bytes }) => mtu_bytes);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
     const roaming = peers.some(({ node }) => node.roaming === true);
     const routes = tableRoutes(self, reachable);

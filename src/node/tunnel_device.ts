@@ -23,6 +23,19 @@ function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" 
   };
 }
 
+/** Whether there are IPv6 pods anywhere. */
+function hasIpv6({ nodes }: Config): boolean {
+  return nodes.some((node) => node.subnets.some(({ version }) => version === 6));
+}
+
+/**
+ * `mtu: auto` where `inner_bytes` fit. IPv6 pods have a device of 1,280 bytes at
+ * least: what the path does not carry whole is fragmented (engine/egress.ts).
+ */
+function autoMtu(config: Config, inner_bytes: number): number {
+  return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes, hasIpv6(config) ? MTU_IPV6_MIN_BYTES : 0));
+}
+
 /** The device between `open` and `close`; may be opened again. */
 export class TunnelDevice {
   #mtu_bytes = 0;
@@ -98,6 +111,28 @@ export class TunnelDevice {
     return prune ?? (() => {});
   }
 
+  /**
+   * Follows the underlay's MTU, where the config says `auto`: `inner_bytes` is
+   * what fits now. Tells whether the device's MTU was changed.
+   */
+  followUnderlay(inner_bytes: number): boolean {
+    const { log, roster: { config, self } } = this;
+    const before = this.#mtu_bytes;
+    const now = autoMtu(config, inner_bytes);
+    if (config.mtu_bytes !== "auto" || now === before || this.state !== "up") return false;
+    try {
+      this.#config?.change({ mtu_bytes: now, ...planOf(config, self) })();
+    } catch (error) {
+      // Told by the next health check, if it lasts.
+      log.debug("mtu", error instanceof Error ? error.message : String(error));
+      return false;
+    }
+    this.#mtu_bytes = now;
+    this.describe();
+    log.info("mtu", `the MTU of ${config.device} is ${now} now, not ${before}`, { mtu_bytes: now });
+    return true;
+  }
+
   /** Tells the book what this node says of itself in its hellos. */
   describe(): void {
     const { config: { mode }, self: { name }, book } = this.roster;
@@ -138,15 +173,16 @@ export class TunnelDevice {
     }
   }
 
-  #chooseMtu({ mtu_bytes, nodes }: Config, addresses: readonly (Address | undefined)[]): number {
-    const inner = addresses.length > 0 ? addresses : [undefined];
-    const chosen = mtu_bytes === "auto"
-      ? Math.min(MTU_MAX_BYTES, ...inner.map((address) => this.paths.innerMtu_bytes(address)))
-      : mtu_bytes;
-    const hasIpv6 = nodes.some((node) => node.subnets.some(({ version }) => version === 6));
-    if (hasIpv6 && chosen < MTU_IPV6_MIN_BYTES) {
-      this.log.warn("mtu", `MTU ${chosen} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
+  #chooseMtu(config: Config, addresses: readonly (Address | undefined)[]): number {
+    const { mtu_bytes } = config;
+    if (mtu_bytes === "auto") {
+      const some = addresses.length > 0 ? addresses : [undefined];
+      const inner = some.map((address) => this.paths.localMtu_bytes(address));
+      return autoMtu(config, Math.min(...inner));
     }
-    return chosen;
+    if (hasIpv6(config) && mtu_bytes < MTU_IPV6_MIN_BYTES) {
+      this.log.warn("mtu", `MTU ${mtu_bytes} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
+    }
+    return mtu_bytes;
   }
 }

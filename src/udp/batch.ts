@@ -26,9 +26,10 @@ import {
 import { addressOf, libc, pointerTo, putAddress } from "../../ffi/libc.ts";
 import type { Burst } from "../engine/burst.ts";
 import { COUNTER, type LaneCounters } from "../engine/counters.ts";
-import type { FibHalf } from "../engine/fib.ts";
+import type { FibHalf, FibPeer } from "../engine/fib.ts";
 import { BURST_PACKETS, NODES_MAX, PACKET_MAX_BYTES } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
+import { UdpPaths } from "./path.ts";
 import { SendQueue } from "./send_queue.ts";
 import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
 
@@ -38,6 +39,8 @@ const NAME_WORDS = NAME_STRIDE_BYTES / 4;
 
 /** How long a full send queue is waited for before the rest of a burst is dropped. */
 const SEND_WAIT_MS = 2;
+
+const NOBODY: readonly number[] = [];
 
 /** Word offsets in the receive vector. */
 const MESSAGE_WORDS = MMSGHDR.size / 4;
@@ -57,6 +60,10 @@ export class BatchSocket implements PacketSocket {
   readonly #senders = new Uint32Array(BURST_PACKETS * NAME_WORDS);
   #inBurst: Burst | undefined;
 
+  readonly #paths: UdpPaths;
+  #refused: number[] = [];
+  #peers: readonly FibPeer[] = [];
+
   readonly #nameBytes: number;
   readonly #addressWord: number;
   readonly #addressWords: number;
@@ -73,6 +80,7 @@ export class BatchSocket implements PacketSocket {
   /** `gso`: the kernel cuts a message into datagrams (UDP_SEGMENT). */
   constructor(readonly fd: number, ipVersion: IpVersion, gso: boolean) {
     this.#out = new SendQueue(gso ? undefined : 1);
+    this.#paths = new UdpPaths(fd, ipVersion);
     this.#nameBytes = ipVersion === 4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
     this.#addressWord = (ipVersion === 4 ? SOCKADDR.in_addr : SOCKADDR.in6_addr) / 4;
     this.#addressWords = ipVersion === 4 ? 1 : 4;
@@ -93,6 +101,7 @@ export class BatchSocket implements PacketSocket {
   }
 
   usePeers(fib: FibHalf): void {
+    this.#peers = Array.from({ length: fib.peerCount }, (_, peer) => fib.peer(peer));
     let size = 2;
     while (size < 2 * fib.peerCount) size *= 2;
     this.#peerByName = new Int32Array(size).fill(UNKNOWN_PEER);
@@ -100,7 +109,7 @@ export class BatchSocket implements PacketSocket {
     this.#peerNames.fill(0);
     const view = new DataView(this.#peerNames.buffer);
     for (let peer = 0; peer < fib.peerCount; peer++) {
-      const { address, port } = fib.peer(peer);
+      const { address, port } = this.#peers[peer]!;
       const at = peer * NAME_STRIDE_BYTES;
       view.setUint16(at + SOCKADDR.family, address.length === 4 ? AF_INET : AF_INET6, true);
       view.setUint16(at + SOCKADDR.port, port);
@@ -204,28 +213,58 @@ export class BatchSocket implements PacketSocket {
         totals[COUNTER.send_queue_full]! += datagrams;
       } else if (code === ERRNO.EMSGSIZE || code === ERRNO.EINVAL && datagrams > 1) {
         // EINVAL: a segment is larger than the path's MTU (net/ipv4/udp.c, udp_send_skb).
-        totals[COUNTER.too_big]! += datagrams;
+        this.#sendOneByOne(run, counters);
       } else totals[COUNTER.send_failed]! += datagrams;
       run++;
     }
     queue.clear();
   }
 
+  /** Each datagram of a run that cannot leave as one. */
   #sendOneByOne(run: number, counters: LaneCounters): void {
     const queue = this.#out;
-    const { call } = this.#libc;
+    const { call, errno } = this.#libc;
     const { totals, peerPackets, peerBytes } = counters;
     const datagrams = queue.datagramsOf(run);
-    const bytes = queue.bytesOf(run);
+    const peer = queue.peerOf(run);
     for (let i = 0; i < datagrams; i++) {
-      queue.isolate(run, i);
+      const bytes = queue.isolate(run, i);
       if (call.sendmmsg(this.fd, queue.pointers[run]!, 1, MSG_DONTWAIT) === 1) {
         totals[COUNTER.packets]!++;
-        peerPackets[queue.peerOf(run)]!++;
-      } else totals[COUNTER.send_failed]!++;
+        totals[COUNTER.bytes]! += bytes;
+        peerPackets[peer]!++;
+        peerBytes[peer]! += bytes;
+        continue;
+      }
+      switch (errno()) {
+        case ERRNO.EMSGSIZE:
+          totals[COUNTER.too_big]!++;
+          if (!this.#refused.includes(peer)) this.#refused.push(peer);
+          break;
+        case ERRNO.EAGAIN:
+        case ERRNO.ENOBUFS:
+          totals[COUNTER.send_queue_full]!++;
+          break;
+        default:
+          totals[COUNTER.send_failed]!++;
+      }
     }
-    totals[COUNTER.bytes]! += bytes;
-    peerBytes[queue.peerOf(run)]! += bytes;
+  }
+
+  takeRefused(): readonly number[] {
+    if (this.#refused.length === 0) return NOBODY;
+    const refused = this.#refused;
+    this.#refused = [];
+    return refused;
+  }
+
+  maxDatagram(peer: number): number | undefined {
+    const known = this.#peers[peer];
+    return known && this.#paths.maxDatagram(known.address);
+  }
+
+  allowFragments(): void {
+    this.#paths.allowFragments();
   }
 
   #countSent(run: number, { totals, peerPackets, peerBytes }: LaneCounters): void {

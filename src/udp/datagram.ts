@@ -4,11 +4,6 @@ import {
   AF_INET,
   AF_INET6,
   EPOLL_CTL_DEL,
-  IP_MTU_DISCOVER,
-  IP_PMTUDISC_DO,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
-  IPV6_MTU_DISCOVER,
   MSG_DONTWAIT,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -17,8 +12,6 @@ import {
   SO_TYPE,
   SOCK_DGRAM,
   SOCKADDR,
-  SOCKADDR_IN6_BYTES,
-  SOCKADDR_IN_BYTES,
   SOL_SOCKET,
   SOL_UDP,
   UDP_GRO,
@@ -30,6 +23,8 @@ import { wantedFeatures } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
 import { DESCRIPTORS_SEARCHED, SOCKET_BUFFER_BYTES } from "../limits.ts";
 import { type Address, formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
+import { forbidFragments } from "./path.ts";
+import { sockaddr } from "./sockaddr.ts";
 
 /** The UDP side: Deno's connection, which owns the socket, and its descriptor. */
 export interface UdpSide {
@@ -164,15 +159,9 @@ export function sendDatagram(
   address: Address,
   port: number,
 ): void {
-  const name = new Uint8Array(SOCKADDR.size);
-  const view = new DataView(name.buffer);
-  const v4 = address.version === 4;
-  view.setUint16(SOCKADDR.family, v4 ? AF_INET : AF_INET6, true);
-  view.setUint16(SOCKADDR.port, port);
-  name.set(address.bytes, v4 ? SOCKADDR.in_addr : SOCKADDR.in6_addr);
+  const name = sockaddr(address.bytes, port);
   const { call, check } = libc();
-  const size = v4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
-  check("sendto", call.sendto(fd, datagram, datagram.length, MSG_DONTWAIT, name, size));
+  check("sendto", call.sendto(fd, datagram, datagram.length, MSG_DONTWAIT, name, name.length));
 }
 
 /** Whether the kernel cuts one message into many datagrams (UDP_SEGMENT). */
@@ -199,7 +188,5 @@ function setOptions(fd: number, ipVersion: IpVersion): void {
   if (set(SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES) < 0) {
     set(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
   }
-  // DF on every datagram: a path that is too narrow is reported, never silently fragmented.
-  if (ipVersion === 4) set(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
-  else set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO);
+  forbidFragments(fd, ipVersion);
 }

@@ -10,6 +10,14 @@ import type { FibHalf } from "../engine/fib.ts";
 import { formatAddress, parseAddress } from "../net/prefix.ts";
 import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
 
+/** What is asked of the kernel about paths; `path.ts` has the real one. */
+export interface DatagramPaths {
+  /** The largest datagram that goes to an address, in bytes; undefined where there is no way. */
+  maxDatagram(address: Uint8Array): number | undefined;
+  /** What is too large goes out in fragments from now on. */
+  allowFragments(): void;
+}
+
 /** The part of Deno.DatagramConn that is used. */
 export type Connection = Pick<Deno.DatagramConn, "receive" | "send">;
 
@@ -33,8 +41,9 @@ export class DatagramSocket implements PacketSocket {
   #queued: Datagram[] = [];
   #due: readonly Datagram[] = [];
   #counters: LaneCounters | undefined;
+  #refused = new Set<number>();
 
-  constructor(readonly connection: Connection) {}
+  constructor(readonly connection: Connection, readonly paths: DatagramPaths) {}
 
   usePeers(fib: FibHalf): void {
     this.#peers = Array.from({ length: fib.peerCount }, (_, index) => {
@@ -103,6 +112,21 @@ export class DatagramSocket implements PacketSocket {
     this.#counters = counters;
   }
 
+  takeRefused(): readonly number[] {
+    const refused = [...this.#refused];
+    this.#refused.clear();
+    return refused;
+  }
+
+  maxDatagram(peer: number): number | undefined {
+    const address = parseAddress(this.#peers[peer]?.hostname ?? "");
+    return address && this.paths.maxDatagram(address.bytes);
+  }
+
+  allowFragments(): void {
+    this.paths.allowFragments();
+  }
+
   /** Sends what was flushed, in its order. */
   async sent(): Promise<void> {
     const due = this.#due;
@@ -119,7 +143,9 @@ export class DatagramSocket implements PacketSocket {
         peerPackets[peer]!++;
         peerBytes[peer]! += bytes.length;
       } catch (error) {
-        totals[COUNTER[dropReason(error)]]!++;
+        const reason = dropReason(error);
+        totals[COUNTER[reason]]!++;
+        if (reason === "too_big") this.#refused.add(peer);
       }
     }
   }

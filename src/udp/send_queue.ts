@@ -181,10 +181,10 @@ export class SendQueue {
   }
 
   /**
-   * Makes run `run` a message of its datagram `i` alone, to be sent by itself:
-   * for a device that refuses UDP_SEGMENT.
+   * Makes run `run` a message of its datagram `i` alone, to be sent by itself.
+   * Returns the datagram's size in bytes.
    */
-  isolate(run: number, i: number): void {
+  isolate(run: number, i: number): number {
     const message = run * W.message;
     const first = this.#firstRange[run * RUN_DATAGRAMS_MAX + i]!;
     const end = i + 1 < this.#datagrams[run]!
@@ -194,5 +194,10 @@ export class SendQueue {
     putAddress(this.#headers, message + MSGHDR.iov / 4, iovec);
     this.#headers[message + MSGHDR.iovlen / 4] = end - first;
     this.#headers[message + MSGHDR.controllen / 4] = 0;
+    let size = 0;
+    for (let range = first; range < end; range++) {
+      size += this.#iovecs[(run * RUN_IOVECS + range) * W.iovec + IOVEC.len / 4]!;
+    }
+    return size;
   }
 }

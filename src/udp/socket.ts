@@ -45,4 +45,16 @@ export interface PacketSocket {
   ): number;
   /** Sends what is queued, and counts it per peer, or as a drop by reason. */
   flush(counters: LaneCounters): void;
+  /**
+   * The peers to whom a datagram was refused since the last call because their
+   * path does not carry it.
+   */
+  takeRefused(): readonly number[];
+  /**
+   * The largest datagram that the path to a peer carries, in bytes, as far as
+   * the kernel knows by now; undefined where there is no way.
+   */
+  maxDatagram(peer: number): number | undefined;
+  /** From now on, a datagram that is too large for its path goes out in fragments. */
+  allowFragments(): void;
 }

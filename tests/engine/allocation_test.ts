@@ -9,6 +9,7 @@ import { Outbound } from "../../src/engine/outbound.ts";
 import { type PacketDevice, WRITE } from "../../src/tun/device.ts";
 import type { PacketSocket, Sender } from "../../src/udp/socket.ts";
 
+const NOBODY: readonly number[] = [];
 const PACKETS = 1_000_000;
 const GROWTH_MAX_BYTES = 1024 * 1024;
 
@@ -50,6 +51,13 @@ class Endless implements PacketDevice, PacketSocket {
   }
   usePeers(): void {}
   flush(): void {}
+  takeRefused() {
+    return NOBODY;
+  }
+  maxDatagram() {
+    return undefined;
+  }
+  allowFragments(): void {}
 }
 
 /** Packets between two looks at the heap: far fewer than it takes to fill the young generation. */

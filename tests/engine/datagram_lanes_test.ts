@@ -18,6 +18,7 @@ const OTHER_PORT: Deno.NetAddr = { ...PEER, port: 3010 };
 class FakeConnection {
   sent: { bytes: Uint8Array; to: Deno.Addr }[] = [];
   failure: Error | undefined;
+  path_bytes = 1000;
   #waiting = Promise.withResolvers<[Uint8Array<ArrayBuffer>, Deno.Addr]>();
   #asked = Promise.withResolvers<void>();
 
@@ -86,6 +87,7 @@ async function setup() {
   const ends: (LaneEnd | RunError)[] = [];
   const lanes = new DatagramLanes({
     connection,
+    paths: { maxDatagram: () => connection.path_bytes, allowFragments: () => {} },
     openDevice: () => {
       devices.push(new FakeDevice());
       return devices.at(-1)!;
@@ -157,6 +159,20 @@ Deno.test("datagram engine: a failed send is a drop with a name, and blocks noth
   devices[0]!.waiting = [out(3)];
   await waits[0]!.readable();
   assertEquals(connection.sent.length, 1);
+  await lanes.stop();
+  connection.close();
+});
+
+Deno.test("datagram engine: the sender of what a path refused is told", async () => {
+  const { connection, devices, waits, lanes } = await setup();
+  connection.failure = Object.assign(new Error("no"), { code: "EMSGSIZE" });
+  connection.path_bytes = 600;
+  devices[0]!.waiting = [ipv4("172.1.0.2", "172.2.0.2", Array<number>(800).fill(7))];
+  await waits[0]!.readable();
+  // ICMP "fragmentation needed", 600 bytes (RFC 1191).
+  assertEquals(devices[0]!.written.map((packet) => [...packet.subarray(20, 28)].toSpliced(2, 2)), [
+    [3, 4, 0, 0, 600 >> 8, 600 & 0xff],
+  ]);
   await lanes.stop();
   connection.close();
 });

@@ -152,3 +152,59 @@ Deno.test("outbound: order within a burst is kept, and a lost device is told", (
   device.gone = true;
   assertEquals(outbound.turn(), DEVICE_GONE);
 });
+
+Deno.test("outbound: what a path refuses is answered, and the path is known from then on", () => {
+  const { device, socket, outbound, count } = setup();
+  const big = ipv4("172.1.0.2", "172.2.0.2", payload(1250));
+  const elsewhere = ipv4("172.1.0.2", "172.2.200.2", payload(1250));
+  const small = ipv4("172.1.0.2", "172.2.0.2", payload(1000));
+  device.waiting = [small, big, elsewhere, big];
+  outbound.turn();
+  // The kernel has learnt from ICMP that peer 0 is behind 1,100 bytes, and refused the large ones.
+  socket.refused = [0];
+  socket.paths.set(0, 1100);
+  outbound.turn();
+  assertEquals(device.written.map(icmp), [[3, 4, 1100], [3, 4, 1100]]);
+  assertEquals(count("too_big"), 0, "the socket counts what it drops");
+  socket.sent = [];
+  device.waiting = [big, small];
+  outbound.turn();
+  assertEquals(device.written.slice(2).map(icmp), [[3, 4, 1100]]);
+  assertEquals(socket.sent, [{ peer: 0, bytes: small }]);
+  assertEquals(count("too_big"), 1);
+});
+
+Deno.test("outbound: a refusal that the kernel does not explain changes nothing", () => {
+  const { device, socket, outbound } = setup();
+  const big = ipv4("172.1.0.2", "172.2.0.2", payload(1250));
+  for (const path of [undefined, 1400]) {
+    device.waiting = [big];
+    outbound.turn();
+    socket.refused = [0];
+    if (path) socket.paths.set(0, path);
+    socket.sent = [];
+    device.waiting = [big];
+    outbound.turn();
+    assertEquals([device.written.length, socket.sent.length], [0, 1]);
+  }
+});
+
+Deno.test("outbound: IPv6 packets of 1,280 bytes leave whatever the path", () => {
+  const { device, socket, outbound } = setup();
+  device.waiting = [ipv6(A, B, payload(1241))];
+  outbound.turn();
+  assertEquals(socket.fragments, false);
+  socket.refused = [0];
+  socket.paths.set(0, 1000);
+  device.waiting = [];
+  outbound.turn();
+  // No sender would believe less than 1,280 (RFC 8200, section 5).
+  assertEquals(device.written.map(icmp), [[2, 0, 1280]]);
+  socket.sent = [];
+  const least = ipv6(A, B, payload(1240));
+  device.waiting = [least, ipv6(A, B, payload(1241)), ipv4("172.1.0.2", "172.2.0.2", payload(981))];
+  outbound.turn();
+  assertEquals(socket.sent, [{ peer: 0, bytes: least }]);
+  assertEquals(device.written.slice(1).map(icmp), [[2, 0, 1280], [3, 4, 1000]]);
+  assertEquals(socket.fragments, true);
+});

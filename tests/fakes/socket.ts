@@ -28,6 +28,11 @@ export class FakeSocket implements PacketSocket {
   #queue: FakeDatagram[] = [];
   #received: FakeDatagram[] = [];
   peerCount = 0;
+  /** Peers to report as refused. */
+  refused: number[] = [];
+  /** The largest datagram to each peer, as the kernel knows it. */
+  paths = new Map<number, number>();
+  fragments = false;
 
   usePeers(fib: FibHalf): void {
     this.peerCount = fib.peerCount;
@@ -74,6 +79,20 @@ export class FakeSocket implements PacketSocket {
       this.#queue.push({ peer, bytes: Uint8Array.from([...head, ...body]) });
     }
     return count;
+  }
+
+  takeRefused(): readonly number[] {
+    const { refused } = this;
+    this.refused = [];
+    return refused;
+  }
+
+  maxDatagram(peer: number): number | undefined {
+    return this.paths.get(peer);
+  }
+
+  allowFragments(): void {
+    this.fragments = true;
   }
 
   flush({ totals }: LaneCounters): void {

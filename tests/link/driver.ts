@@ -11,7 +11,7 @@ import {
   type DevicePlan,
 } from "../../src/link/device_config.ts";
 import type { RouteInfo } from "../../src/link/link.ts";
-import { openRtnetlink, pathMtu } from "../../src/link/linux.ts";
+import { openRtnetlink, pathMtu, underlayMtu } from "../../src/link/linux.ts";
 import {
   type Address,
   formatAddress,
@@ -114,6 +114,7 @@ const calls = {
     };
   },
   pathMtu: (text: string) => pathMtu(rt, address(text)) ?? null,
+  underlayMtu: (text: string) => underlayMtu(rt, address(text)) ?? null,
   configure: (plan: PlanText) => {
     device = configureDevice(rt, planOf(plan));
   },

@@ -234,6 +234,7 @@ test("rtnetlink: where a packet would go, and how large it may be", async (ns) =
   for (const { to, source, own, mtu_bytes } of cases) {
     assertEquals(await driver.call("routeTo", to), { index, source, mtu_bytes: own });
     assertEquals(await driver.call("pathMtu", to), mtu_bytes);
+    assertEquals(await driver.call("underlayMtu", to), mtu_bytes);
   }
   assertEquals((await driver.call("routeTo", "192.0.2.1", index))?.index, index);
   assertEquals(await driver.call("routeTo", "2001:db8::1", index), null);

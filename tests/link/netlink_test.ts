@@ -310,6 +310,20 @@ Deno.test("decodePath", async (t) => {
     const path = decodePath(of(1, oif, { type: 7, data: bytesOf("10.0.0.1") }, metrics));
     assertEquals(path, { index: 3, source: parseAddress("10.0.0.1"), mtu_bytes: 1300 });
   });
+  await t.step("an MTU that was learnt has a time when it is forgotten", () => {
+    const metrics = { type: 8, data: attributes(u32Attribute(2, 1300)) };
+    const cache = (expires: number) => {
+      const data = new Uint8Array(32);
+      new DataView(data.buffer).setInt32(8, expires, true);
+      return { type: 12, data };
+    };
+    assertEquals(decodePath(of(1, oif, metrics, cache(590_000)))?.learnt, true);
+    assertEquals(decodePath(of(1, oif, metrics, cache(0)))?.learnt, undefined);
+    assertEquals(
+      decodePath(of(1, oif, metrics, { type: 12, data: new Uint8Array(8) }))?.learnt,
+      undefined,
+    );
+  });
   await t.step("neither, and an MTU of 0 is none", () => {
     assertEquals(decodePath(of(1, oif))?.mtu_bytes, undefined);
     const metrics = { type: 8, data: attributes(u32Attribute(2, 0)) };

@@ -1,0 +1,216 @@
+/** Underlays wide and narrow, and a path that narrows on the way: TCP goes through at once. */
+
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { ip, type LabProcess } from "../../src/lab/lab.ts";
+import { Bed, until } from "./harness.ts";
+
+const BYTES = 1_000_000;
+/** Far more than it takes, far less than a black hole would. */
+const AT_ONCE_MS = 10_000;
+
+const words = (text: string) => text.split(" ");
+
+/** Gives the underlay an MTU, from end to end. */
+async function setUnderlay(bed: Bed, mtu_bytes: number): Promise<void> {
+  for (const [i, { namespace }] of bed.plan.nodes.entries()) {
+    await ip(["-n", bed.plan.switchNamespace, ...words(`link set port${i} mtu ${mtu_bytes}`)]);
+    await ip(["-n", namespace, ...words(`link set eth0 mtu ${mtu_bytes}`)]);
+  }
+}
+
+/** Gives pods and their bridges an MTU. */
+async function setPods(bed: Bed, mtu_bytes: number): Promise<void> {
+  for (const { namespace, podNamespace } of bed.plan.nodes) {
+    await ip(["-n", podNamespace, ...words(`link set eth0 mtu ${mtu_bytes}`)]);
+    await ip(["-n", namespace, ...words(`link set pod mtu ${mtu_bytes}`)]);
+    await ip(["-n", namespace, ...words(`link set br0 mtu ${mtu_bytes}`)]);
+  }
+}
+
+/** The MTU of tunnet's device on a node. */
+async function deviceMtu(bed: Bed, i: number): Promise<number> {
+  const shown = await ip(["-n", bed.node(i).namespace, "-j", "link", "show", "tunnet0"]);
+  return JSON.parse(shown)[0].mtu;
+}
+
+/** Sends a file over TCP each way, in turn; fails if either takes long. */
+async function tcpAtOnce(bed: Bed, what: string, version: 4 | 6, port: number): Promise<void> {
+  const { path, sha256 } = await bed.randomFile(BYTES);
+  for (const [from, to] of [[0, 1], [1, 0]] as const) {
+    const start_ms = performance.now();
+    assertEquals(await bed.transfer(from, to, path, version, port + from), sha256);
+    const took_ms = Math.round(performance.now() - start_ms);
+    console.log(`${what}: 1 MB of TCP over IPv${version} from ${from} to ${to}: ${took_ms} ms`);
+    assert(took_ms < AT_ONCE_MS, `${what}: ${took_ms} ms`);
+  }
+}
+
+/** Whether a ping of exactly so many bytes of IP packet gets through whole. */
+async function carries(bed: Bed, size: number, version: 4 | 6 = 4): Promise<boolean> {
+  const payload = size - (version === 4 ? 28 : 48);
+  const address = bed.podAddress(1, version);
+  const ping = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", `${payload}`, address];
+  return (await bed.inPod(0, ...ping)).code === 0;
+}
+
+const UNDERLAYS = [
+  { underlay6: false, mtu_bytes: 9000, inner: 8972 },
+  { underlay6: true, mtu_bytes: 9000, inner: 8952 },
+  { underlay6: false, mtu_bytes: 1280, inner: 1252 },
+  { underlay6: true, mtu_bytes: 1280, inner: 1232 },
+] as const;
+
+for (const { underlay6, mtu_bytes, inner } of UNDERLAYS) {
+  const what = `an IPv${underlay6 ? 6 : 4} underlay of ${mtu_bytes} bytes`;
+  Deno.test(`${what} gives pods ${inner}`, async () => {
+    await using bed = await Bed.create({ underlay6 });
+    await setUnderlay(bed, mtu_bytes);
+    if (mtu_bytes > 1500) await setPods(bed, mtu_bytes);
+    await Promise.all([bed.start(0), bed.start(1)]);
+    assertEquals(await deviceMtu(bed, 0), inner);
+    await bed.reachable(0, 1, 5_000);
+    assertEquals([await carries(bed, inner), await carries(bed, inner + 1)], [true, false]);
+    await tcpAtOnce(bed, what, 4, 5301);
+  });
+}
+
+for (const underlay6 of [false, true]) {
+  const what = `IPv6 pods over an IPv${underlay6 ? 6 : 4} underlay of 1280 bytes`;
+  // IPv6 does without no path of less than 1,280 bytes: the underlay has to carry fragments.
+  Deno.test(`${what} still have 1280`, async () => {
+    await using bed = await Bed.create({ underlay6, ipv6: true });
+    await setUnderlay(bed, 1280);
+    const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+    assertEquals(await deviceMtu(bed, 0), 1280);
+    await bed.reachable(0, 1, 5_000);
+    const inner = underlay6 ? 1232 : 1252;
+    const sizes = [[inner, 4], [inner + 1, 4], [1280, 6], [1281, 6]] as const;
+    const passed: boolean[] = [];
+    for (const [size, version] of sizes) passed.push(await carries(bed, size, version));
+    assertEquals(passed, [true, false, true, false]);
+    await tcpAtOnce(bed, what, 4, 5311);
+    await tcpAtOnce(bed, what, 6, 5321);
+    const { outbound } = await bed.counters(a);
+    assertEquals(outbound["send_failed"], 0);
+  });
+}
+
+/**
+ * Puts two routers between the nodes instead of the switch; `mid0` and `mid1`
+ * are the link between them.
+ */
+async function putRouters(bed: Bed): Promise<void> {
+  const first = bed.plan.switchNamespace;
+  const second = first.replace(/switch$/, "router");
+  await ip(["netns", "add", second]);
+  await ip(["-n", first, "link", "del", "switch"]);
+  await ip(["-n", first, ...words("link set port1 netns"), second]);
+  await ip([
+    ...["-n", first, ...words("link add mid0 type veth peer name mid1 netns"), second],
+  ]);
+  const sides = [
+    { router: first, port: "port0", mid: "mid0", near: 0, far: 1, own: "1" },
+    { router: second, port: "port1", mid: "mid1", near: 1, far: 0, own: "2" },
+  ];
+  for (const { router, port, mid, near, far, own } of sides) {
+    const [here, there] = [bed.node(near).address, bed.node(far).address];
+    const six = here.includes(":");
+    const self = six ? `fd00:255::${own}` : `10.255.0.${own}`;
+    const sysctls = [
+      ...["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
+      ...[`net.ipv4.conf.${port}.proxy_arp=1`, `net.ipv6.conf.${port}.proxy_ndp=1`],
+      ...[`net.ipv4.conf.${mid}.proxy_arp=1`, `net.ipv6.conf.${mid}.proxy_ndp=1`],
+    ];
+    await ip(["netns", "exec", router, "sysctl", "-qw", ...sysctls]);
+    const commands = [
+      ...["link set lo up", `link set ${port} up`, `link set ${mid} up`],
+      `addr add ${self}/${six ? 128 : 32} dev lo`,
+      ...[`route add ${here} dev ${port}`, `route add ${there} dev ${mid}`],
+      ...(six
+        ? [`-6 neigh add proxy ${there} dev ${port}`, `-6 neigh add proxy ${here} dev ${mid}`]
+        : []),
+    ];
+    for (const command of commands) await ip(["-n", router, ...words(command)]);
+    // Its ICMP errors come from its own address.
+    for (const other of ["1", "2"]) {
+      const route = `route add ${self.slice(0, -1)}${other} dev eth0`;
+      await ip(["-n", bed.node(near).namespace, ...words(route)]);
+    }
+  }
+}
+
+async function setMiddle(bed: Bed, mtu_bytes: number): Promise<void> {
+  const first = bed.plan.switchNamespace;
+  for (const [router, mid] of [[first, "mid0"], [first.replace(/switch$/, "router"), "mid1"]]) {
+    await ip(["-n", router!, ...words(`link set ${mid} mtu ${mtu_bytes}`)]);
+  }
+}
+
+/** What nodes and pods have learnt of paths is forgotten. */
+async function forgetPaths(bed: Bed): Promise<void> {
+  for (const { namespace, podNamespace } of bed.plan.nodes) {
+    for (const name of [namespace, podNamespace]) {
+      await ip(["-n", name, ...words("-4 route flush cache")]);
+      await ip(["-n", name, ...words("-6 route flush cache")]);
+    }
+  }
+}
+
+/** The last MTU that a node has logged for its path to the other. */
+function learnt({ log }: LabProcess): number {
+  const events = log.split("\n").filter((line) => line.includes('"event":"path_mtu"'));
+  return events.length === 0 ? 0 : JSON.parse(events.pop()!).mtu_bytes;
+}
+
+for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as const) {
+  const underlay6 = version === 6;
+  const what = `a path over IPv${version} that narrows on the way, engine ${engine}`;
+  Deno.test(what, async (t) => {
+    await using bed = await Bed.create({ underlay6, ipv6: true });
+    await putRouters(bed);
+    await setMiddle(bed, 1400);
+    const overhead = underlay6 ? 48 : 28;
+    const config = ["-c", `${bed.dir}/tunnet.yaml`, "--engine", engine];
+    const [a] = await Promise.all([bed.start(0, config), bed.start(1, config)]);
+    // The nodes cannot know yet.
+    assertMatch(a.log, new RegExp(`"mtu_bytes":${1500 - overhead}`));
+    await bed.reachable(0, 1, 5_000);
+
+    await t.step("narrow from the start: the first TCP stream goes through", async () => {
+      await tcpAtOnce(bed, what, 4, 5331);
+      await tcpAtOnce(bed, what, 6, 5341);
+      // The other node's pods have only ever sent what their peers said they take.
+      await until("the path is learnt", 3_000, () => learnt(a) === 1400 - overhead);
+      const inner = 1400 - overhead;
+      await carries(bed, inner + 1);
+      assertEquals([await carries(bed, inner), await carries(bed, inner + 1)], [true, false]);
+    });
+    await t.step("narrower while running", async () => {
+      await setMiddle(bed, 1320);
+      await tcpAtOnce(bed, what, 4, 5351);
+      await tcpAtOnce(bed, what, 6, 5361);
+      await until("the path is learnt", 3_000, () => learnt(a) === 1320 - overhead);
+    });
+    await t.step("wide again, when the kernel forgets", async () => {
+      await setMiddle(bed, 1500);
+      await forgetPaths(bed);
+      await until("the path is wide", 3_000, () => learnt(a) === 1500 - overhead);
+      await until("large pings pass", 3_000, () => carries(bed, 1500 - overhead));
+      await tcpAtOnce(bed, what, 4, 5371);
+    });
+  });
+}
+
+Deno.test("the device follows the underlay's MTU while it runs, with mtu: auto", async () => {
+  await using bed = await Bed.create();
+  const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+  for (const mtu_bytes of [1400, 9000, 1500]) {
+    await setUnderlay(bed, mtu_bytes);
+    for (const node of [0, 1]) {
+      const follows = async () => await deviceMtu(bed, node) === mtu_bytes - 28;
+      await until(`the device of node ${node} has ${mtu_bytes - 28}`, 3_000, follows);
+    }
+    await tcpAtOnce(bed, `an underlay changed to ${mtu_bytes}`, 4, 5400 + mtu_bytes);
+  }
+  assertMatch(a.log, /"event":"mtu"/);
+});
