@@ -2,6 +2,7 @@
 
 import { type Command, parseCommand } from "./src/cli/args.ts";
 import { check } from "./src/cli/check.ts";
+import { doctor } from "./src/cli/doctor.ts";
 import { loadHere, selfIfKnown } from "./src/cli/here.ts";
 import { commandHelp, programHelp } from "./src/cli/help.ts";
 import { STARTER_CONFIG } from "./src/cli/init.ts";
@@ -64,6 +65,11 @@ async function run(command: Command): Promise<number> {
       const { loaded, view } = await loadHere(command.options);
       warn(loaded.warnings);
       return show(setup(what, { loaded, self: findSelf(loaded, view, node), undo }));
+    }
+    case "doctor": {
+      const here = await loadHere(command.options);
+      warn(here.loaded.warnings);
+      return show(await doctor(here, command.options));
     }
     case "version":
       return show({ stdout: `tunnet ${VERSION}\n`, exitCode: 0 });

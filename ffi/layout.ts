@@ -62,11 +62,13 @@ export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
 export const SOL_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const NETLINK_ROUTE = 0;
 
 /** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
+export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;

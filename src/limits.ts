@@ -152,3 +152,12 @@ export const UNIX_PATH_MAX_BYTES = 107;
 
 /** Port of --http that names none: free in the list of Prometheus exporters' ports. */
 export const DEFAULT_HTTP_PORT = 9309;
+
+/** Jumps from chain to chain that the doctor follows: the kernel's own bound is 16. */
+export const FIREWALL_JUMPS_MAX = 32;
+
+/** Rules that the doctor looks at for one packet: ten times what large hosts have. */
+export const FIREWALL_STEPS_MAX = 200_000;
+
+/** Peers that the doctor asks by hello: each takes a socket and a line. */
+export const DOCTOR_PEERS_MAX = 64;

@@ -44,6 +44,7 @@ const PURE = [
   /^src\/lab\/(topology|draw)\.ts$/,
   /^src\/setup\//,
   /^src\/status\/(format|handler|metrics|page|rates|schema|snapshot|text|types)\.ts$/,
+  /^src\/doctor\/(?!gather\/)/,
   /^src\/(errors|limits|log|version)\.ts$/,
 ];
 
@@ -56,6 +57,7 @@ const USES_FFI = [
   /^src\/engine\/(async_)?wait\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,
   /^src\/service\/notify\.ts$/,
+  /^src\/doctor\/gather\/(host|sockets)\.ts$/,
 ];
 
 Deno.test("rooms: pure code knows neither Deno nor libc, not even through what it imports", () => {

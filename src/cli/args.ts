@@ -79,6 +79,11 @@ export interface LabOptions {
   readonly json: boolean;
 }
 
+/** Options of `doctor`. */
+export interface DoctorOptions extends ConfigOptions {
+  readonly json: boolean;
+}
+
 /** Options of `setup`. */
 export interface SetupOptions extends ConfigOptions {
   readonly what: SetupKind;
@@ -95,6 +100,7 @@ export type Command =
   | { readonly kind: "lab"; readonly options: LabOptions }
   | { readonly kind: "init" }
   | { readonly kind: "setup"; readonly options: SetupOptions }
+  | { readonly kind: "doctor"; readonly options: DoctorOptions }
   | { readonly kind: "version" }
   /** Help of a command, or of the program; `asked` is false for a bare `tunnet`: exit status 2. */
   | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
@@ -296,13 +302,14 @@ function up(raw: RawArgs): Command {
   };
 }
 
-function check(raw: RawArgs): Command {
+/** `check` and `doctor` only look. */
+function look(kind: "check" | "doctor", raw: RawArgs): Command {
   const options = {
     config: raw.value("config"),
     node: raw.value("node"),
     json: raw.has("json"),
   };
-  return { kind: "check", options };
+  return { kind, options };
 }
 
 function route(raw: RawArgs): Command {
@@ -395,7 +402,8 @@ function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
     case "up":
       return up(raw);
     case "check":
-      return check(raw);
+    case "doctor":
+      return look(name, raw);
     case "route":
       return route(raw);
     case "status":

@@ -39,6 +39,7 @@ export const COMMAND_NAMES = [
   "lab",
   "init",
   "setup",
+  "doctor",
 ] as const;
 /** One of COMMAND_NAMES. */
 export type CommandName = typeof COMMAND_NAMES[number];
@@ -210,10 +211,22 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],
     examples: ["tunnet setup --docker", "tunnet setup --systemd --undo --node node-a"],
   },
+  doctor: {
+    name: "doctor",
+    usage: "doctor",
+    summary: "what on this host would stop tunnet, each with the command that mends it",
+    flags: [CONFIG, NODE, json("print JSON"), HELP],
+    notes: [
+      CONFIG_NOTE,
+      "It changes nothing. Where no tunnet runs, it asks the peers by hello from this node's port. " +
+      "Exit status 1 if something must be mended.",
+    ],
+    examples: ["sudo tunnet doctor", "sudo tunnet doctor --node node-a --json"],
+  },
 };
 
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
-  commands: ["dump", "doctor"] as readonly string[],
+  commands: ["dump"] as readonly string[],
   flags: ["trace", "pcap", "mode"] as readonly string[],
 } as const;

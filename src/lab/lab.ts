@@ -1,6 +1,7 @@
 /** A standing lab: namespaces, and one tunnet process per node. */
 
 import { RunError } from "../errors.ts";
+import { type Ran, runIfThere } from "../programs.ts";
 import { type LabNode, type LabPlan, namespacePrefix } from "./topology.ts";
 
 /** How long a node may take until it says that it is ready. */
@@ -14,26 +15,15 @@ export const LAB_STATE_DIR = "/run/tunnet-lab";
 export async function runProgram(
   program: string,
   args: readonly string[],
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    const command = new Deno.Command(program, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    });
-    const { code, stdout, stderr } = await command.output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { code, stdout: text(stdout), stderr: text(stderr) };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    const debian = program === "ping" ? "iputils-ping" : "iproute2";
-    throw new RunError({
-      what: `the lab needs the program ${program}`,
-      why: "it is not on this host",
-      how: `apt-get install ${debian}`,
-    });
-  }
+): Promise<Ran> {
+  const ran = await runIfThere(program, args);
+  if (ran) return ran;
+  const debian = program === "ping" ? "iputils-ping" : "iproute2";
+  throw new RunError({
+    what: `the lab needs the program ${program}`,
+    why: "it is not on this host",
+    how: `apt-get install ${debian}`,
+  });
 }
 
 /** Runs `ip`; throws a RunError with its complaint. */

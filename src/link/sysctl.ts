@@ -8,13 +8,14 @@ import { cString, libc, pointerTo, SyscallError } from "../../ffi/libc.ts";
 
 const VALUE_MAX_BYTES = 64;
 
-function pathOf(name: string): Uint8Array<ArrayBuffer> {
-  return cString(`/proc/sys/${name.replaceAll(".", "/")}`);
+function pathOf(name: string): string {
+  // Written with slashes, as sysctl(8) has it, a name may hold an interface with a dot (eth0.1).
+  return `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`;
 }
 
-function withFile<T>(name: string, flags: number, use: (fd: number) => T): T {
+function withFile<T>(path: string, flags: number, use: (fd: number) => T): T {
   const { call, check } = libc();
-  const fd = check(`open ${name}`, call.open(pathOf(name), flags | O_CLOEXEC));
+  const fd = check(`open ${path}`, call.open(cString(path), flags | O_CLOEXEC));
   try {
     return use(fd);
   } finally {
@@ -22,14 +23,14 @@ function withFile<T>(name: string, flags: number, use: (fd: number) => T): T {
   }
 }
 
-/** Value of a setting such as `net.ipv4.ip_forward`; undefined where it does not exist. */
-export function readSysctl(name: string): string | undefined {
+/** The first bytes of a file of the kernel's, as text; undefined where it cannot be read. */
+export function readKernelFile(path: string, max_bytes: number): string | undefined {
   const { call, check } = libc();
-  const bytes = new Uint8Array(VALUE_MAX_BYTES);
+  const bytes = new Uint8Array(max_bytes);
   try {
-    return withFile(name, 0, (fd) => {
-      const size = check(`read ${name}`, call.read(fd, pointerTo(bytes), bytes.length));
-      return new TextDecoder().decode(bytes.subarray(0, size)).trim();
+    return withFile(path, 0, (fd) => {
+      const size = check(`read ${path}`, call.read(fd, pointerTo(bytes), bytes.length));
+      return new TextDecoder().decode(bytes.subarray(0, size));
     });
   } catch (error) {
     if (error instanceof SyscallError) return undefined;
@@ -37,11 +38,16 @@ export function readSysctl(name: string): string | undefined {
   }
 }
 
+/** Value of a setting such as `net.ipv4.ip_forward`; undefined where it does not exist. */
+export function readSysctl(name: string): string | undefined {
+  return readKernelFile(pathOf(name), VALUE_MAX_BYTES)?.trim();
+}
+
 /** Writes a setting; throws a SyscallError where that is not allowed. */
 export function writeSysctl(name: string, value: string): void {
   const { call, check } = libc();
   const bytes = cString(value).subarray(0, -1);
-  withFile(name, O_RDWR, (fd) => {
+  withFile(pathOf(name), O_RDWR, (fd) => {
     check(`write ${name}`, call.write(fd, pointerTo(bytes), bytes.length));
   });
 }

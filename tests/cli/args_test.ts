@@ -120,6 +120,11 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     ["lab", "--ipv6", "--underlay6", "--json"],
     { kind: "lab", options: { ...LAB, nodes: 2, ipv6: true, underlay6: true, json: true } },
   ],
+  [["doctor"], { kind: "doctor", options: LOOK }],
+  [
+    ["doctor", "--node", "a", "--json", "-c", "x"],
+    { kind: "doctor", options: { config: "x", node: "a", json: true } },
+  ],
   [["setup"], { kind: "setup", options: { ...WHERE, what: "docker", undo: false } }],
   [
     ["setup", "--systemd", "--undo", "--node", "a", "-c", "x"],

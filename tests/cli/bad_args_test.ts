@@ -7,7 +7,8 @@ import { assert, assertEquals, assertThrows } from "../assert.ts";
 /** Arguments, and the line after `tunnet: error: `. */
 const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: string])[] = [
   [["dump", "tun0"], '"dump" is not available in this version; try: tunnet --help'],
-  [["doctor"], '"doctor" is not available in this version; try: tunnet --help'],
+  [["doctor", "--fix"], 'unknown flag "--fix"; try: tunnet doctor --help'],
+  [["doctor", "x"], '"x" is one argument too many (doctor takes none); try: tunnet doctor --help'],
   [
     ["setup", "--docker", "--netns"],
     "--docker and --netns (each is a script); try: one of the two",

@@ -1,0 +1,21 @@
+/** `tunnet doctor`: what on this host would stop tunnet, and what mends it. */
+
+import { findSelf } from "../config/self.ts";
+import { gatherFacts } from "../doctor/gather/facts.ts";
+import { judge } from "../doctor/judge.ts";
+import { allWell, reportJson, reportText } from "../doctor/report.ts";
+import { EXIT } from "../errors.ts";
+import type { DoctorOptions } from "./args.ts";
+import type { Here } from "./here.ts";
+import { jsonText, type Output } from "./output.ts";
+
+/** Looks at everything; exit status 1 if something must be mended. Throws UsageError as findSelf. */
+export async function doctor({ loaded, view }: Here, options: DoctorOptions): Promise<Output> {
+  const self = findSelf(loaded, view, options.node);
+  const checks = judge(await gatherFacts(loaded, self));
+  const colour = Deno.stdout.isTerminal() && !Deno.noColor;
+  return {
+    stdout: options.json ? jsonText(reportJson(self, checks)) : reportText(self, checks, colour),
+    exitCode: allWell(checks) ? 0 : EXIT.failed,
+  };
+}

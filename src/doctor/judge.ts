@@ -1,0 +1,20 @@
+/** From facts to checks: every family of rules, in the order of a packet's needs. Pure. */
+
+import type { Check } from "./check.ts";
+import type { Facts } from "./facts.ts";
+import { firewallChecks } from "./rules/firewall.ts";
+import { hostChecks } from "./rules/host.ts";
+import { kernelChecks } from "./rules/kernel.ts";
+import { otherNodesChecks } from "./rules/peers.ts";
+import { routeChecks } from "./rules/routes.ts";
+
+/** All checks. */
+export function judge(facts: Facts): readonly Check[] {
+  return [
+    ...hostChecks(facts),
+    ...kernelChecks(facts),
+    ...routeChecks(facts),
+    ...firewallChecks(facts),
+    ...otherNodesChecks(facts),
+  ];
+}
