@@ -3,6 +3,7 @@
 import { type Command, parseCommand } from "./src/cli/args.ts";
 import { check } from "./src/cli/check.ts";
 import { doctor } from "./src/cli/doctor.ts";
+import { runDump } from "./src/cli/dump.ts";
 import { loadHere, selfIfKnown } from "./src/cli/here.ts";
 import { commandHelp, programHelp } from "./src/cli/help.ts";
 import { STARTER_CONFIG } from "./src/cli/init.ts";
@@ -58,6 +59,8 @@ async function run(command: Command): Promise<number> {
     }
     case "lab":
       return await runLab(command.options);
+    case "dump":
+      return await runDump(command.options);
     case "init":
       return show({ stdout: STARTER_CONFIG, exitCode: 0 });
     case "setup": {

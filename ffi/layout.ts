@@ -49,6 +49,7 @@ export const EFD_CLOEXEC = O_CLOEXEC;
 export const SOCKADDR_UN = { family: 0, path: 2, path_bytes: 108 } as const;
 
 /** clock_gettime(2): linux/time.h; struct timespec. */
+export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 export const TIMESPEC = { size: 16, seconds: 0, nanoseconds: 8 } as const;
 

@@ -161,3 +161,34 @@ export const FIREWALL_STEPS_MAX = 200_000;
 
 /** Peers that the doctor asks by hello: each takes a socket and a line. */
 export const DOCTOR_PEERS_MAX = 64;
+
+/** VLAN tags that are followed: IEEE 802.1ad stacks two, and more are seen only in error. */
+export const VLAN_TAGS_MAX = 4;
+
+/** IPv6 extension headers that are followed: RFC 8200 names six kinds, hostile chains are longer. */
+export const EXTENSION_HEADERS_MAX = 16;
+
+/** Options of one neighbour discovery message that are read: real ones hold a handful. */
+export const ND_OPTIONS_MAX = 32;
+
+/** Bytes of unknown data that a line shows as hex: two lines' worth would hide the rest. */
+export const DECODE_HEX_MAX_BYTES = 32;
+
+/** Lines that wait for a slow reader of standard output: some 40,000 of them. */
+export const LINES_QUEUE_BYTES = 4 * 1024 * 1024;
+
+/** Captured packets that wait for a slow disk or reader: some 0.1 s at 3 Gbit/s. */
+export const CAPTURE_QUEUE_BYTES = 32 * 1024 * 1024;
+
+/** At the end a reader who has stopped reading is waited for so long. */
+export const DRAIN_TIMEOUT_MS = 1_000;
+
+/** A capture file holds at least a handful of the largest packets. */
+export const CAPTURE_SIZE_MIN_BYTES = 256 * 1024;
+
+/** Capture files kept when they are rotated: each rotation renames every one. */
+export const CAPTURE_FILES_MAX = 1_000;
+export const CAPTURE_FILES_DEFAULT = 10;
+
+/** Protocols that a summary tells apart: hostile frames have 65,536 EtherTypes. */
+export const SUMMARY_PROTOCOLS_MAX = 64;

@@ -43,9 +43,12 @@ const PURE = [
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
   /^src\/setup\//,
+  /^src\/decode\//,
+  /^src\/dump\//,
+  /^src\/pcap\/pcapng\.ts$/,
   /^src\/status\/(format|handler|metrics|page|rates|schema|snapshot|text|types)\.ts$/,
   /^src\/doctor\/(?!gather\/)/,
-  /^src\/(errors|limits|log|version)\.ts$/,
+  /^src\/(errors|limits|log|output_queue|version)\.ts$/,
 ];
 
 /** The only places that reach libc. */
@@ -54,7 +57,7 @@ const USES_FFI = [
   /^src\/tun\/linux\.ts$/,
   /^src\/udp\/(batch|datagram|path|send_queue|sockaddr)\.ts$/,
   /^src\/link\//,
-  /^src\/engine\/(async_)?wait\.ts$/,
+  /^src\/engine\/(async_wait|clock|wait)\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,
   /^src\/service\/notify\.ts$/,
   /^src\/doctor\/gather\/(host|sockets)\.ts$/,

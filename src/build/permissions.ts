@@ -13,27 +13,22 @@ export const ENV_NAMES = [
 export const SYS_NAMES = ["networkInterfaces", "uid"] as const;
 
 /**
- * Directories under which the program writes files: status sockets (to connect to one is to write)
- * and the lab's state, and temporary files.
- */
-export const WRITE_PATHS = ["/run", "/tmp"] as const;
-
-/**
  * Flags of `deno run` and `deno compile` alike.
  *
  * Bare ones are as narrow as they can be: a list for ffi resolves `libc.so.6` against the working
- * directory; a config may stand anywhere (read); peers are any address (net); the lab starts
- * `ip`, `ping` and this very file, whose path the build cannot know (run).
+ * directory; a config may stand anywhere (read), and a capture may go anywhere (write); peers are
+ * any address (net); the lab starts `ip`, `ping` and this very file, whose path the build cannot
+ * know (run).
  */
 export const PERMISSION_FLAGS: readonly string[] = [
   "--no-prompt",
   "--allow-ffi",
   "--allow-read",
+  "--allow-write",
   "--allow-net",
   "--allow-run",
   `--allow-env=${ENV_NAMES.join(",")}`,
   `--allow-sys=${SYS_NAMES.join(",")}`,
-  `--allow-write=${WRITE_PATHS.join(",")}`,
 ];
 
 /** Unstable features the program uses: Deno.listenDatagram. */

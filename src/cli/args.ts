@@ -1,7 +1,5 @@
 /** The command line to a command. Pure: touches neither files nor the system. */
 
-// @ts-types="./parse_args.d.ts"
-import { parseArgs } from "@std/cli/parse-args";
 import type { ConfigOptions } from "../config/load.ts";
 import {
   quote,
@@ -12,13 +10,14 @@ import {
   type Result,
 } from "../config/values.ts";
 import { ENGINE_AUTO, type EngineChoice, readEngine } from "../engine/features.ts";
-import { type ErrorParts, UsageError } from "../errors.ts";
 import { DEFAULT_HTTP_PORT, LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type Address, parseAddress } from "../net/prefix.ts";
 import { SETUP_KINDS, type SetupKind } from "../setup/script.ts";
 import { nearest } from "../suggest.ts";
-import { COMMAND_NAMES, type CommandName, COMMANDS, type CommandSpec, LATER } from "./flags.ts";
+import { type DumpOptions, readDump } from "./capture_args.ts";
+import { COMMAND_NAMES, type CommandName, COMMANDS, LATER } from "./flags.ts";
+import { fail, nearestFlag, type RawArgs, read, readRaw, unknownFlag } from "./raw_args.ts";
 
 /** Options of `up`. */
 export interface UpOptions extends ConfigOptions {
@@ -98,6 +97,7 @@ export type Command =
   | { readonly kind: "status"; readonly options: StatusOptions }
   | { readonly kind: "reload"; readonly options: ReloadOptions }
   | { readonly kind: "lab"; readonly options: LabOptions }
+  | { readonly kind: "dump"; readonly options: DumpOptions }
   | { readonly kind: "init" }
   | { readonly kind: "setup"; readonly options: SetupOptions }
   | { readonly kind: "doctor"; readonly options: DoctorOptions }
@@ -106,10 +106,6 @@ export type Command =
   | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
 
 const GENERAL_HELP = "tunnet --help";
-
-function fail(parts: ErrorParts): never {
-  throw new UsageError(parts);
-}
 
 function isCommandName(word: string): word is CommandName {
   return (COMMAND_NAMES as readonly string[]).includes(word);
@@ -125,114 +121,6 @@ function unknownCommand(word: string): never {
     why: near ? `did you mean ${quote(near)}?` : undefined,
     how: GENERAL_HELP,
   });
-}
-
-/** The long flag that was probably meant; dashes do not count as likeness. */
-function nearestFlag(flag: string, names: readonly string[]): string | undefined {
-  const near = flag.startsWith("--") ? nearest(flag.slice(2), names) : undefined;
-  return near && `--${near}`;
-}
-
-function unknownFlag(arg: string, command: CommandSpec): never {
-  const flag = arg.replace(/=.*$/s, "");
-  const how = `tunnet ${command.name} --help`;
-  if (LATER.flags.includes(flag.replace(/^--/, ""))) {
-    fail({ what: `${quote(flag)} is not available in this version`, how });
-  }
-  const near = nearestFlag(flag, command.flags.map(({ name }) => name));
-  return fail({
-    what: `unknown flag ${quote(flag)}`,
-    why: near && `did you mean ${quote(near)}?`,
-    how,
-  });
-}
-
-/** A command's flags and positional arguments, still as text. */
-interface RawArgs {
-  readonly positional: readonly string[];
-  /** Values of a flag, in order; none if it was not given. */
-  values(name: string): readonly string[];
-  /** The value of a flag that may be given once. */
-  value(name: string): string | undefined;
-  /** Whether a switch was given. */
-  has(name: string): boolean;
-}
-
-/** Refuses what parse-args would take silently or stumble over. */
-function checkShapes(args: readonly string[], command: CommandSpec): void {
-  const switches = command.flags.filter(({ value }) => value === undefined);
-  for (const [i, arg] of args.entries()) {
-    // `_` is its name for positional arguments, and bundled letters are no feature of ours.
-    if (/^--_(=|$)/.test(arg) || (/^-[^-]/.test(arg) && !/^-[A-Za-z](=|$)/.test(arg))) {
-      unknownFlag(arg, command);
-    }
-    const name = /^--([^=]+)/.exec(arg)?.[1];
-    if (!switches.some((flag) => flag.name === name)) continue;
-    const next = args[i + 1];
-    if (arg.includes("=") || next === "true" || next === "false") {
-      fail({ what: `--${name} takes no value`, how: `--${name}` });
-    }
-  }
-}
-
-function readRaw(args: readonly string[], command: CommandSpec): RawArgs {
-  const end = args.indexOf("--");
-  const flagArgs = end < 0 ? args : args.slice(0, end);
-  checkShapes(flagArgs, command);
-  if (command.name === "up" && flagArgs.includes("--peer=")) {
-    fail({ what: "--peer= has no value", how: "--peer=CIDR=HOST, or --peer alone" });
-  }
-  const valued = command.flags.filter(({ value }) => value !== undefined).map(({ name }) => name);
-  const parsed = parseArgs(flagArgs, {
-    string: [...valued, "_"],
-    boolean: command.flags.filter(({ value }) => value === undefined).map(({ name }) => name),
-    collect: valued,
-    alias: Object.fromEntries(
-      command.flags.flatMap(({ name, short }) => short ? [[name, short]] : []),
-    ),
-    unknown: (arg, key) => key === undefined ? true : unknownFlag(arg, command),
-  });
-  const values = (name: string): readonly string[] => {
-    const got = parsed[name];
-    return Array.isArray(got) ? got.map(String) : [];
-  };
-  for (const { name, value, repeatable } of command.flags) {
-    if (value === undefined) continue;
-    const got = values(name);
-    if (got.length > 1 && !repeatable) {
-      fail({ what: `--${name} is given ${got.length} times`, how: `--${name} ${value} once` });
-    }
-    // A bare --peer is the command itself.
-    if (got.includes("") && !(command.name === "up" && name === "peer")) {
-      fail({ what: `--${name} has no value`, how: `--${name} ${value}` });
-    }
-  }
-  const positional = [...parsed._.map(String), ...(end < 0 ? [] : args.slice(end + 1))];
-  const max = command.positional?.max ?? 0;
-  if (positional.length > max) {
-    fail({
-      what: `${quote(positional[max]!)} is one argument too many`,
-      why: max === 0 ? `${command.name} takes none` : `${command.name} takes ${max}`,
-      how: `tunnet ${command.name} --help`,
-    });
-  }
-  return {
-    positional,
-    values,
-    value: (name) => values(name)[0],
-    has: (name) => parsed[name] === true,
-  };
-}
-
-/** The value of a flag, read; undefined if it was not given. */
-function read<T>(raw: RawArgs, name: string, reader: (text: string) => Result<T>): T | undefined {
-  const text = raw.value(name);
-  if (text === undefined) return undefined;
-  const result = reader(text);
-  if (result.problem) {
-    fail({ ...result.problem, what: `--${name}: ${result.problem.what}` });
-  }
-  return result.value;
 }
 
 function readLogLevel(text: string): Result<LogLevel> {
@@ -412,6 +300,8 @@ function parseCommandArgs(name: CommandName, args: readonly string[]): Command {
       return reload(raw);
     case "lab":
       return lab(raw);
+    case "dump":
+      return { kind: "dump", options: readDump(raw) };
     case "init":
       return { kind: "init" };
     case "setup":

@@ -1,5 +1,7 @@
 /** Commands and their flags: defined once, for the parser and the help alike. Data only. */
 
+import { CAPTURE_FILES_DEFAULT } from "../limits.ts";
+
 /** A flag of one or more commands. */
 export interface Flag {
   /** Long name without dashes. */
@@ -37,6 +39,7 @@ export const COMMAND_NAMES = [
   "status",
   "reload",
   "lab",
+  "dump",
   "init",
   "setup",
   "doctor",
@@ -57,6 +60,17 @@ const PEER: Flag = {
   help: "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; with one, no config is read",
 };
 const HELP: Flag = { name: "help", short: "h", help: "show this help" };
+
+/** What `dump` and `up` say of captures. */
+const PCAP_FLAGS: readonly Flag[] = [
+  { name: "pcap", value: "FILE|-", help: "write a pcapng capture, for Wireshark; - is stdout" },
+  { name: "pcap-size", value: "SIZE", help: "begin a new file at this size, such as 100M" },
+  {
+    name: "pcap-files",
+    value: "N",
+    help: `files kept with --pcap-size (default: ${CAPTURE_FILES_DEFAULT})`,
+  },
+];
 
 const json = (help: string): Flag => ({ name: "json", help });
 
@@ -188,6 +202,35 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     notes: ["Needs root and iproute2. Everything is removed at the end, Ctrl-C included."],
     examples: ["sudo tunnet lab", "sudo tunnet lab --nodes 5 --keep", "sudo tunnet lab --down"],
   },
+  dump: {
+    name: "dump",
+    usage: "dump DEVICE",
+    summary: "print what arrives on a tun or tap device",
+    positional: { name: "DEVICE", max: 1, help: "a device: made, or taken over if it stands" },
+    flags: [
+      { name: "mode", value: "tun|tap", help: "IP packets (tun, default) or Ethernet frames" },
+      {
+        name: "address",
+        value: "CIDR",
+        repeatable: true,
+        help: "an address to give to the device, such as 192.168.1.1/24",
+      },
+      { name: "count", value: "N", help: "end after N packets" },
+      ...PCAP_FLAGS,
+      json("one JSON object per packet"),
+      HELP,
+    ],
+    notes: [
+      "The device is switched on, and left as it was found. Nothing answers on it: " +
+      "what the kernel sends there is shown and goes no further.",
+      "Ctrl-C or SIGTERM ends it; a summary follows on standard error.",
+    ],
+    examples: [
+      "sudo tunnet dump tun0 --address 192.168.1.1/24",
+      "sudo tunnet dump tap0 --mode tap --count 10",
+      "sudo tunnet dump tun0 --pcap - | tshark -r -",
+    ],
+  },
   init: {
     name: "init",
     usage: "init",
@@ -227,6 +270,6 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
 
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
-  commands: ["dump"] as readonly string[],
+  commands: [] as readonly string[],
   flags: ["trace", "pcap", "mode"] as readonly string[],
 } as const;

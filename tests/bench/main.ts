@@ -15,7 +15,7 @@ import { NO_ROUTE, ROUTE_TABLE_BYTES, RouteTable } from "../../src/route/table.t
 import { Merger } from "../../src/tun/merge.ts";
 import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/tun/split.ts";
 import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/tun/vnet.ts";
-import { soak, SOAK_MINUTES } from "./soak.ts";
+import { soak } from "./soak.ts";
 
 const ROUNDS = 9;
 
@@ -144,19 +144,17 @@ async function benchNode(): Promise<void> {
   console.log(`CPU of an idle node ${idle_pct.toFixed(1).padStart(41)} % of a core`);
 }
 
-const [what, ...options] = Deno.args;
-const minutes = options.length === 0
-  ? SOAK_MINUTES
-  : options.length === 2 && options[0] === "--minutes"
-  ? Number(options[1])
-  : NaN;
+const [what, flag, minutes = "10", ...rest] = Deno.args;
 if (what === undefined) {
   for (const count of [2, 10_000]) benchLookup(count);
   benchSegments();
   if (Deno.uid() === 0) await benchNode();
   else console.log("SKIPPED: the figures of a node need root");
-} else if (what === "soak" && minutes > 0) {
-  if (!await soak(minutes)) Deno.exitCode = 1;
+} else if (
+  what === "soak" && (flag ?? "--minutes") === "--minutes" && Number(minutes) > 0 &&
+  rest.length === 0
+) {
+  if (!await soak(Number(minutes))) Deno.exitCode = 1;
 } else {
   console.error("usage: deno task bench [soak [--minutes N]]");
   Deno.exitCode = 2;

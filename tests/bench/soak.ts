@@ -8,8 +8,6 @@
 import { Bed } from "../e2e/harness.ts";
 import type { LabProcess } from "../../src/lab/lab.ts";
 
-/** How long it lasts unless told otherwise. */
-export const SOAK_MINUTES = 10;
 /** Growth of resident memory between the first minute and the end that is still no leak. */
 const GROWTH_MAX_MB = 10;
 const STALL_MAX_MS = 1_000;
@@ -71,10 +69,6 @@ function longestStall(samples: string): number {
 /** Runs it. True if every bound held. */
 export async function soak(minutes: number): Promise<boolean> {
   await using bed = await Bed.create();
-  const interrupted = Promise.withResolvers<never>();
-  interrupted.promise.catch(() => {});
-  const interrupt = () => interrupted.reject(new Error("interrupted"));
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupt);
   const nodes = await Promise.all([bed.start(0), bed.start(1)]);
   await bed.ping(0, 1);
   const { path, sha256 } = await bed.randomFile(FILE_BYTES);
@@ -104,14 +98,13 @@ export async function soak(minutes: number): Promise<boolean> {
   loads.catch(() => {});
 
   const mark_ms = Math.min(MARK_MS, duration_ms / 2);
-  const untilThen = (time_ms: number) =>
-    Promise.race([loads, interrupted.promise, pause(time_ms - elapsed_ms())]);
+  const untilThen = (time_ms: number) => Promise.race([loads, pause(time_ms - elapsed_ms())]);
   await untilThen(mark_ms);
   const first = await Promise.all(nodes.map(look));
   await untilThen(duration_ms);
   for (const sampler of samplers) sampler.kill("SIGTERM");
   const last = await Promise.all(nodes.map(look));
-  await Promise.race([loads, interrupted.promise]);
+  await loads;
   const stalls_ms = (await Promise.all(sampled)).map(({ stdout }) =>
     longestStall(new TextDecoder().decode(stdout))
   );

@@ -1,4 +1,5 @@
 import { type Command, parseCommand, type UpOptions } from "../../src/cli/args.ts";
+import type { DumpOptions } from "../../src/cli/capture_args.ts";
 import { ENGINE_AUTO } from "../../src/engine/features.ts";
 import { parseAddress } from "../../src/net/prefix.ts";
 import { assertEquals } from "../assert.ts";
@@ -24,6 +25,20 @@ const UP: UpOptions = {
 const up = (options: Partial<UpOptions> = {}): Command => ({
   kind: "up",
   options: { ...UP, ...options },
+});
+
+const DUMP: DumpOptions = {
+  device: "tun0",
+  mode: "tun",
+  addresses: [],
+  count: undefined,
+  pcap: undefined,
+  json: false,
+};
+
+const dump = (options: Partial<DumpOptions> = {}): Command => ({
+  kind: "dump",
+  options: { ...DUMP, ...options },
 });
 
 const SPEC = "172.2.0.0/16=10.0.0.2";
@@ -131,6 +146,27 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     { kind: "setup", options: { config: "x", node: "a", what: "systemd", undo: true } },
   ],
   [["setup", "--netns"], { kind: "setup", options: { ...WHERE, what: "netns", undo: false } }],
+  [["dump", "tun0"], dump()],
+  [["dump", "--mode", "tap", "tap0", "--json"], dump({ device: "tap0", mode: "tap", json: true })],
+  [
+    ["dump", "tun0", "--address", "192.168.1.11/24", "--address=fd00::1/64", "--count=9"],
+    dump({
+      addresses: [
+        { address: parseAddress("192.168.1.11")!, length_bits: 24 },
+        { address: parseAddress("fd00::1")!, length_bits: 64 },
+      ],
+      count: 9,
+    }),
+  ],
+  [
+    ["dump", "tun0", "--pcap", "-"],
+    dump({ pcap: { path: "-", size_bytes: undefined, files: 10 } }),
+  ],
+  [
+    ["dump", "tun0", "--pcap=a.pcapng", "--pcap-size", "100m", "--pcap-files", "3"],
+    dump({ pcap: { path: "a.pcapng", size_bytes: 100 * 1024 * 1024, files: 3 } }),
+  ],
+  [["help", "dump"], { kind: "help", command: "dump", asked: true }],
   [["lab", "-c", "x.yaml"], { kind: "lab", options: { ...LAB, config: "x.yaml" } }],
 ];
 

@@ -6,7 +6,6 @@ import { assert, assertEquals, assertThrows } from "../assert.ts";
 
 /** Arguments, and the line after `tunnet: error: `. */
 const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: string])[] = [
-  [["dump", "tun0"], '"dump" is not available in this version; try: tunnet --help'],
   [["doctor", "--fix"], 'unknown flag "--fix"; try: tunnet doctor --help'],
   [["doctor", "x"], '"x" is one argument too many (doctor takes none); try: tunnet doctor --help'],
   [
@@ -28,7 +27,6 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["--"], 'unknown flag "--"; try: tunnet --help'],
   [["-"], 'unknown flag "-"; try: tunnet --help'],
   [["help", "labb"], 'unknown command "labb" (did you mean "lab"?); try: tunnet --help'],
-  [["help", "dump"], '"dump" is not available in this version; try: tunnet --help'],
   [["help", "up", "x"], '"x" is one argument too many; try: tunnet help COMMAND'],
   [["--version", "x"], '"x" is one argument too many; try: tunnet --version'],
   [["--vers"], 'unknown flag "--vers" (did you mean "--version"?); try: tunnet --help'],
@@ -211,6 +209,53 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["lab", "3"], '"3" is one argument too many (lab takes none); try: tunnet lab --help'],
   [["lab", "--kep"], 'unknown flag "--kep" (did you mean "--keep"?); try: tunnet lab --help'],
   [["lab", "--node=3"], 'unknown flag "--node" (did you mean "--nodes"?); try: tunnet lab --help'],
+  [["dump"], "dump needs a device; try: tunnet dump DEVICE"],
+  [
+    ["dump", "a", "b"],
+    '"b" is one argument too many (dump takes 1); try: tunnet dump --help',
+  ],
+  [
+    ["dump", "a/b"],
+    '"a/b" is not a device name (it holds "/"); try: a short name such as tunnet0',
+  ],
+  [["dump", "tun0", "--mode", "Tap"], '--mode: "Tap" is not a mode; try: tun or tap'],
+  [["dump", "tun0", "--count=0"], '--count: "0" is not a number of packets; try: 1 or more'],
+  [["dump", "tun0", "--count", "1e3"], '--count: "1e3" is not a number of packets; try: 1 or more'],
+  [
+    ["dump", "tun0", "--address", "192.168.1.1"],
+    '--address: "192.168.1.1" is not an address with its length; try: ADDRESS/LENGTH such as 192.168.1.1/24 or fd00::1/64',
+  ],
+  [
+    ["dump", "tun0", "--address=192.168.1.1/33"],
+    '--address: "192.168.1.1/33" is not an address with its length; try: ADDRESS/LENGTH such as 192.168.1.1/24 or fd00::1/64',
+  ],
+  [["dump", "tun0", "--pcap"], "--pcap has no value; try: --pcap FILE|-"],
+  [["dump", "tun0", "--pcap-size=1M"], "--pcap-size without a capture; try: --pcap FILE"],
+  [["dump", "tun0", "--pcap-files=2"], "--pcap-files without a capture; try: --pcap FILE"],
+  [
+    ["dump", "tun0", "--pcap=a", "--pcap-files=2"],
+    "--pcap-files without a size to begin a new one at; try: --pcap-size SIZE",
+  ],
+  [
+    ["dump", "tun0", "--pcap=-", "--pcap-size=1M"],
+    "--pcap-size: standard output is one stream; try: --pcap FILE",
+  ],
+  [
+    ["dump", "tun0", "--pcap=a", "--pcap-size=100K"],
+    '--pcap-size: "100K" is not a size of a capture file (below 256K); try: a number with K, M or G, such as 100M',
+  ],
+  [
+    ["dump", "tun0", "--pcap=a", "--pcap-size=1T"],
+    '--pcap-size: "1T" is not a size of a capture file; try: a number with K, M or G, such as 100M',
+  ],
+  [
+    ["dump", "tun0", "--pcap=a", "--pcap-size=1M", "--pcap-files=1001"],
+    '--pcap-files: "1001" is not a number of files; try: a number from 1 to 1000',
+  ],
+  [
+    ["dump", "tun0", "--pcap=-", "--json"],
+    "--json and --pcap - (both write to standard output); try: --pcap FILE",
+  ],
   [["init", "x"], '"x" is one argument too many (init takes none); try: tunnet init --help'],
   [["init", "--json"], 'unknown flag "--json"; try: tunnet init --help'],
   [["up", "--__proto__=1"], 'unknown flag "--__proto__"; try: tunnet up --help'],

@@ -140,6 +140,28 @@ export class Bed implements AsyncDisposable {
     return child;
   }
 
+  /** Captures what crosses a device with tcpdump, from now until `stop`; `file` grows meanwhile. */
+  async capture(
+    namespace: string,
+    device: string,
+  ): Promise<{ file: string; stop: () => Promise<void> }> {
+    const file = `${this.dir}/${crypto.randomUUID()}.pcap`;
+    const words = ["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root"];
+    const child = this.spawn(namespace, [...words, "-B", "16384", "-w", file]);
+    const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    for (let said = ""; !said.includes("listening on");) {
+      const { value, done } = await reader.read();
+      assert(!done, `tcpdump ended: ${said}`);
+      said += value;
+    }
+    reader.releaseLock();
+    const stop = async () => {
+      child.kill("SIGINT");
+      await child.status;
+    };
+    return { file, stop };
+  }
+
   /** Pings from pod to pod; fails unless every packet comes back. */
   async ping(from: number, to: number, ...options: string[]): Promise<string> {
     const address = options.find((one) => /^[0-9a-f]*[:.]/.test(one)) ?? this.podAddress(to);

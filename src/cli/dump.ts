@@ -1,0 +1,195 @@
+/** `tunnet dump`: one line for each packet that the kernel sends to a device. */
+
+import { decodePacket, type LinkKind } from "../decode/decode.ts";
+import { colourPaint, packetJson, packetLine, plainPaint } from "../decode/line.ts";
+import { Summary } from "../dump/summary.ts";
+import { AsyncPollWait } from "../engine/async_wait.ts";
+import { Burst } from "../engine/burst.ts";
+import { WallClock } from "../engine/clock.ts";
+import { RunError } from "../errors.ts";
+import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../limits.ts";
+import { configureDevice } from "../link/device_config.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import { openRtnetlink } from "../link/linux.ts";
+import { createLog, type Log } from "../log.ts";
+import { formatAddress } from "../net/prefix.ts";
+import { OutputQueue } from "../output_queue.ts";
+import { Capture } from "../pcap/capture.ts";
+import { LINK_TYPE } from "../pcap/pcapng.ts";
+import { DEVICE_GONE, type OpenTun } from "../tun/device.ts";
+import { closeTun, LinuxTun, openTun } from "../tun/linux.ts";
+import { VERSION } from "../version.ts";
+import type { DumpOptions } from "./capture_args.ts";
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** One dump: what comes from the device goes to the lines and to the capture. */
+class Dump {
+  readonly #encoder = new TextEncoder();
+  readonly #paint = Deno.stdout.isTerminal() && !Deno.noColor ? colourPaint : plainPaint;
+  readonly #link: LinkKind;
+  readonly #lines: OutputQueue | undefined;
+  readonly #summary = new Summary();
+  readonly #clock = new WallClock();
+  #wait: AsyncPollWait | undefined;
+  #capture: Capture | undefined;
+  #stopped = false;
+  #told = false;
+  #failure: unknown;
+
+  constructor(readonly options: DumpOptions, readonly log: Log) {
+    this.#link = options.mode === "tap" ? "ethernet" : "ip";
+    if (options.pcap?.path !== "-") {
+      this.#lines = new OutputQueue(
+        (bytes) => Deno.stdout.write(bytes),
+        LINES_QUEUE_BYTES,
+        (error) => this.#fail(error),
+      );
+    }
+  }
+
+  readonly stop = (): void => {
+    this.#stopped = true;
+    this.#wait?.wake();
+  };
+
+  async openCapture(): Promise<void> {
+    const { pcap, device, mode } = this.options;
+    if (!pcap) return;
+    const described = {
+      name: device,
+      description: `${mode} device, as read by tunnet dump`,
+      linkType: mode === "tap" ? LINK_TYPE.ethernet : LINK_TYPE.raw,
+      snap_bytes: 0,
+    };
+    const application = `tunnet ${VERSION}`;
+    this.#capture = await Capture.open(pcap, [described], application, (e) => this.#fail(e));
+  }
+
+  /** Reads until stopped, until the count is full, or until the device or a reader is gone. */
+  async run(tun: OpenTun): Promise<void> {
+    const { device, mode } = this.options;
+    const reader = new LinuxTun(tun);
+    const burst = new Burst();
+    const wait = new AsyncPollWait(tun.fd);
+    this.#wait = wait;
+    this.log.info("ready", `reading ${device} (${mode}); Ctrl-C ends it`, { device, mode });
+    while (!this.#stopped) {
+      const sound = await wait.sleep();
+      const count = this.#stopped ? 0 : reader.read(burst);
+      if (count === DEVICE_GONE || !sound) {
+        this.#failure = new RunError({ what: `the device ${device} was removed` });
+        return;
+      }
+      this.#clock.read();
+      for (let slot = 0; slot < count && !this.#stopped; slot++) this.#take(burst, slot);
+      this.#tellDrops();
+    }
+  }
+
+  /** The last words; throws what ended the dump, if that was an error. */
+  async finish(): Promise<void> {
+    await this.#lines?.drain(DRAIN_TIMEOUT_MS);
+    await this.#capture?.close();
+    const { packets, bytes, protocols, text } = this.#summary;
+    const lost = { lines: this.#lines?.dropped ?? 0, captured: this.#capture?.dropped ?? 0 };
+    this.log.info("summary", text, { packets, bytes, protocols, dropped: lost });
+    const said = [`${lost.lines} lines`, `${lost.captured} captured packets`].filter((_, i) =>
+      [lost.lines, lost.captured][i]! > 0
+    );
+    if (said.length > 0) {
+      this.log.warn("dropped", `${said.join(" and ")} were dropped: the reader is too slow`, lost);
+    }
+    if (this.#failure) throw this.#failure;
+  }
+
+  close(): void {
+    this.#wait?.close();
+  }
+
+  #take(burst: Burst, slot: number): void {
+    const { device, json, count } = this.options;
+    const offset = burst.offset(slot);
+    const length_bytes = burst.length[slot]!;
+    const decoded = decodePacket(burst.view, offset, length_bytes, length_bytes, this.#link);
+    this.#summary.add(decoded.protocol, length_bytes);
+    const { seconds, nanoseconds } = this.#clock;
+    if (this.#lines) {
+      const time = new Date(seconds * 1000 + Math.floor(nanoseconds / 1e6));
+      const met = { time, device, direction: "in", length_bytes } as const;
+      const line = json
+        ? JSON.stringify(packetJson(met, decoded))
+        : packetLine(met, decoded, this.#paint);
+      this.#lines.push(this.#encoder.encode(`${line}\n`));
+    }
+    this.#capture?.packet({
+      interface: 0,
+      time: { seconds, nanoseconds },
+      direction: "in",
+      bytes: burst.bytes.subarray(offset, offset + length_bytes),
+      length_bytes,
+    });
+    if (this.#summary.packets === count) this.#stopped = true;
+  }
+
+  /** Says at once that lines are missing; how many, at the end. */
+  #tellDrops(): void {
+    if (this.#told || (this.#lines?.dropped ?? 0) + (this.#capture?.dropped ?? 0) === 0) return;
+    this.#told = true;
+    this.log.warn("slow_reader", "the reader is too slow: packets are dropped, and counted");
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.stop();
+  }
+}
+
+/** Switches the device on with its addresses; the result takes that back. */
+function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log): () => void {
+  const link = rt.getLink(device);
+  if (!link) throw new RunError({ what: `the device ${device} vanished` });
+  const { index, mtu_bytes } = link;
+  const configured = configureDevice(rt, { index, mtu_bytes, addresses, routes: [] });
+  const standing = rt.addresses(index).map(({ address }) => formatAddress(address.bytes));
+  for (const { address } of addresses) {
+    const text = formatAddress(address.bytes);
+    if (standing.includes(text)) continue;
+    log.warn("address", `${device} keeps the address that it has; ${text} is left out`);
+  }
+  return () => configured.undo();
+}
+
+/** Dumps a device until a signal or the count ends it; resolves to the exit status. */
+export async function runDump(options: DumpOptions): Promise<number> {
+  const encoder = new TextEncoder();
+  const log = createLog({
+    level: "info",
+    json: options.json,
+    write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
+    now: () => new Date(),
+  });
+  using rt = openRtnetlink();
+  const dump = new Dump(options, log);
+  // Before the device is made: a signal must never leave it half configured.
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, dump.stop);
+  try {
+    await dump.openCapture();
+    const tun = openTun(options.device, options.mode, new Set());
+    try {
+      const undo = configure(rt, options, log);
+      try {
+        await dump.run(tun);
+      } finally {
+        undo();
+      }
+    } finally {
+      closeTun(tun);
+    }
+    await dump.finish();
+    return 0;
+  } finally {
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, dump.stop);
+    dump.close();
+  }
+}
