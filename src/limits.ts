@@ -69,6 +69,12 @@ export const DEFAULT_DEVICE = "tunnet0";
 /** Packets taken from the device or the socket in one turn: large enough to spread a system call. */
 export const BURST_PACKETS = 64;
 
+/** Lanes of one node: a cell each in the shared table, far more than one socket can feed. */
+export const LANES_MAX = 16;
+
+/** Lanes that are started without being asked for: each is a thread with some 20 MB. */
+export const LANES_AUTO_MAX = 4;
+
 /** ICMP errors a lane may send per second: a scan must not turn into a flood (RFC 1812, 4.3.2.8). */
 export const ICMP_ERRORS_PER_S = 100;
 

@@ -105,7 +105,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       {
         name: "engine",
         value: "ENGINE",
-        help: "auto (default), batch or datagram; `,-FEATURE` leaves a kernel feature out",
+        help: "auto (default), batch or datagram; `,-FEATURE` leaves a kernel feature out, " +
+          "`,lanes=N` sets the number of lanes",
       },
       {
         name: "http",

@@ -8,6 +8,7 @@ import { RunError } from "../errors.ts";
 import { UDP_PAYLOAD_MAX_BYTES } from "../limits.ts";
 import { DEVICE_GONE, type OpenTun, type PacketDevice } from "../tun/device.ts";
 import { type Connection, type DatagramPaths, DatagramSocket } from "../udp/datagram_socket.ts";
+import { laneCounters } from "./counters.ts";
 import { Inbound, type OnControl } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -63,16 +64,11 @@ export class DatagramLanes extends Lanes {
     const { parts } = this;
     const device = parts.openDevice(open);
     const now_ms = () => performance.now();
+    const [outbound, inbound] = this.countersOfLane(0).map(laneCounters);
     const run: Run = {
-      inbound: new Inbound(
-        device,
-        this.#socket,
-        this.countersOf("inbound"),
-        parts.onControl,
-        now_ms,
-      ),
-      outbound: new Outbound(device, this.#socket, this.countersOf("outbound"), now_ms),
-      wait: parts.openWait(open.fd),
+      inbound: new Inbound(device, this.#socket, inbound!, parts.onControl, now_ms),
+      outbound: new Outbound(device, this.#socket, outbound!, now_ms),
+      wait: parts.openWait(open.queues[0]!),
       stopped: false,
       ended: Promise.resolve(),
     };

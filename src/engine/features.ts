@@ -5,6 +5,7 @@
  */
 
 import { quote, type Result } from "../config/values.ts";
+import { LANES_MAX } from "../limits.ts";
 import { nearest } from "../suggest.ts";
 
 /**
@@ -51,6 +52,8 @@ export interface EngineChoice {
   readonly engine: Engine;
   /** Features that are switched off, those that need them included. */
   readonly off: ReadonlySet<Feature>;
+  /** How many lanes to run, where that is asked for. */
+  readonly lanes?: number;
 }
 
 /** Without `--engine`: everything that works here. */
@@ -79,9 +82,13 @@ function closure(off: ReadonlySet<Feature>): ReadonlySet<Feature> {
   return all;
 }
 
-/** Reads `auto`, `batch` or `datagram`, and `,-FEATURE` for each feature to do without. */
+/**
+ * Reads `auto`, `batch` or `datagram`, with `,-FEATURE` for each feature to do
+ * without and `,lanes=N` for the number of lanes.
+ */
 export function readEngine(text: string): Result<EngineChoice> {
-  const how = `auto, batch or datagram; batch,-uso,-gro leaves features out`;
+  const how =
+    `auto, batch or datagram; batch,-uso,-gro leaves features out, lanes=N sets the lanes`;
   const [first, ...rest] = text.split(",");
   const engine = ENGINES.find((one) => one === first);
   if (!engine) {
@@ -91,7 +98,17 @@ export function readEngine(text: string): Result<EngineChoice> {
   }
   const names = [...FEATURES, ...Object.keys(GROUPS)];
   const off = new Set<Feature>();
+  let lanes: number | undefined;
   for (const word of rest) {
+    if (word.startsWith("lanes=") && engine !== "datagram") {
+      const count = /^lanes=([1-9][0-9]?)$/.exec(word)?.[1];
+      if (!count || Number(count) > LANES_MAX) {
+        const why = `${quote(word.slice(6))} is no number of lanes`;
+        return { problem: { what: quote(word), why, how: `lanes=1 to lanes=${LANES_MAX}` } };
+      }
+      lanes = Number(count);
+      continue;
+    }
     const name = names.find((one) => `-${one}` === word);
     if (!name) {
       const near = nearest(word.replace(/^[-+]/, ""), names);
@@ -104,7 +121,7 @@ export function readEngine(text: string): Result<EngineChoice> {
     }
     for (const feature of GROUPS[name] ?? [name as Feature]) off.add(feature);
   }
-  return { value: { engine, off: closure(off) } };
+  return { value: { engine, off: closure(off), ...(lanes ? { lanes } : {}) } };
 }
 
 /** The features in words, with both TSO as one. */

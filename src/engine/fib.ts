@@ -9,11 +9,8 @@
  * reads a half that is being written, and neither side takes a lock.
  */
 
-import { NODES_MAX } from "../limits.ts";
+import { LANES_MAX, NODES_MAX } from "../limits.ts";
 import { type Route, ROUTE_TABLE_BYTES, RouteTable } from "../route/table.ts";
-
-/** Lanes that may follow one FIB. */
-export const LANES_MAX = 64;
 
 /** How a peer is reached and what it understands. */
 export interface FibPeer {

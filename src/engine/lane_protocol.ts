@@ -17,6 +17,8 @@ export interface LaneSetup {
   /** The ways it moves packets: one, or both in turn. */
   readonly directions: readonly LaneDirection[];
   readonly device: OpenTun;
+  /** Index of the device's queue that the way out reads. */
+  readonly queue: number;
   readonly socketFd: number;
   readonly eventFd: number;
   /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
@@ -24,7 +26,7 @@ export interface LaneSetup {
   /** IP version of the socket. */
   readonly ipVersion: IpVersion;
   readonly fib: SharedArrayBuffer;
-  /** Counters of each direction, in the order of LANE_DIRECTIONS. */
+  /** This lane's counters of each direction, in the order of LANE_DIRECTIONS. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly stop: SharedArrayBuffer;
 }

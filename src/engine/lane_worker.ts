@@ -16,7 +16,7 @@ import { PollWait } from "./wait.ts";
 const say = (message: LaneMessage) => self.postMessage(message);
 
 function run(setup: LaneSetup): void {
-  const device = new LinuxTun(setup.device);
+  const device = new LinuxTun(setup.device, setup.queue);
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
   const now_ms = () => performance.now();
   const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
@@ -26,9 +26,7 @@ function run(setup: LaneSetup): void {
       ? new Outbound(device, socket, counters, now_ms)
       : new Inbound(device, socket, counters, onControl, now_ms);
   });
-  const sources = setup.directions.map((name) =>
-    name === "outbound" ? setup.device.fd : setup.socketFd
-  );
+  const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
   say({ type: "running" });
   const reason = runLane({
     lane: setup.lane,

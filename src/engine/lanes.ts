@@ -15,10 +15,8 @@ import { LANE_DIRECTIONS, type LaneDirection } from "./lane_protocol.ts";
 export abstract class Lanes {
   /** The table that the lanes follow. */
   readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  /** Memory of each direction's counters, in the order of LANE_DIRECTIONS. */
-  protected readonly counters: readonly SharedArrayBuffer[] = LANE_DIRECTIONS.map(() =>
-    new SharedArrayBuffer(LANE_COUNTERS_BYTES)
-  );
+  /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
+  readonly #counters: (readonly SharedArrayBuffer[])[] = [];
 
   /** Number of lanes that follow the table. */
   abstract get laneCount(): number;
@@ -35,9 +33,28 @@ export abstract class Lanes {
   /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
   abstract turns(): readonly number[];
 
-  /** The counters of one direction, live. */
+  /** Memory of a lane's counters; they go on counting when the lane is started again. */
+  protected countersOfLane(lane: number): readonly SharedArrayBuffer[] {
+    return this.#counters[lane] ??= LANE_DIRECTIONS.map(() =>
+      new SharedArrayBuffer(LANE_COUNTERS_BYTES)
+    );
+  }
+
+  /** The counters of one direction now, all lanes together. */
   countersOf(direction: LaneDirection): LaneCounters {
-    return laneCounters(this.counters[LANE_DIRECTIONS.indexOf(direction)]!);
+    const sum = laneCounters(new ArrayBuffer(LANE_COUNTERS_BYTES));
+    const add = (to: Float64Array, from: Float64Array) => from.forEach((n, i) => to[i]! += n);
+    for (const lane of this.#live(direction)) {
+      add(sum.totals, lane.totals);
+      add(sum.peerPackets, lane.peerPackets);
+      add(sum.peerBytes, lane.peerBytes);
+    }
+    return sum;
+  }
+
+  #live(direction: LaneDirection): readonly LaneCounters[] {
+    const index = LANE_DIRECTIONS.indexOf(direction);
+    return this.#counters.map((memory) => laneCounters(memory[index]!));
   }
 
   /** Totals of one direction by name. */
@@ -55,9 +72,10 @@ export abstract class Lanes {
    */
   clearPeer(peer: number): void {
     for (const direction of LANE_DIRECTIONS) {
-      const { peerPackets, peerBytes } = this.countersOf(direction);
-      peerPackets[peer] = 0;
-      peerBytes[peer] = 0;
+      for (const { peerPackets, peerBytes } of this.#live(direction)) {
+        peerPackets[peer] = 0;
+        peerBytes[peer] = 0;
+      }
     }
   }
 }

@@ -1,18 +1,47 @@
-/** How many lanes a node runs, and which directions each one moves. Pure. */
+/** How many lanes a node runs, and what each one moves. Pure. */
 
+import { LANES_AUTO_MAX } from "../limits.ts";
 import { LANE_DIRECTIONS, type LaneDirection } from "./lane_protocol.ts";
 
-/** Cores from which the two directions get a lane each. */
-const CORES_FOR_TWO_LANES = 3;
+/** What one lane does. */
+export interface LanePlan {
+  readonly directions: readonly LaneDirection[];
+  /** Index of the device's queue that its way out reads. */
+  readonly queue: number;
+}
+
+/** Up to so many cores a single lane moves both directions. */
+const CORES_OF_ONE_LANE = 2;
 
 /**
- * The lanes for a machine with so many cores. On one or two, a single lane
- * moves both directions: measured against two lanes there, round trips take
- * half as long, since an answer is often found on the way back to sleep, and
- * there is one thread less to wake for every acknowledgment.
+ * The number of lanes for a machine with so many cores. On one or two, one lane
+ * for both directions: measured against two lanes there, round trips take half
+ * as long, since an answer is often found on the way back to sleep, and there is
+ * one thread less to wake for every acknowledgment.
  */
-export function planLanes(cores: number): readonly (readonly LaneDirection[])[] {
-  return cores < CORES_FOR_TWO_LANES
-    ? [LANE_DIRECTIONS]
-    : LANE_DIRECTIONS.map((direction) => [direction]);
+export function lanesFor(cores: number): number {
+  return cores <= CORES_OF_ONE_LANE ? 1 : Math.min(cores, LANES_AUTO_MAX);
+}
+
+/**
+ * The plans of `lanes` lanes. One moves both directions. More: one for the way
+ * in, since two that read one socket would overtake each other within a flow,
+ * and all others for the way out, each with a queue of the device to itself:
+ * the kernel keeps a flow in one queue. `queues` is how many the device has.
+ */
+export function planLanes(lanes: number, queues: number): readonly LanePlan[] {
+  if (lanes === 1) return [{ directions: LANE_DIRECTIONS, queue: 0 }];
+  const outbound = Math.min(lanes - 1, queues);
+  return [
+    ...Array.from({ length: outbound }, (_, queue): LanePlan => ({
+      directions: ["outbound"],
+      queue,
+    })),
+    { directions: ["inbound"], queue: 0 },
+  ];
+}
+
+/** Queues of the device that so many lanes can use. */
+export function queuesFor(lanes: number): number {
+  return Math.max(1, lanes - 1);
 }

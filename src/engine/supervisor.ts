@@ -1,13 +1,14 @@
 /** Starts and stops the lanes' Workers, and keeps what they share. */
 
 import { RunError } from "../errors.ts";
+import { LANES_MAX } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import type { OpenTun } from "../tun/device.ts";
-import { LANES_MAX } from "./fib.ts";
 import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
-import type { LaneDirection, LaneMessage, LaneSetup } from "./lane_protocol.ts";
+import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
 import { Lanes } from "./lanes.ts";
+import { type LanePlan, planLanes } from "./plan_lanes.ts";
 
 /** Wakes lanes; `wait.ts` has the real one. */
 export interface Waker {
@@ -23,8 +24,8 @@ export interface SupervisorParts {
   /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
   readonly gso: boolean;
   readonly ipVersion: IpVersion;
-  /** The directions of each lane (plan_lanes.ts). */
-  readonly lanes: readonly (readonly LaneDirection[])[];
+  /** How many lanes to run (plan_lanes.ts). */
+  readonly lanes: number;
   readonly waker: Waker;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
   readonly onControl: (datagram: ControlDatagram) => void;
@@ -57,9 +58,10 @@ export class Supervisor extends Lanes {
   async start(device: OpenTun): Promise<void> {
     const stop = new SharedArrayBuffer(STOP_BYTES);
     this.#stop = stop;
-    const running = this.parts.lanes.map((directions, lane) =>
+    const plans = planLanes(this.parts.lanes, device.queues.length);
+    const running = plans.map((plan, lane) =>
       new Promise<void>((resolve, reject) => {
-        this.#lanes.push(this.#startLane(directions, lane, device, stop, resolve, reject));
+        this.#lanes.push(this.#startLane(plan, lane, device, stop, resolve, reject));
       })
     );
     await Promise.all(running);
@@ -84,7 +86,7 @@ export class Supervisor extends Lanes {
   }
 
   #startLane(
-    directions: readonly LaneDirection[],
+    { directions, queue }: LanePlan,
     lane: number,
     device: OpenTun,
     stop: SharedArrayBuffer,
@@ -125,12 +127,13 @@ export class Supervisor extends Lanes {
       lane,
       directions,
       device,
+      queue,
       socketFd: parts.socketFd,
       eventFd,
       gso: parts.gso,
       ipVersion: parts.ipVersion,
       fib: this.fib.memory,
-      counters: this.counters,
+      counters: this.countersOfLane(lane),
       stop,
     };
     worker.postMessage(setup);

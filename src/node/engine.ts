@@ -10,26 +10,38 @@ import {
   type Feature,
 } from "../engine/features.ts";
 import type { Lanes } from "../engine/lanes.ts";
-import { planLanes } from "../engine/plan_lanes.ts";
+import { lanesFor } from "../engine/plan_lanes.ts";
 import { Supervisor } from "../engine/supervisor.ts";
 import { openEvent, signalEvent } from "../engine/wait.ts";
+import type { Mode } from "../config/types.ts";
 import type { Log } from "../log.ts";
 import type { OpenTun } from "../tun/device.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import type { UdpSide } from "../udp/datagram.ts";
 import { UdpPaths } from "../udp/path.ts";
 
+/** A switch has one lane that learns and one that looks up (mode tap). */
+const TAP_LANES_MAX = 2;
+
+/** How many lanes the engine is to have: what was asked for, or what suits this machine. */
+export function lanesOf({ engine, lanes }: EngineChoice, mode: Mode): number {
+  if (engine === "datagram") return 1;
+  const wanted = lanes ?? lanesFor(navigator.hardwareConcurrency);
+  return mode === "tap" ? Math.min(wanted, TAP_LANES_MAX) : wanted;
+}
+
 /** Makes the lanes that suit the socket. */
 export function makeLanes(
   udp: UdpSide,
   workerUrl: string,
+  lanes: number,
   { onControl, onEnd }: Pick<DatagramParts, "onControl" | "onEnd">,
 ): Lanes {
   if (!udp.batch) {
     return new DatagramLanes({
       connection: udp.connection,
       paths: new UdpPaths(udp.fd, udp.ipVersion),
-      openDevice: (device) => new LinuxTun(device),
+      openDevice: (device) => new LinuxTun(device, 0),
       openWait: (fd) => new AsyncPollWait(fd),
       onControl,
       onEnd,
@@ -39,7 +51,7 @@ export function makeLanes(
     workerUrl,
     socketFd: udp.fd,
     ipVersion: udp.ipVersion,
-    lanes: planLanes(navigator.hardwareConcurrency),
+    lanes,
     gso: udp.features.has("gso"),
     waker: {
       open: openEvent,

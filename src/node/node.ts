@@ -1,6 +1,7 @@
 /** One running node: its parts, brought up, kept up, and taken down. */
 
 import { wantedFeatures } from "../engine/features.ts";
+import { queuesFor } from "../engine/plan_lanes.ts";
 import type { LaneEnd } from "../engine/lane.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import { RunError } from "../errors.ts";
@@ -11,7 +12,7 @@ import { INLINE_SOURCE } from "../config/inline.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import type { UdpSide } from "../udp/datagram.ts";
 import { UdpPaths } from "../udp/path.ts";
-import { logEngine, makeLanes } from "./engine.ts";
+import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { Follower } from "./follow.ts";
 import { Liveness } from "./liveness.ts";
@@ -49,8 +50,10 @@ export class Node {
     this.#ended.promise.catch(() => {});
     const paths = new Paths(rt, new UdpPaths(udp.fd, udp.ipVersion), udp.ipVersion);
     this.roster = new Roster(config, self, udp.ipVersion);
-    this.device = new TunnelDevice(rt, paths, this.roster, wantedFeatures(engine), log);
-    this.supervisor = makeLanes(udp, workerUrl, {
+    const lanes = lanesOf(engine, config.mode);
+    const wanted = { features: wantedFeatures(engine), queues: queuesFor(lanes) };
+    this.device = new TunnelDevice(rt, paths, this.roster, wanted, log);
+    this.supervisor = makeLanes(udp, workerUrl, lanes, {
       onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
     });

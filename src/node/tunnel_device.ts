@@ -48,8 +48,8 @@ export class TunnelDevice {
     readonly rt: Rtnetlink,
     readonly paths: Paths,
     readonly roster: Roster,
-    /** Features of the kernel's to use where it has them. */
-    readonly wanted: ReadonlySet<Feature>,
+    /** What to use where the kernel has it: features, and that many queues. */
+    readonly wanted: { readonly features: ReadonlySet<Feature>; readonly queues: number },
     readonly log: Log,
   ) {}
 
@@ -71,10 +71,10 @@ export class TunnelDevice {
 
   /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
   open(): OpenTun {
-    const { rt, log, roster: { config, self, peers } } = this;
+    const { rt, log, wanted, roster: { config, self, peers } } = this;
     this.#mtu_bytes = this.#chooseMtu(config, peers.map(({ address }) => address));
     const stood = rt.getLink(config.device) !== undefined;
-    const tun = openTun(config.device, config.mode, this.wanted);
+    const tun = openTun(config.device, config.mode, wanted.features, wanted.queues);
     this.#tun = tun;
     try {
       const link = rt.getLink(config.device);

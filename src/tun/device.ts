@@ -19,8 +19,8 @@ export interface DeviceFeatures extends MergeFeatures {
 
 /** A device that is open. */
 export interface OpenTun {
-  /** Its descriptor, nonblocking. */
-  readonly fd: number;
+  /** Descriptors of its queues, nonblocking: one, or more where the device has several. */
+  readonly queues: readonly number[];
   /** Whether a virtio header comes with each packet. */
   readonly vnet: boolean;
   readonly features: DeviceFeatures;

@@ -29,6 +29,7 @@ import type { Burst } from "../engine/burst.ts";
 import type { Feature } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
 import { PACKET_MAX_BYTES } from "../limits.ts";
+import { flowHash } from "../net/flow.ts";
 import {
   DEVICE_GONE,
   type DeviceFeatures,
@@ -116,40 +117,56 @@ function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeature
 
 /**
  * Creates the tun or tap device, or takes over one that stands (`ip tuntap add`).
- * `wanted` are the features to use where the kernel has them.
+ * `wanted` are the features to use where the kernel has them, `queues` how many
+ * queues to open (IFF_MULTI_QUEUE, Linux 3.8); a standing device without them has one.
  * Throws a RunError that says what is wrong.
  */
-export function openTun(name: string, mode: Mode, wanted: ReadonlySet<Feature>): OpenTun {
+export function openTun(
+  name: string,
+  mode: Mode,
+  wanted: ReadonlySet<Feature>,
+  queues = 1,
+): OpenTun {
   const { call, check, errno } = libc();
-  let fd = -1;
+  const fds: number[] = [];
+  const open = () => {
+    const fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    fds.push(fd);
+    return fd;
+  };
   try {
-    fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    const fd = open();
     const vnet = wanted.has("vnet") && (kernelFlags(fd) & IFF_VNET_HDR) !== 0;
     const type = mode === "tap" ? IFF_TAP : IFF_TUN;
     const flags = type | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0);
-    if (attach(fd, name, flags) < 0) {
-      // A standing device made with multi_queue wants the flag again.
+    let several = queues > 1;
+    if (attach(fd, name, several ? flags | IFF_MULTI_QUEUE : flags) < 0) {
+      // A standing device was made with multi_queue or without, and wants it just so.
       if (errno() !== ERRNO.EINVAL) throw new SyscallError("TUNSETIFF", errno());
-      check("TUNSETIFF", attach(fd, name, flags | IFF_MULTI_QUEUE));
+      several = !several;
+      check("TUNSETIFF", attach(fd, name, several ? flags | IFF_MULTI_QUEUE : flags));
     }
-    return { fd, vnet, features: enableOffloads(fd, vnet ? wanted : new Set()) };
+    while (several && fds.length < queues) {
+      check("TUNSETIFF", attach(open(), name, flags | IFF_MULTI_QUEUE));
+    }
+    return { queues: fds, vnet, features: enableOffloads(fd, vnet ? wanted : new Set()) };
   } catch (error) {
-    if (fd >= 0) call.close(fd);
+    for (const fd of fds) call.close(fd);
     throw openFailure(error, name, mode);
   }
 }
 
 /** Closes the device; one that stands on must not go on handing out super-packets. */
-export function closeTun({ fd, features }: OpenTun): void {
+export function closeTun({ queues, features }: OpenTun): void {
   const { call } = libc();
-  if (features.checksum) call.ioctl_value(fd, TUNSETOFFLOAD, 0);
-  call.close(fd);
+  if (features.checksum) call.ioctl_value(queues[0]!, TUNSETOFFLOAD, 0);
+  for (const fd of queues) call.close(fd);
 }
 
 /** Pieces of one writev: a run of merged packets. */
 const PIECES_MAX = RUN_PACKETS_MAX;
 
-/** The device of a descriptor from `openTun`, for one lane. */
+/** The device from `openTun`, for one lane, which reads one of its queues. */
 export class LinuxTun implements PacketDevice {
   readonly #libc = libc();
   readonly #readAhead_bytes: number;
@@ -160,12 +177,15 @@ export class LinuxTun implements PacketDevice {
   #writeBurst: Burst | undefined;
   #writeAddress = 0;
 
+  /** The queue that is read. */
   readonly fd: number;
+  readonly #queues: readonly number[];
   readonly vnet: boolean;
   readonly features: DeviceFeatures;
 
-  constructor({ fd, vnet, features }: OpenTun) {
-    this.fd = fd;
+  constructor({ queues, vnet, features }: OpenTun, queue: number) {
+    this.#queues = queues;
+    this.fd = queues[queue]!;
     this.vnet = vnet;
     this.features = features;
     this.#readAhead_bytes = vnet ? VNET_BYTES : 0;
@@ -201,7 +221,12 @@ export class LinuxTun implements PacketDevice {
       this.#iovecs[4 * i + 2] = length[i]! - skipped;
     }
     const { call, errno } = this.#libc;
-    if (call.writev(this.fd, this.#iovecsPointer, pieces) >= 0) return WRITE.ok;
+    const queues = this.#queues;
+    // The kernel sends a flow's answers to the queue that its packets were written to.
+    const fd = queues.length === 1
+      ? this.fd
+      : queues[flowHash(burst.view, offset[0]! + VNET_BYTES) % queues.length]!;
+    if (call.writev(fd, this.#iovecsPointer, pieces) >= 0) return WRITE.ok;
     switch (errno()) {
       case ERRNO.EBADFD:
       case ERRNO.EBADF:

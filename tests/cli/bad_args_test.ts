@@ -47,12 +47,12 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [
     ["up", "--engine", "bacth"],
     '--engine: "bacth" is not an engine (did you mean "batch"?); try: auto, batch or datagram; ' +
-    "batch,-uso,-gro leaves features out",
+    "batch,-uso,-gro leaves features out, lanes=N sets the lanes",
   ],
   [
     ["up", "--engine", "auto,-usu"],
     '--engine: "-usu" is not a feature to leave out (did you mean "-uso"?); try: auto, batch or ' +
-    "datagram; batch,-uso,-gro leaves features out",
+    "datagram; batch,-uso,-gro leaves features out, lanes=N sets the lanes",
   ],
   [
     ["up", "--engine", "datagram,-gro"],

@@ -9,7 +9,10 @@ import type { LabProcess } from "../../src/lab/lab.ts";
 import { Bed } from "./harness.ts";
 import { seedText, startSeed } from "./seed.ts";
 
-/** Each feature alone left out, several at once, none at all, and the way through Deno. */
+/**
+ * Each feature alone left out, several at once, none at all, the way through Deno,
+ * and numbers of lanes: one for both ways, one each, three queues for the way out.
+ */
 const SUBSETS = [
   "auto",
   ...FEATURES.map((feature) => `batch,-${feature}`),
@@ -19,6 +22,9 @@ const SUBSETS = [
   "batch,-csum,-gso",
   "batch,-vnet,-gso,-gro",
   "datagram",
+  "batch,lanes=1",
+  "batch,lanes=2",
+  "batch,lanes=4",
 ];
 
 const BYTES = 4_000_000;
@@ -37,7 +43,10 @@ function engineLine({ log }: LabProcess): string {
 
 /** The line says what was asked for, and that what was switched off is off. */
 function checkLine(line: string, engine: string): void {
-  const [name, ...off] = engine.split(",");
+  const [name, ...words] = engine.split(",");
+  const off = words.filter((word) => word.startsWith("-"));
+  const lanes = words.map((word) => /^lanes=(.*)$/.exec(word)?.[1]).find((count) => count);
+  if (lanes) assertStringIncludes(line, `, ${lanes} lane`);
   assertStringIncludes(line, name === "datagram" ? "engine datagram: " : "engine batch: ");
   const [inUse, notInUse] = line.split(" (");
   for (const word of off) {

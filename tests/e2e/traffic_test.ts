@@ -92,6 +92,21 @@ Deno.test("one side by file, one by a device made beforehand, which stays", asyn
   assertEquals(await bed.state(0), before);
 });
 
+for (const kind of ["", " multi_queue"]) {
+  Deno.test(`several lanes on a device made beforehand by ip tuntap add${kind}`, async () => {
+    await using bed = await Bed.create();
+    await bed.onNode(0, "ip", ...`tuntap add dev flannel mode tun${kind}`.split(" "));
+    const words = ["-c", `${bed.dir}/tunnet.yaml`, "--device", "flannel"];
+    const [a] = await Promise.all([
+      bed.start(0, [...words, "--engine", "batch,lanes=4"]),
+      bed.start(1),
+    ]);
+    // A device without queues has one way out, and one way in.
+    assertMatch(a.log, kind ? /engine batch: .*, 4 lanes/ : /engine batch: .*, 2 lanes/);
+    await bothWays(bed, SHORT_BYTES);
+  });
+}
+
 Deno.test("longest prefix: the longer one wins, and 172.10 is not 172.1", async () => {
   await using bed = await Bed.create({ nodes: 3 });
   const yaml = [

@@ -77,7 +77,7 @@ class FakeWait implements AsyncWait {
   }
 }
 
-const OPEN: OpenTun = { fd: 7, vnet: false, features: NO_FEATURES };
+const OPEN: OpenTun = { queues: [7], vnet: false, features: NO_FEATURES };
 
 async function setup() {
   const connection = new FakeConnection();

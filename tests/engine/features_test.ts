@@ -28,10 +28,19 @@ Deno.test("engine: what --engine takes, and what falls with a feature", () => {
   }
 });
 
+Deno.test("engine: the number of lanes", () => {
+  const lanes = (text: string) => (readEngine(text) as { value: EngineChoice }).value.lanes;
+  assertEquals(
+    ["auto", "auto,lanes=1", "batch,-gro,lanes=16", "batch,lanes=2,-gro"].map(lanes),
+    [undefined, 1, 16, 2],
+  );
+});
+
 Deno.test("engine: what --engine refuses", () => {
   const bad = [
     ...["", "x", "Auto", "batch,", "batch,uso", "batch,+uso", "batch,-", "batch,-x", "batch -uso"],
     ...["-uso", "datagram,-gso", "auto,batch", "batch,-uso-gro", "batch,-constructor"],
+    ...["batch,lanes=0", "batch,lanes=17", "batch,lanes=", "batch,lanes=x", "datagram,lanes=1"],
   ];
   for (const text of bad) assertEquals(readEngine(text).problem === undefined, false, text);
 });

@@ -1,8 +1,21 @@
 import { assertEquals } from "../assert.ts";
-import { planLanes } from "../../src/engine/plan_lanes.ts";
+import { lanesFor, planLanes, queuesFor } from "../../src/engine/plan_lanes.ts";
 
-Deno.test("lanes: one for both directions on up to two cores, else one each", () => {
-  const both = [["outbound", "inbound"]] as const;
-  const apart = [["outbound"], ["inbound"]] as const;
-  assertEquals([1, 2, 3, 64].map((cores) => planLanes(cores)), [both, both, apart, apart]);
+const BOTH = ["outbound", "inbound"] as const;
+const inbound = { directions: ["inbound"], queue: 0 } as const;
+const outbound = (queue: number) => ({ directions: ["outbound"], queue } as const);
+
+Deno.test("lanes: as many as there are cores, within bounds; one for both ways on two", () => {
+  assertEquals([1, 2, 3, 4, 64].map(lanesFor), [1, 1, 3, 4, 4]);
+  assertEquals([1, 2, 3, 4].map(queuesFor), [1, 1, 2, 3]);
+});
+
+Deno.test("lanes: one way in, each way out with its own queue", () => {
+  assertEquals(planLanes(1, 1), [{ directions: BOTH, queue: 0 }]);
+  assertEquals(planLanes(2, 1), [outbound(0), inbound]);
+  assertEquals(planLanes(4, 3), [outbound(0), outbound(1), outbound(2), inbound]);
+});
+
+Deno.test("lanes: a device that has one queue gets one way out", () => {
+  assertEquals(planLanes(4, 1), [outbound(0), inbound]);
 });
