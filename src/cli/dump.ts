@@ -71,7 +71,7 @@ class Dump {
     const { device, mode } = this.options;
     const reader = new LinuxTun(tun);
     const burst = new Burst();
-    const wait = new AsyncPollWait(tun.fd);
+    const wait = new AsyncPollWait(reader.fd);
     this.#wait = wait;
     this.log.info("ready", `reading ${device} (${mode}); Ctrl-C ends it`, { device, mode });
     while (!this.#stopped) {

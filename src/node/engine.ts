@@ -41,7 +41,7 @@ export function makeLanes(
     return new DatagramLanes({
       connection: udp.connection,
       paths: new UdpPaths(udp.fd, udp.ipVersion),
-      openDevice: (device) => new LinuxTun(device, 0),
+      openDevice: (device) => new LinuxTun(device),
       openWait: (fd) => new AsyncPollWait(fd),
       onControl,
       onEnd,

@@ -183,7 +183,7 @@ export class LinuxTun implements PacketDevice {
   readonly vnet: boolean;
   readonly features: DeviceFeatures;
 
-  constructor({ queues, vnet, features }: OpenTun, queue: number) {
+  constructor({ queues, vnet, features }: OpenTun, queue = 0) {
     this.#queues = queues;
     this.fd = queues[queue]!;
     this.vnet = vnet;
