@@ -46,7 +46,7 @@ const PURE = [
   /^src\/decode\//,
   /^src\/dump\//,
   /^src\/pcap\/pcapng\.ts$/,
-  /^src\/status\/(format|handler|metrics|page|rates|schema|snapshot|text|types)\.ts$/,
+  /^src\/status\/(format|handler|metrics|page|page_script|page_style|rates|schema|snapshot|text|types)\.ts$/,
   /^src\/doctor\/(?!gather\/)/,
   /^src\/(errors|limits|log|output_queue|version)\.ts$/,
 ];

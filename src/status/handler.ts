@@ -1,7 +1,7 @@
 /** The requests that a node answers, over its status socket and --http alike. Pure. */
 
 import { formatMetrics, METRICS_TYPE } from "./metrics.ts";
-import { PAGE, PAGE_POLICY } from "./page.ts";
+import { page, pagePolicy } from "./page.ts";
 import type { Status } from "./types.ts";
 
 /** What the handler is given. */
@@ -53,10 +53,12 @@ export function handle(request: Request, { status, isOurs }: HandlerParts): Resp
   }
   const path = request.url.replace(/[?#].*$/s, "").replace(/^[a-z+]+:\/\/[^/]*/, "");
   switch (path) {
-    case "/":
-      return answer(PAGE, "text/html; charset=utf-8", 200, {
-        "content-security-policy": PAGE_POLICY,
+    case "/": {
+      const nonce = crypto.randomUUID();
+      return answer(page(nonce), "text/html; charset=utf-8", 200, {
+        "content-security-policy": pagePolicy(nonce),
       });
+    }
     case "/status.json":
       return answer(JSON.stringify(status()) + "\n", "application/json");
     case "/metrics":

@@ -156,7 +156,9 @@ function peerStatus(parts: SnapshotParts, peer: SnapshotPeer): PeerStatus {
   const known = parts.book.peers[peer.index]!;
   const heard = known.heard_ms > 0;
   const seen_ms = Math.max(known.heard_ms, known.packets_ms);
-  const loss = known.loss.share(clock.monotonic_ms - known.heard_ms);
+  // From one that is down, none is expected.
+  const silent_ms = known.state === "down" ? 0 : clock.monotonic_ms - known.heard_ms;
+  const loss = known.loss.share(silent_ms);
   return {
     name: node.name,
     host: node.endpoint.host,
