@@ -76,6 +76,10 @@ export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+/** Words of memory use (linux/sock_diag.h), since Linux 4.12; the last one counts drops. */
+export const SO_MEMINFO = 55;
+export const SK_MEMINFO_WORDS = 9;
+export const SK_MEMINFO_DROPS = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IPV6_MTU_DISCOVER = 23;
 /** The MTU of the path that a connected socket's datagrams take. */

@@ -1,4 +1,8 @@
-/** What a lane counts, in shared memory: one writer (the lane), any reader. */
+/**
+ * What a lane counts, in shared memory: one writer for each number, any reader.
+ * The writer is the lane, but for the drops that only the kernel sees: the main
+ * thread writes them (node/kernel_drops.ts).
+ */
 
 import { NODES_MAX } from "../limits.ts";
 
@@ -26,6 +30,10 @@ export const COUNTERS = [
   "device_down",
   "send_queue_full",
   "send_failed",
+  /** Dropped by the kernel: the socket's receive buffer was full. */
+  "socket_overflow",
+  /** Dropped by the kernel: the device's queue was full. */
+  "device_overflow",
 ] as const;
 
 /** The name of a counter. */

@@ -72,6 +72,11 @@ export interface LinkChange {
 export interface Rtnetlink {
   /** A device by name or index; undefined where there is none. */
   getLink(nameOrIndex: string | number): LinkInfo | undefined;
+  /**
+   * Packets that the kernel could not queue on a device since it was made;
+   * undefined where there is no such device.
+   */
+  droppedOnSend(name: string): number | undefined;
   setLink(index: number, change: LinkChange): void;
   /** All addresses, or those of one device. */
   addresses(index?: number): readonly LinkAddress[];

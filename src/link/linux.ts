@@ -135,24 +135,12 @@ class LinuxRtnetlink implements Rtnetlink {
 
   getLink(nameOrIndex: string | number): LinkInfo | undefined {
     // The kernel need not send its counters along.
-    const attributes = [nl.u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
-    if (typeof nameOrIndex === "string") {
-      const { length } = new TextEncoder().encode(nameOrIndex);
-      if (length === 0 || length > DEVICE_NAME_MAX_BYTES) return undefined;
-      attributes.push(nl.textAttribute(nl.IFLA_IFNAME, nameOrIndex));
-    } else if (nameOrIndex <= 0) {
-      return undefined;
-    }
-    const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
-    try {
-      return this.#exchange.request<LinkInfo>(
-        { type: nl.RTM_GETLINK, body, attributes },
-        ({ type, payload }) => type === nl.RTM_NEWLINK ? [nl.decodeLink(payload)] : [],
-      )[0];
-    } catch (error) {
-      if (error instanceof RtnetlinkError && error.errno === ERRNO.ENODEV) return undefined;
-      throw error;
-    }
+    const without = [nl.u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
+    return this.#askLink(nameOrIndex, without, nl.decodeLink);
+  }
+
+  droppedOnSend(name: string): number | undefined {
+    return this.#askLink(name, [], nl.decodeDroppedOnSend);
   }
 
   setLink(index: number, { mtu_bytes, up }: LinkChange): void {
@@ -227,6 +215,32 @@ class LinuxRtnetlink implements Rtnetlink {
       )[0];
     } catch (error) {
       if (error instanceof RtnetlinkError && NO_WAY.includes(error.errno)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Asks for a device, and decodes the answer; undefined where there is none. */
+  #askLink<T>(
+    nameOrIndex: string | number,
+    more: readonly nl.Attribute[],
+    decode: (payload: Uint8Array) => T | undefined,
+  ): T | undefined {
+    const attributes = [...more];
+    if (typeof nameOrIndex === "string") {
+      const { length } = new TextEncoder().encode(nameOrIndex);
+      if (length === 0 || length > DEVICE_NAME_MAX_BYTES) return undefined;
+      attributes.push(nl.textAttribute(nl.IFLA_IFNAME, nameOrIndex));
+    } else if (nameOrIndex <= 0) {
+      return undefined;
+    }
+    const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
+    try {
+      return this.#exchange.request<T | undefined>(
+        { type: nl.RTM_GETLINK, body, attributes },
+        ({ type, payload }) => type === nl.RTM_NEWLINK ? [decode(payload)] : [],
+      )[0];
+    } catch (error) {
+      if (error instanceof RtnetlinkError && error.errno === ERRNO.ENODEV) return undefined;
       throw error;
     }
   }

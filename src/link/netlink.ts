@@ -54,6 +54,9 @@ export const RTM_GETROUTE = 26;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_LINKINFO = 18;
+export const IFLA_STATS64 = 23;
+/** Offset of tx_dropped in struct rtnl_link_stats64 (linux/if_link.h). */
+export const STATS64_TX_DROPPED = 56;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
 export const RTEXT_FILTER_SKIP_STATS = 8;
@@ -344,6 +347,14 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
     up: (view.getUint32(8, true) & IFF_UP) !== 0,
     kind: info && text(decodeAttributes(info), IFLA_INFO_KIND),
   };
+}
+
+/** Packets that a device dropped on their way out, from RTM_NEWLINK; undefined if it does not say. */
+export function decodeDroppedOnSend(payload: Uint8Array): number | undefined {
+  body(payload, LINK_BYTES, "a link");
+  const stats = decodeAttributes(payload.subarray(LINK_BYTES)).get(IFLA_STATS64);
+  if (!stats || stats.length < STATS64_TX_DROPPED + 8) return undefined;
+  return Number(viewOf(stats).getBigUint64(STATS64_TX_DROPPED, true));
 }
 
 /** The payload of RTM_NEWADDR; undefined for what is no IP address. */

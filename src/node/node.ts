@@ -15,6 +15,7 @@ import { UdpPaths } from "../udp/path.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { Follower } from "./follow.ts";
+import { KernelDrops } from "./kernel_drops.ts";
 import { Liveness } from "./liveness.ts";
 import type { NodeOptions } from "./options.ts";
 import { PathWatch } from "./path_watch.ts";
@@ -36,6 +37,7 @@ export class Node {
   readonly supervisor: Lanes;
   readonly publisher: Publisher;
   readonly pathWatch: PathWatch;
+  readonly kernelDrops: KernelDrops;
   readonly follower: Follower;
   readonly liveness: Liveness;
   readonly status: NodeStatus;
@@ -58,6 +60,8 @@ export class Node {
       onEnd: (reason) => void this.#recover(reason),
     });
     this.publisher = new Publisher(this.roster, paths, this.supervisor);
+    const deviceName = () => this.roster.config.device;
+    this.kernelDrops = new KernelDrops(this.supervisor, udp.fd, rt, deviceName);
     this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
     this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
     const sharedNames = source !== INLINE_SOURCE;
@@ -89,6 +93,7 @@ export class Node {
     const { log, self, loaded, version, listen, sysctl, engine } = this.options;
     await this.follower.resolveAll();
     const tun = this.device.open();
+    this.kernelDrops.deviceOpened();
     if (sysctl) enableForwarding(self, log);
     this.publisher.publish();
     await this.supervisor.start(tun);
@@ -122,6 +127,7 @@ export class Node {
 
   /** Logs what was carried and dropped so far. */
   logCounters(): void {
+    this.kernelDrops.read();
     logCounters(this.supervisor, this.options.log);
   }
 
@@ -140,7 +146,13 @@ export class Node {
     this.liveness.check();
     if (this.publisher.stale) this.publisher.republish();
     this.device.check();
-    if (this.pathWatch.check()) this.liveness.announce();
+    try {
+      this.kernelDrops.read();
+      if (this.pathWatch.check()) this.liveness.announce();
+    } catch (error) {
+      // The kernel was short of memory, or the device has just gone: the next check looks again.
+      this.options.log.debug("health", error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** The lanes have ended: a lost device is made again, a bug ends the node. */

@@ -2,6 +2,7 @@
 
 import { openRtnetlink } from "../link/linux.ts";
 import { Service } from "../service/service.ts";
+import { bufferWarnings } from "../udp/buffers.ts";
 import { openUdp } from "../udp/datagram.ts";
 import { Node } from "./node.ts";
 import type { NodeOptions } from "./options.ts";
@@ -12,6 +13,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
   for (const warning of loaded.warnings) log.warn("config", warning);
   using rt = openRtnetlink();
   const udp = openUdp(listen.host, listen.port, engine);
+  for (const warning of bufferWarnings(udp.buffers)) log.warn("buffers", warning);
   const node = new Node(options, rt, udp);
   const service = new Service(node);
   const handlers = {

@@ -37,7 +37,10 @@ import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
 const NAME_STRIDE_BYTES = 32;
 const NAME_WORDS = NAME_STRIDE_BYTES / 4;
 
-/** How long a full send queue is waited for before the rest of a burst is dropped. */
+/**
+ * How long a full send queue is waited for, once, before packets are dropped. A
+ * lane may move both directions, and the other one must not wait along.
+ */
 const SEND_WAIT_MS = 2;
 
 const NOBODY: readonly number[] = [];
@@ -62,6 +65,8 @@ export class BatchSocket implements PacketSocket {
 
   readonly #paths: UdpPaths;
   #refused: number[] = [];
+  /** The send queue has stayed full: it is not waited for again until there is room. */
+  #jammed = false;
   #peers: readonly FibPeer[] = [];
 
   readonly #nameBytes: number;
@@ -201,8 +206,8 @@ export class BatchSocket implements PacketSocket {
       if (code === ERRNO.EINTR) continue;
       if (code === ERRNO.EAGAIN && !waited) {
         waited = true;
-        call.poll(this.#writable, 1, SEND_WAIT_MS);
-        continue;
+        this.#jammed = call.poll(this.#writable, 1, this.#jammed ? 0 : SEND_WAIT_MS) <= 0;
+        if (!this.#jammed) continue;
       }
       const datagrams = queue.datagramsOf(run);
       if (code === ERRNO.EIO && datagrams > 1) {

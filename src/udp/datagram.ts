@@ -5,10 +5,6 @@ import {
   AF_INET6,
   EPOLL_CTL_DEL,
   MSG_DONTWAIT,
-  SO_RCVBUF,
-  SO_RCVBUFFORCE,
-  SO_SNDBUF,
-  SO_SNDBUFFORCE,
   SO_TYPE,
   SOCK_DGRAM,
   SOCKADDR,
@@ -21,8 +17,9 @@ import { libc, SyscallError } from "../../ffi/libc.ts";
 import type { EngineChoice, Feature } from "../engine/features.ts";
 import { wantedFeatures } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
-import { DESCRIPTORS_SEARCHED, SOCKET_BUFFER_BYTES } from "../limits.ts";
+import { DESCRIPTORS_SEARCHED } from "../limits.ts";
 import { type Address, formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";
+import { type Buffers, enlargeBuffers } from "./buffers.ts";
 import { forbidFragments } from "./path.ts";
 import { sockaddr } from "./sockaddr.ts";
 
@@ -38,6 +35,7 @@ export interface UdpSide {
   readonly batch: boolean;
   /** The socket's part of the engine's features. */
   readonly features: ReadonlySet<Feature>;
+  readonly buffers: Buffers;
 }
 
 /**
@@ -53,7 +51,8 @@ export function openUdp(host: string, port: number, choice: EngineChoice): UdpSi
   }
   const ipVersion = host.includes(":") ? 6 : 4;
   const fd = findDescriptor(connection.addr as Deno.NetAddr, ipVersion);
-  setOptions(fd, ipVersion);
+  const buffers = enlargeBuffers(fd);
+  forbidFragments(fd, ipVersion);
   const refusal = choice.engine === "datagram" ? undefined : batchRefusal(fd);
   if (refusal && choice.engine === "batch") {
     connection.close();
@@ -71,7 +70,7 @@ export function openUdp(host: string, port: number, choice: EngineChoice): UdpSi
     if (wanted.has("gro") && enableReceiveOffload(fd)) features.add("gro");
     takeFromEventLoop(fd);
   }
-  return { connection, fd, ipVersion, batch, features };
+  return { connection, fd, ipVersion, batch, features, buffers };
 }
 
 /** Why the lanes' system calls do not work here (an old kernel, a seccomp filter), if they do not. */
@@ -175,18 +174,4 @@ function hasSegmentation(fd: number): boolean {
 function enableReceiveOffload(fd: number): boolean {
   const on = new Uint8Array(new Int32Array([1]).buffer);
   return libc().call.setsockopt(fd, SOL_UDP, UDP_GRO, on, on.length) >= 0;
-}
-
-function setOptions(fd: number, ipVersion: IpVersion): void {
-  const { call } = libc();
-  const set = (level: number, option: number, value: number) =>
-    call.setsockopt(fd, level, option, new Uint8Array(new Int32Array([value]).buffer), 4);
-  // Room for bursts; beyond net.core.rmem_max only with CAP_NET_ADMIN, hence the fallback.
-  if (set(SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES) < 0) {
-    set(SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
-  }
-  if (set(SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES) < 0) {
-    set(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
-  }
-  forbidFragments(fd, ipVersion);
 }

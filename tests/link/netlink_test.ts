@@ -7,6 +7,7 @@ import {
   decodeAnswer,
   decodeAttributes,
   decodeDone,
+  decodeDroppedOnSend,
   decodeLink,
   decodeMessages,
   decodePath,
@@ -299,6 +300,21 @@ Deno.test("decodeRoute", async (t) => {
       ]
     ) assertThrows(() => decodeRoute(payload, MAIN), MalformedMessage);
   });
+});
+
+Deno.test("decodeDroppedOnSend: the eighth number of struct rtnl_link_stats64", () => {
+  const of = (size: number) => {
+    const data = new Uint8Array(size);
+    for (let at = 0; at + 8 <= size; at += 8) {
+      new DataView(data.buffer).setBigUint64(at, BigInt(100 + at / 8), true);
+    }
+    return concat(linkBody(3), attributes({ type: 23, data }));
+  };
+  assertEquals(decodeDroppedOnSend(of(192)), 107);
+  assertEquals(decodeDroppedOnSend(of(64)), 107);
+  assertEquals(decodeDroppedOnSend(of(56)), undefined);
+  assertEquals(decodeDroppedOnSend(linkBody(3)), undefined);
+  assertThrows(() => decodeDroppedOnSend(new Uint8Array(8)), MalformedMessage);
 });
 
 Deno.test("decodePath", async (t) => {

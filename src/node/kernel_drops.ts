@@ -1,0 +1,54 @@
+/** Counts what the kernel drops before a lane ever sees it. */
+
+import { COUNTER, type CounterName } from "../engine/counters.ts";
+import type { LaneDirection } from "../engine/lane_protocol.ts";
+import type { Lanes } from "../engine/lanes.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import { socketDrops } from "../udp/buffers.ts";
+
+/** How far a count has come since it was read last; one that starts anew begins at 0. */
+class Growth {
+  #last = 0;
+
+  /** Takes `now` for where growth begins. */
+  begin(now: number | undefined): void {
+    this.#last = now ?? 0;
+  }
+
+  since(now: number | undefined): number {
+    if (now === undefined) return 0;
+    const growth = now >= this.#last ? now - this.#last : now;
+    this.#last = now;
+    return growth;
+  }
+}
+
+/** The drops of the socket's receive buffer and of the device's queue. */
+export class KernelDrops {
+  readonly #socket = new Growth();
+  readonly #device = new Growth();
+
+  constructor(
+    readonly lanes: Lanes,
+    readonly socketFd: number,
+    readonly rt: Rtnetlink,
+    readonly deviceName: () => string,
+  ) {}
+
+  /** A device has been opened: what it dropped for others before is not ours. */
+  deviceOpened(): void {
+    this.#device.begin(this.rt.droppedOnSend(this.deviceName()));
+  }
+
+  /** Adds what was dropped since the last call to the lanes' counters. */
+  read(): void {
+    this.#add("inbound", "socket_overflow", this.#socket.since(socketDrops(this.socketFd)));
+    const ofDevice = this.#device.since(this.rt.droppedOnSend(this.deviceName()));
+    this.#add("outbound", "device_overflow", ofDevice);
+  }
+
+  #add(direction: LaneDirection, counter: CounterName, drops: number): void {
+    // These cells have no other writer (see counters.ts).
+    if (drops > 0) this.lanes.countersOf(direction).totals[COUNTER[counter]]! += drops;
+  }
+}
