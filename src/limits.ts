@@ -194,6 +194,7 @@ export const CAPTURE_SIZE_MIN_BYTES = 256 * 1024;
 
 /** Capture files kept when they are rotated: each rotation renames every one. */
 export const CAPTURE_FILES_MAX = 1_000;
+/** Capture files kept when nobody says how many. */
 export const CAPTURE_FILES_DEFAULT = 10;
 
 /** Protocols that a summary tells apart: hostile frames have 65,536 EtherTypes. */
