@@ -120,6 +120,12 @@ export const SETTLE_CHECK_INTERVAL_MS = 2;
 /** How long a reload may take: a resolver that does not answer gives up after half a minute. */
 export const RELOAD_TIMEOUT_MS = 60_000;
 
+/** Lines of one event in LOG_WINDOW_MS; the rest is counted, so that no peer can fill a disk. */
+export const LOG_LINES_PER_EVENT = 20;
+
+/** The time over which repetitions of a log event are counted. */
+export const LOG_WINDOW_MS = 10_000;
+
 /** A changed config is read when it has been left alone for so long: editors write in several steps. */
 export const CONFIG_SETTLE_MS = 200;
 

@@ -1,4 +1,9 @@
-/** Logs: one event a line on standard error, for people or as JSON. */
+/**
+ * Logs: one event a line on standard error, for people, as JSON, or for the
+ * systemd journal. Repetitions of one event are cut off beyond a bound. Pure.
+ */
+
+import { LOG_LINES_PER_EVENT, LOG_WINDOW_MS } from "./limits.ts";
 
 /** Levels, the most urgent first. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -8,12 +13,21 @@ export type LogLevel = typeof LOG_LEVELS[number];
 /** What an event carries besides its message. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** A logger; `event` is a stable name for machines, `message` a sentence for people. */
+/** Logs one event: `event` is a stable name for machines, `message` a sentence for people. */
+type LogEvent = (event: string, message: string, fields?: LogFields) => void;
+
+/** A logger. */
 export interface Log {
-  error(event: string, message: string, fields?: LogFields): void;
-  warn(event: string, message: string, fields?: LogFields): void;
-  info(event: string, message: string, fields?: LogFields): void;
-  debug(event: string, message: string, fields?: LogFields): void;
+  readonly error: LogEvent;
+  readonly warn: LogEvent;
+  readonly info: LogEvent;
+  readonly debug: LogEvent;
+}
+
+/** A logger with an end. */
+export interface EndingLog extends Log {
+  /** Tells what has been left out so far. */
+  flush(): void;
 }
 
 /** How a logger writes. */
@@ -21,28 +35,100 @@ export interface LogOptions {
   /** The least urgent level that is written. */
   readonly level: LogLevel;
   readonly json: boolean;
+  /** Lines go to the systemd journal: with a priority in front, without a time and our name. */
+  readonly journal?: boolean;
   /** Takes one line, newline included. */
   readonly write: (line: string) => void;
+  /** The time that JSON lines carry. */
   readonly now: () => Date;
+  /** A clock that never jumps, for the bound on repetitions. */
+  readonly clock_ms?: () => number;
+  /** Runs something later; without it, what was left out is told with the event's next line. */
+  readonly later?: (run: () => void, delay_ms: number) => void;
 }
 
-function formatHuman(level: LogLevel, message: string): string {
-  // deno-lint-ignore no-control-regex
-  const safe = message.replace(/[\x00-\x1f\x7f]/g, "?");
-  return level === "info" ? `tunnet: ${safe}\n` : `tunnet: ${level}: ${safe}\n`;
+/** The journal's priorities (sd-daemon(3), syslog(3)). */
+const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
+
+/** Events that answer a user, who wants to see them all; their number is bounded where they are made. */
+const WHOLE: ReadonlySet<string> = new Set([
+  "config",
+  "counters",
+  "reload_failed",
+  "reload_left",
+  "reloaded",
+]);
+
+/** How often an event was logged lately. */
+interface Window {
+  start_ms: number;
+  lines: number;
+  left_out: number;
 }
 
 /** Makes a logger. */
-export function createLog({ level, json, write, now }: LogOptions): Log {
+export function createLog(options: LogOptions): EndingLog {
+  const { level, write, later, clock_ms = () => performance.now() } = options;
   const least = LOG_LEVELS.indexOf(level);
-  const at = (one: LogLevel) => (event: string, message: string, fields: LogFields = {}): void => {
-    if (LOG_LEVELS.indexOf(one) > least) return;
-    write(
-      json
-        ? JSON.stringify({ time: now().toISOString(), level: one, event, message, ...fields }) +
-          "\n"
-        : formatHuman(one, message),
-    );
+  const windows = new Map<string, Window>();
+
+  /** Closes an event's window, and tells what it has left out. */
+  const close = (at: LogLevel, event: string) => {
+    const left_out = windows.get(event)?.left_out ?? 0;
+    windows.delete(event);
+    if (left_out === 0) return;
+    const message = `${event}: ${left_out} more in ${LOG_WINDOW_MS / 1000} s left out`;
+    write(lineOf(options, at, "suppressed", message, { of: event, count: left_out }));
   };
-  return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+
+  /** Whether an event may be logged once more now. */
+  const admit = (at: LogLevel, event: string): boolean => {
+    if (WHOLE.has(event)) return true;
+    const now_ms = clock_ms();
+    const known = windows.get(event);
+    if (known && now_ms - known.start_ms >= LOG_WINDOW_MS) close(at, event);
+    const window = windows.get(event) ?? { start_ms: now_ms, lines: 0, left_out: 0 };
+    windows.set(event, window);
+    if (window.lines < LOG_LINES_PER_EVENT) {
+      window.lines++;
+      return true;
+    }
+    if (window.left_out++ === 0) {
+      later?.(
+        () => windows.get(event) === window && close(at, event),
+        window.start_ms + LOG_WINDOW_MS - now_ms,
+      );
+    }
+    return false;
+  };
+
+  const logger = (at: LogLevel): LogEvent => (event, message, fields = {}) => {
+    if (LOG_LEVELS.indexOf(at) > least || !admit(at, event)) return;
+    write(lineOf(options, at, event, message, fields));
+  };
+  return {
+    error: logger("error"),
+    warn: logger("warn"),
+    info: logger("info"),
+    debug: logger("debug"),
+    flush: () => [...windows.keys()].forEach((event) => close("info", event)),
+  };
+}
+
+function lineOf(
+  { json, journal = false, now }: LogOptions,
+  level: LogLevel,
+  event: string,
+  message: string,
+  fields: LogFields,
+): string {
+  const priority = journal ? `<${PRIORITY[level]}>` : "";
+  if (json) {
+    const time = journal ? {} : { time: now().toISOString() };
+    return `${priority}${JSON.stringify({ ...time, level, event, message, ...fields })}\n`;
+  }
+  // deno-lint-ignore no-control-regex
+  const safe = message.replace(/[\x00-\x1f\x7f]/g, "?");
+  if (journal) return `${priority}${safe}\n`;
+  return level === "info" ? `tunnet: ${safe}\n` : `tunnet: ${level}: ${safe}\n`;
 }

@@ -38,7 +38,7 @@ const PURE = [
   /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
   /^src\/engine\/(features|lanes)\.ts$/,
   /^src\/engine\/(gate|packet_gate|frame_gate|frame_outbound)\.ts$/,
-  /^src\/node\/(difference|plan|roster)\.ts$/,
+  /^src\/node\/(difference|plan|roaming|roster)\.ts$/,
   /^src\/service\/pulse\.ts$/,
   /^src\/link\/netlink\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
@@ -59,7 +59,7 @@ const USES_FFI = [
   /^src\/link\//,
   /^src\/engine\/(async_wait|clock|wait)\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,
-  /^src\/service\/notify\.ts$/,
+  /^src\/service\/(journal|notify)\.ts$/,
   /^src\/doctor\/gather\/(host|sockets)\.ts$/,
 ];
 

@@ -7,6 +7,8 @@ export const ENV_NAMES = [
   "NOTIFY_SOCKET",
   "WATCHDOG_USEC",
   "WATCHDOG_PID",
+  // Whether standard error is its journal.
+  "JOURNAL_STREAM",
 ] as const;
 
 /** System facts the program asks for, as Deno names them. */

@@ -38,6 +38,7 @@ export function check(
         address: node.endpoint.host,
         port: node.endpoint.port,
         subnets: node.subnets.map(formatPrefix),
+        ...(node.roaming ? { roaming: true } : {}),
       })),
       warnings,
     });
@@ -53,7 +54,8 @@ export function check(
   ].join(", ");
   const role = (node: NodeConfig) =>
     (node === self ? "  (this node)" : "") +
-    (node.name === config.defaultNode ? "  (default)" : "");
+    (node.name === config.defaultNode ? "  (default)" : "") +
+    (node.roaming ? "  (roaming)" : "");
   const rows = config.nodes.map((node) => [
     node.name,
     formatEndpoint(node.endpoint.host, node.endpoint.port),

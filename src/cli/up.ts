@@ -2,9 +2,10 @@
 
 import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
-import { createLog } from "../log.ts";
+import { createLog, type EndingLog } from "../log.ts";
 import type { Reread } from "../node/options.ts";
 import { runNode } from "../node/run.ts";
+import { writesToJournal } from "../service/journal.ts";
 import { VERSION } from "../version.ts";
 import type { UpOptions } from "./args.ts";
 import { type Here, loadHere } from "./here.ts";
@@ -26,13 +27,26 @@ function reader(options: UpOptions, { file }: LoadedConfig) {
   return { load };
 }
 
+/** The log on standard error. */
+function openLog({ logLevel: level, json }: UpOptions): EndingLog {
+  const encoder = new TextEncoder();
+  return createLog({
+    level,
+    json,
+    journal: writesToJournal((name) => Deno.env.get(name)),
+    write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
+    now: () => new Date(),
+    later: (run, delay_ms) => Deno.unrefTimer(setTimeout(run, delay_ms)),
+  });
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: UpOptions, workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
   const self = findSelf(loaded, view, options.node);
   const endpoint = listenEndpoint(self, options.listen);
   const { host, port } = endpoint;
-  const encoder = new TextEncoder();
+  const log = openLog(options);
   await runNode({
     loaded,
     self,
@@ -43,14 +57,9 @@ export async function runUp(options: UpOptions, workerUrl: string): Promise<numb
     status: { socket: options.statusSocket, http: options.http },
     watchConfig: options.watchConfig,
     sysctl: options.sysctl,
-    log: createLog({
-      level: options.logLevel,
-      json: options.json,
-      write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
-      now: () => new Date(),
-    }),
+    log,
     workerUrl,
     version: VERSION,
-  });
+  }).finally(() => log.flush());
   return 0;
 }

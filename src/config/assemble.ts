@@ -43,6 +43,7 @@ export interface DraftNode {
   readonly name?: string;
   readonly hostPort?: HostPort;
   readonly subnets: readonly DraftPrefix[];
+  readonly roaming?: boolean | undefined;
 }
 
 /** A config as read, each value checked for itself only. */
@@ -198,6 +199,17 @@ function checkMtu(
   }
 }
 
+function warnOfRoaming(draft: Draft, problems: Problems): void {
+  for (const { path, name, roaming } of draft.nodes) {
+    if (roaming !== true) continue;
+    problems.warn(
+      `${path}.roaming`,
+      `hellos are not authenticated yet: whoever can send one while ${name} is away can take over ` +
+        "its traffic; leave it out unless the underlay is trusted",
+    );
+  }
+}
+
 const freezePrefix = (prefix: Prefix): Prefix => Object.freeze({ ...prefix });
 
 /**
@@ -214,11 +226,13 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   checkSubnets(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
-  const nodes = draft.nodes.map(({ name, hostPort, subnets }): NodeConfig =>
+  warnOfRoaming(draft, problems);
+  const nodes = draft.nodes.map(({ name, hostPort, subnets, roaming }): NodeConfig =>
     Object.freeze({
       name: name!,
       endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
       subnets: Object.freeze(subnets.map(({ prefix }) => freezePrefix(prefix))),
+      ...(roaming === true ? { roaming } : {}),
     })
   );
   return Object.freeze({

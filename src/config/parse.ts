@@ -24,7 +24,7 @@ import {
 import { readYaml, type YamlMapping, type YamlValue } from "./yaml.ts";
 
 const TOP_KEYS = ["network", "port", "device", "mode", "mtu", "nodes", "default"] as const;
-const NODE_KEYS = ["name", "address", "subnets"] as const;
+const NODE_KEYS = ["name", "address", "subnets", "roaming"] as const;
 
 function isList(value: YamlValue | undefined): value is readonly YamlValue[] {
   return Array.isArray(value);
@@ -142,7 +142,8 @@ class Reader {
     const name = required("name", readNodeName, "name: NAME");
     const hostPort = required("address", readHostPort, "address: HOST");
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
-    return { path, addressPath, name, hostPort, subnets };
+    const roaming = this.#scalar(this.#get(value, "roaming"), `${path}.roaming`, readSwitch);
+    return { path, addressPath, name, hostPort, subnets, roaming };
   }
 
   #nodes(value: YamlValue | undefined): DraftNode[] {
@@ -180,6 +181,11 @@ class Reader {
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
     };
   }
+}
+
+function readSwitch(text: string): Result<boolean> {
+  if (text === "true" || text === "false") return { value: text === "true" };
+  return { problem: { what: `${quote(text)} is neither true nor false`, how: "true or false" } };
 }
 
 function readMode(text: string): Result<"tun"> {

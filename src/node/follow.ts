@@ -49,9 +49,8 @@ export class Follower {
     if (this.#asking) return [];
     if (this.now_ms() - this.#asked_ms >= RESOLVE_INTERVAL_MS) return await this.resolveAll();
     const { peers, book } = this.roster;
-    return await this.#resolve(
-      peers.filter(({ address, index }) => !address || book.peers[index]?.state === "silent"),
-    );
+    const lost = (index: number) => ["silent", "down"].includes(book.peers[index]?.state ?? "");
+    return await this.#resolve(peers.filter(({ address, index }) => !address || lost(index)));
   }
 
   /** Reports the peers that have no address. */

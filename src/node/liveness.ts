@@ -42,7 +42,7 @@ export class Liveness {
 
   /** Looks who has fallen silent, and asks those that seem about to. */
   check(): void {
-    const { roster, publisher, log } = this.parts;
+    const { roster, publisher, strangers, log } = this.parts;
     const { book } = roster;
     const now_ms = performance.now();
     const { peerPackets } = publisher.supervisor.countersOf("inbound");
@@ -56,6 +56,7 @@ export class Liveness {
       const peer = roster.at(index);
       if (peer) this.hello(peer);
     }
+    strangers.check();
   }
 
   /** One round: says hello to all, and looks where those are that are reached by name. */
@@ -112,6 +113,15 @@ export class Liveness {
     if (!peer?.isAt(sender.address, sender.port)) return strangers.hear(sender, bytes);
     const event = roster.book.hear(index, bytes, performance.now());
     if (event) this.#react(peer, event);
+  }
+
+  /** A peer has moved; `hello` is what it said from its new address. */
+  moved(peer: Peer, hello: Uint8Array): void {
+    const { roster: { book }, publisher } = this.parts;
+    publisher.republish();
+    const event = book.hear(peer.index, hello, performance.now());
+    if (event) this.#react(peer, event);
+    else this.hello(peer);
   }
 
   #react(peer: Peer, { kind }: PeerEvent): void {

@@ -65,7 +65,13 @@ export class Node {
     this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
     this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
     const sharedNames = source !== INLINE_SOURCE;
-    const strangers = new Strangers(this.roster, log);
+    const strangers = new Strangers({
+      roster: this.roster,
+      log,
+      now_ms: () => performance.now(),
+      challenge: (peer, at) => this.liveness.hello(peer, { at, ask: true }),
+      onMoved: (peer, hello) => this.liveness.moved(peer, hello),
+    });
     this.liveness = new Liveness({
       roster: this.roster,
       publisher: this.publisher,

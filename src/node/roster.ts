@@ -90,8 +90,10 @@ export class Peer {
     const { host, port } = node.endpoint;
     this.#node = node;
     if (host !== before.host) this.#resolved = undefined;
-    if (host !== before.host || port !== before.port) this.#moved = undefined;
-    return this.offer(addresses) || port !== before.port || host !== before.host;
+    const wasElsewhere = this.#moved !== undefined;
+    if (host !== before.host || port !== before.port || !node.roaming) this.#moved = undefined;
+    const back = wasElsewhere && this.#moved === undefined;
+    return this.offer(addresses) || back || port !== before.port || host !== before.host;
   }
 }
 

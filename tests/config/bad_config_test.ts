@@ -33,6 +33,11 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     errors: ["t.yaml: a list, not a mapping; try: tunnet init, which prints one to start from"],
   },
   {
+    name: "roaming is a switch",
+    yaml: "nodes: [{name: a, address: 10.0.0.1, subnets: [], roaming: maybe}]\n",
+    errors: ['t.yaml: nodes[0].roaming: "maybe" is neither true nor false; try: true or false'],
+  },
+  {
     name: "empty mapping",
     yaml: "{}\n",
     errors: ["t.yaml: nodes: missing; try: nodes: with one `- name: ...` entry per node"],
@@ -827,7 +832,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "flow comma",
     yaml: "nodes: [a b: c d]\n",
     errors: [
-      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets',
+      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, roaming',
       "t.yaml: nodes[0].name: missing; try: name: NAME",
       "t.yaml: nodes[0].address: missing; try: address: HOST",
       "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",

@@ -149,3 +149,90 @@ Deno.test("a peer with another port than the config says is named, and its datag
   assert(inbound.wrong_port! > 0);
   assertEquals(inbound.unknown_peer, 0);
 });
+
+/** What node a knows of node b, as `tunnet status` tells it. */
+async function peerOf(bed: Bed): Promise<{ state: string; address: string }> {
+  const { stdout, stderr } = await bed.onNode(0, ...bed.command, "status", "--json");
+  assert(stdout !== "", stderr);
+  const { state, address } = JSON.parse(stdout).peers[0];
+  return { state, address };
+}
+
+/** What `status` has to have noticed within. */
+const TRUTH_MS = 15_000;
+
+async function knows(bed: Bed, state: string, address: string): Promise<void> {
+  await until(`node-b is ${state} at ${address}`, TRUTH_MS, async () => {
+    const peer = await peerOf(bed);
+    return peer.state === state && (peer.address ?? "").startsWith(address);
+  });
+}
+
+/** Gives node b another address that node a has a way to. */
+async function addAddress(bed: Bed, address: string): Promise<void> {
+  await bed.onNode(1, ..."ip addr add dev eth0".split(" "), `${address}/32`);
+  await bed.onNode(0, ..."ip route add dev eth0".split(" "), address);
+  const { address: a } = bed.node(0);
+  await bed.onNode(1, ..."ip route replace dev eth0".split(" "), a, "src", address);
+}
+
+Deno.test("a roaming peer: killed, started again at another address, and followed", async (t) => {
+  await using bed = await Bed.create();
+  const yaml = bed.yaml.replace('192.168.0.7"\n', '192.168.0.7"\n    roaming: true\n');
+  assert(yaml.includes("roaming"), yaml);
+  Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, yaml);
+  const a = await bed.start(0);
+  const b = await bed.start(1);
+  assertMatch(a.log, /roaming: hellos are not authenticated yet/);
+  await knows(bed, "up", "192.168.0.7");
+  await bed.ping(0, 1);
+  await t.step("killed: silent or down", async () => {
+    Deno.kill(b.pid, "SIGKILL");
+    await b.status;
+    await until("it is seen to be away", TRUTH_MS, async () => (await peerOf(bed)).state !== "up");
+  });
+  const again = ["-c", `${bed.dir}/tunnet.yaml`, "--node", "node-b", "--listen", "192.168.0.77"];
+  await t.step("elsewhere: up there, and packets follow", async () => {
+    await addAddress(bed, "192.168.0.77");
+    await bed.start(1, again);
+    await knows(bed, "up", "192.168.0.77");
+    await bed.ping(0, 1);
+    await bed.ping(1, 0);
+  });
+  await t.step("without `roaming` it stays where the config says", async () => {
+    Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, bed.yaml);
+    const { stdout } = await bed.onNode(0, ...bed.command, "reload");
+    assertMatch(stdout, /changed node-b/);
+    await knows(bed, "down", "192.168.0.7").catch(() => knows(bed, "silent", "192.168.0.7"));
+    const { inbound } = await bed.counters(a);
+    assert(inbound.unknown_peer! > 0);
+  });
+});
+
+Deno.test("a peer known by name is followed when the name stands for another address", async () => {
+  await using bed = await Bed.create();
+  // ip-netns(8) puts files from there in place of those in /etc.
+  const etc = `/etc/netns/${bed.node(0).namespace}`;
+  const hosts = (address: string) =>
+    Deno.writeTextFileSync(`${etc}/hosts`, `127.0.0.1 localhost\n${address} b.test\n`);
+  Deno.mkdirSync(etc, { recursive: true });
+  try {
+    hosts("192.168.0.7");
+    const named = bed.yaml.replace('"192.168.0.7"', "b.test");
+    Deno.writeTextFileSync(`${bed.dir}/named.yaml`, named);
+    const a = await bed.start(0, ["-c", `${bed.dir}/named.yaml`]);
+    const b = await bed.start(1);
+    await knows(bed, "up", "192.168.0.7");
+    await addAddress(bed, "192.168.0.77");
+    await b.stop();
+    hosts("192.168.0.77");
+    const there = bed.yaml.replace('192.168.0.7"', '192.168.0.77"');
+    Deno.writeTextFileSync(`${bed.dir}/there.yaml`, there);
+    await bed.start(1, ["-c", `${bed.dir}/there.yaml`]);
+    await knows(bed, "up", "192.168.0.77");
+    await bed.ping(0, 1);
+    assertMatch(a.log, /node-b \(b\.test\) is at 192\.168\.0\.77 now/);
+  } finally {
+    Deno.removeSync(etc, { recursive: true });
+  }
+});

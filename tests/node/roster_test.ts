@@ -7,9 +7,12 @@ import { type Peer, Roster } from "../../src/node/roster.ts";
 import { random } from "../fuzz/random.ts";
 
 /** A config whose first node is this one; `nodes` maps names to addresses. */
-function configOf(nodes: Readonly<Record<string, string>>): [Config, NodeConfig] {
+function configOf(
+  nodes: Readonly<Record<string, string>>,
+  roaming = true,
+): [Config, NodeConfig] {
   const lines = Object.entries({ self: "10.0.0.1", ...nodes }).map(([name, address], i) =>
-    `  - {name: ${name}, address: "${address}", subnets: [172.16.${i}.0/24]}`
+    `  - {name: ${name}, address: "${address}", subnets: [172.16.${i}.0/24], roaming: ${roaming}}`
   );
   const { config } = parseConfig(`nodes:\n${lines.join("\n")}\n`, "test");
   return [config, config.nodes[0]!];
@@ -103,6 +106,9 @@ Deno.test("roster: where a peer is reached", async (t) => {
     assertEquals(at(b), "10.9.9.9:5000");
     roster.replace(...configOf({ b: "b.example", c: "10.0.0.4" }), new Map());
     assertEquals(roster.peers.map(at), ["10.9.9.9:5000", "10.0.0.4:3009"]);
+    const change = roster.replace(...configOf({ b: "b.example", c: "10.0.0.4" }, false), new Map());
+    assertEquals([names(change.moved), at(b)], [["b"], "10.0.0.2:3009"], "it may roam no more");
+    b!.move({ address: address("10.9.9.9"), port: 5000 });
     b!.offer([address("10.0.0.8")]);
     assertEquals(at(b), "10.0.0.8:3009");
     assertEquals(b!.home, undefined);
