@@ -17,6 +17,13 @@ export interface PingResult {
 
 const COUNT = 3;
 
+/**
+ * All pings leave at once (-l), and the last replies are waited for as long as
+ * the interval that is then of no other use: ping gives up two round trips after
+ * its last packet otherwise, which a busy host takes for a loss.
+ */
+const OPTIONS = ["-n", "-q", "-c", `${COUNT}`, "-l", `${COUNT}`, "-i", "2", "-W", "2"];
+
 /** Reads the summary that ping (iputils) prints. Pure. */
 export function parsePing(text: string): Pick<PingResult, "sent" | "received" | "rtt_ms"> {
   const counts = /(\d+) packets transmitted, (\d+) received/.exec(text);
@@ -39,8 +46,7 @@ export function pingAll(plan: LabPlan): Promise<PingResult[]> {
     )
   );
   return Promise.all(pairs.map(async ({ from, to, address }) => {
-    const options = ["-n", "-q", "-c", `${COUNT}`, "-i", "0.2", "-W", "1"];
-    const args = ["netns", "exec", from.podNamespace, "ping", ...options, address];
+    const args = ["netns", "exec", from.podNamespace, "ping", ...OPTIONS, address];
     const { sent, received, rtt_ms } = parsePing((await runProgram("ip", args)).stdout);
     const loss_pct = sent === 0 ? 100 : 100 * (sent - received) / sent;
     return { from: from.name, to: to.name, address, sent, received, loss_pct, rtt_ms };

@@ -166,7 +166,8 @@ export class Bed implements AsyncDisposable {
   async ping(from: number, to: number, ...options: string[]): Promise<string> {
     const address = options.find((one) => /^[0-9a-f]*[:.]/.test(one)) ?? this.podAddress(to);
     const rest = options.filter((one) => one !== address);
-    const words = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "2", ...rest, address];
+    // All at once; the interval is how long a busy host's last replies are waited for.
+    const words = ["ping", "-n", "-c", "3", "-l", "3", "-i", "3", "-W", "3", ...rest, address];
     const { stdout, stderr } = await this.inPod(from, ...words);
     assert(/ 0% packet loss/.test(stdout), `${words.join(" ")}:\n${stdout}${stderr}`);
     return stdout;

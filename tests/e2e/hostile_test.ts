@@ -43,6 +43,18 @@ Deno.test("hostile datagrams: none reaches a pod, each is counted, the tunnel wo
     bytes.set(own.subarray(0, Math.min(n, own.length)));
     return bytes;
   }).filter((bytes) => bytes.length !== own.length);
+  const own6 = ipv6("fd00:3:0:0:0:0:0:2", "fd00:1:0:0:0:0:0:2");
+  const lengths6 = Array.from({ length: 71 }, (_, n) => {
+    const bytes = new Uint8Array(n);
+    bytes.set(own6.subarray(0, Math.min(n, own6.length)));
+    return bytes;
+  }).filter((bytes) => bytes.length !== own6.length);
+  const wrongTotals6 = [0, 3, 5, 44, 65_535].map((payload) => {
+    const copy = own6.slice();
+    copy[4] = payload >> 8;
+    copy[5] = payload & 0xff;
+    return copy;
+  });
   const big = new Uint8Array(65_507).fill(0x45);
   const versions = Array.from({ length: 16 }, (_, version) => first((version << 4) | 5))
     .filter((_, version) => version !== 4);
@@ -60,7 +72,7 @@ Deno.test("hostile datagrams: none reaches a pod, each is counted, the tunnel wo
     ipv6("fd00:9:0:0:0:0:0:2", "fd00:1:0:0:0:0:0:2"),
   ];
   const reserved = [1, 2, 3, 4].map(first);
-  const malformed = [...lengths, big, ...versions, ...wrongTotals];
+  const malformed = [...lengths, ...lengths6, big, ...versions, ...wrongTotals, ...wrongTotals6];
   const strange = [own, ...spoofed, ...malformed, ...reserved, first(0xf1)];
 
   const rx = async () =>

@@ -42,6 +42,34 @@ Deno.test("lab: JSON, with IPv6 pods over an IPv6 underlay", async () => {
   assertEquals(pings.map((ping: { loss_pct: number }) => ping.loss_pct), [0, 0, 0, 0]);
 });
 
+Deno.test("lab: --config builds the lab that a config describes", async () => {
+  const file = Deno.makeTempFileSync({ suffix: ".yaml" });
+  try {
+    const yaml = [
+      "network: 10.0.0.0/8",
+      "port: 4000",
+      "device: overlay",
+      "nodes:",
+      '  - {name: x, address: 192.168.7.1, subnets: [10.1.0.0/16, "fd00:a::/64"]}',
+      '  - {name: y, address: "192.168.7.2:4001", subnets: [10.2.0.0/16, "fd00:b::/64"]}',
+      "  - {name: z, address: 192.168.9.9, subnets: [10.3.0.0/24]}",
+    ];
+    Deno.writeTextFileSync(file, yaml.join("\n"));
+    const { code, stdout, stderr } = await run(["--config", file, "--json"]);
+    assertEquals(code, 0, stdout + stderr);
+    const { ok, nodes, pings } = JSON.parse(stdout);
+    assertEquals([ok, nodes.map(({ name }: { name: string }) => name)], [true, ["x", "y", "z"]]);
+    // Each pod pings every other one at each address: 6 of IPv4, 2 of IPv6.
+    assertEquals(pings.length, 8);
+    assertEquals(
+      new Set(pings.map(({ loss_pct }: { loss_pct: number }) => loss_pct)),
+      new Set([0]),
+    );
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.test(`lab: ${signal} in the middle leaves nothing`, async () => {
     const before = await links();

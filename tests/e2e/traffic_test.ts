@@ -53,6 +53,8 @@ Deno.test("IPv6 pods", async () => {
   assertMatch(stdout, /Packet too big: mtu=1472/);
   await bed.ping(0, 1, address, "-s", "8000");
   await bothWays(bed, SHORT_BYTES, 6);
+  const nobody = await bed.inPod(0, "ping", "-n", "-c", "1", "-W", "1", "fd00:172:99::2");
+  assertMatch(nobody.stdout, /Destination unreachable: No route/);
 });
 
 Deno.test("an IPv6 underlay, with IPv4 and IPv6 pods", async () => {
@@ -77,20 +79,25 @@ Deno.test("inline peers with no file", async () => {
   await bothWays(bed, SHORT_BYTES);
 });
 
-Deno.test("one side by file, one by a device made beforehand, which stays", async () => {
-  await using bed = await Bed.create();
-  for (const words of ["tuntap add dev flannel mode tun", "link set flannel mtu 1300"]) {
-    await bed.onNode(0, "ip", ...words.split(" "));
-  }
-  const before = await bed.state(0);
-  const config = ["-c", `${bed.dir}/tunnet.yaml`];
-  const [a] = await Promise.all([bed.start(0, [...config, "--device", "flannel"]), bed.start(1)]);
-  await bed.ping(0, 1);
-  await bothWays(bed, SHORT_BYTES);
-  await a.stop();
-  assertEquals((await a.status).code, 0);
-  assertEquals(await bed.state(0), before);
-});
+/** Devices as `ip tuntap` makes them: other queues and headers than tunnet would ask for. */
+const BEFOREHAND = ["mode tun", "mode tun multi_queue", "mode tun pi vnet_hdr user root"];
+
+for (const how of BEFOREHAND) {
+  Deno.test(`one side by file, one by a device made beforehand (${how}), which stays`, async () => {
+    await using bed = await Bed.create();
+    for (const words of [`tuntap add dev flannel ${how}`, "link set flannel mtu 1300"]) {
+      assertEquals((await bed.onNode(0, "ip", ...words.split(" "))).code, 0, words);
+    }
+    const before = await bed.state(0);
+    const config = ["-c", `${bed.dir}/tunnet.yaml`];
+    const [a] = await Promise.all([bed.start(0, [...config, "--device", "flannel"]), bed.start(1)]);
+    await bed.ping(0, 1);
+    await bothWays(bed, how === BEFOREHAND[0] ? SHORT_BYTES : SHORT_BYTES / 10);
+    await a.stop();
+    assertEquals((await a.status).code, 0);
+    assertEquals(await bed.state(0), before);
+  });
+}
 
 for (const kind of ["", " multi_queue"]) {
   Deno.test(`several lanes on a device made beforehand by ip tuntap add${kind}`, async () => {
