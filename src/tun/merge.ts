@@ -67,6 +67,7 @@ export class Merger {
   #header_bytes = 0;
   #segment_bytes = 0;
   #total_bytes = 0;
+  /** Signed, as getInt32 reads it: an unsigned number may be too large to be kept without allocation. */
   #nextSequence = 0;
   #lastFlags = 0;
   /** Where the last packet that joined ends. */
@@ -143,7 +144,7 @@ export class Merger {
     let taken = 0;
     while (taken < most) {
       const at = offset + taken * length;
-      if (view.getUint32(at + transport + TCP.sequence) !== this.#nextSequence) break;
+      if (view.getInt32(at + transport + TCP.sequence) !== this.#nextSequence) break;
       if (version4 && !this.#countsOn(view, at)) break;
       // All else, 4 bytes at a time in the machine's own order.
       let same = true;
@@ -154,7 +155,7 @@ export class Merger {
       }
       if (!same) break;
       this.#append(at + header_bytes, payload);
-      this.#nextSequence = (this.#nextSequence + payload) >>> 0;
+      this.#nextSequence = (this.#nextSequence + payload) | 0;
       taken++;
     }
     return taken;
@@ -223,11 +224,11 @@ export class Merger {
       this.#sameTcp(view, tcp, flags)
     ) {
       this.#append(offset + header_bytes, payload);
-      this.#nextSequence = (this.#nextSequence + payload) >>> 0;
+      this.#nextSequence = (this.#nextSequence + payload) | 0;
       this.#lastFlags = flags;
     } else {
       this.#start(view, offset, length, version, PROTOCOL.tcp, ip_bytes, header_bytes, state);
-      this.#nextSequence = (view.getUint32(tcp + TCP.sequence) + payload) >>> 0;
+      this.#nextSequence = (view.getInt32(tcp + TCP.sequence) + payload) | 0;
       this.#lastFlags = flags;
       this.#closed = !mergeable;
     }
@@ -346,7 +347,7 @@ export class Merger {
 
   #sameTcp(view: DataView, tcp: number, flags: number): boolean {
     const first = this.#offset + this.#ip_bytes;
-    if (view.getUint32(tcp + TCP.sequence) !== this.#nextSequence) return false;
+    if (view.getInt32(tcp + TCP.sequence) !== this.#nextSequence) return false;
     if ((flags & TCP_FLAG.cwr) !== 0) return false;
     const ignored = TCP_FLAG.cwr | LAST;
     if (((flags ^ view.getUint8(first + TCP.flags)) & ~ignored) !== 0) return false;

@@ -51,6 +51,7 @@ export class Splitter {
   #pseudo = 0;
   #ipSum = 0;
   #identification = 0;
+  /** Signed: an unsigned number may be too large to be kept without allocation. */
   #sequence = 0;
   #flags = 0;
 
@@ -117,7 +118,7 @@ export class Splitter {
         minus(view.getUint16(offset + IPV4.checksum));
     }
     if (protocol === PROTOCOL.tcp) {
-      this.#sequence = view.getUint32(transport + TCP.sequence);
+      this.#sequence = view.getInt32(transport + TCP.sequence);
       this.#flags = view.getUint8(transport + TCP.flags);
     }
     this.#segments = Math.max(1, Math.ceil(this.#payload_bytes / segment_bytes));
@@ -161,7 +162,7 @@ export class Splitter {
     let field = transport + UDP.checksum;
     if (this.#protocol === PROTOCOL.tcp) {
       field = transport + TCP.checksum;
-      out.setUint32(transport + TCP.sequence, this.#sequence + i * this.#segment_bytes);
+      out.setInt32(transport + TCP.sequence, this.#sequence + i * this.#segment_bytes);
       let flags = this.#flags;
       // As the kernel's own segmentation does (RFC 3168, 6.1.2 for CWR).
       if (i < this.#segments - 1) flags &= ~(TCP_FLAG.fin | TCP_FLAG.psh);

@@ -2,27 +2,38 @@ import { assertLess } from "../assert.ts";
 import { NO_FEATURES } from "../fakes/device.ts";
 import { publishedFib } from "../fakes/fib.ts";
 import { ipv4 } from "../fakes/packets.ts";
+import { random } from "../fuzz/random.ts";
+import { Flow } from "../tun/flows.ts";
+import { join, partial, VIRTIO_BYTES, virtioBytes } from "../tun/oracle.ts";
 import type { Burst } from "../../src/engine/burst.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/counters.ts";
 import { Inbound } from "../../src/engine/inbound.ts";
 import { Outbound } from "../../src/engine/outbound.ts";
-import { type PacketDevice, WRITE } from "../../src/tun/device.ts";
+import { type DeviceFeatures, type PacketDevice, WRITE } from "../../src/tun/device.ts";
 import type { PacketSocket, Sender } from "../../src/udp/socket.ts";
 
 const NOBODY: readonly number[] = [];
 const PACKETS = 1_000_000;
+const ALL: DeviceFeatures = { checksum: true, tcp4: true, tcp6: true, udp: true };
 const GROWTH_MAX_BYTES = 1024 * 1024;
 
 /** Puts the same packet into every slot and swallows all that comes: allocates nothing itself. */
 class Endless implements PacketDevice, PacketSocket {
   swallowed = 0;
-  readonly features = NO_FEATURES;
 
-  constructor(readonly packet: Uint8Array) {}
+  /** `segment`: the packet is a row of packets that were received as one. `virtio` stands before it. */
+  constructor(
+    readonly packet: Uint8Array,
+    readonly features: DeviceFeatures = NO_FEATURES,
+    readonly segment = 0,
+    readonly virtio = new Uint8Array(VIRTIO_BYTES),
+  ) {}
 
   #fill(burst: Burst): number {
     for (let slot = 0; slot < burst.slots; slot++) {
       burst.bytes.set(this.packet, burst.offset(slot));
+      burst.bytes.set(this.virtio, burst.offset(slot) - VIRTIO_BYTES);
+      burst.segment[slot] = this.segment;
       burst.length[slot] = this.packet.length;
       burst.peer[slot] = 0;
     }
@@ -103,6 +114,50 @@ Deno.test("a million packets in allocate less than 1 MB", () => {
   assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
 });
+
+const SEGMENTS = 44;
+
+/** What a bulk transfer looks like in one piece. */
+function bulk(): readonly Uint8Array[] {
+  const flow = new Flow(random(1), {
+    version: 4,
+    protocol: "tcp",
+    payload_bytes: 1420,
+    ipOptions: [],
+    tcpOptions: [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2],
+    trouble: 0,
+  });
+  return Array.from({ length: SEGMENTS }, () => flow.next());
+}
+
+Deno.test("a million segments out of super-packets allocate less than 1 MB", () => {
+  const { virtio, packet } = join(bulk());
+  const endless = new Endless(packet, ALL, 0, virtioBytes(virtio));
+  const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const outbound = new Outbound(endless, endless, counters, () => 0);
+  const fib = publishedFib([{
+    address: "192.168.0.7",
+    subnets: ["172.1.0.0/16"],
+    mtu_bytes: 1500,
+  }]);
+  outbound.useFib(fib.acquire(0));
+  assertLess(allocatedBy(() => SEGMENTS * outbound.turn()), GROWTH_MAX_BYTES);
+  assertLess(PACKETS, endless.swallowed);
+});
+
+for (const [name, packets] of [["whole", bulk()], ["partial", bulk().map(partial)]] as const) {
+  Deno.test(`a million packets merged, checksums ${name}, allocate less than 1 MB`, () => {
+    const row = Uint8Array.from(packets.flatMap((packet) => [...packet]));
+    const endless = new Endless(row, ALL, packets[0]!.length);
+    const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+    const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
+    inbound.useFib(FIB.acquire(0));
+    assertLess(allocatedBy(() => SEGMENTS * inbound.turn()), GROWTH_MAX_BYTES);
+    assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
+    // One write for each row: they were merged.
+    assertLess(endless.swallowed, 2 * PACKETS / SEGMENTS);
+  });
+}
 
 Deno.test("the measurement sees an object per packet that is garbage at once", () => {
   let last: { readonly at: number } | undefined;
