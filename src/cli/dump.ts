@@ -76,13 +76,17 @@ class Dump {
     this.log.info("ready", `reading ${device} (${mode}); Ctrl-C ends it`, { device, mode });
     while (!this.#stopped) {
       const sound = await wait.sleep();
-      const count = this.#stopped ? 0 : reader.read(burst);
-      if (count === DEVICE_GONE || !sound) {
-        this.#failure = new RunError({ what: `the device ${device} was removed` });
-        return;
-      }
       this.#clock.read();
-      for (let slot = 0; slot < count && !this.#stopped; slot++) this.#take(burst, slot);
+      // Bounded, so that others on this thread get their turn as well.
+      for (let i = 0; i < burst.slots && !this.#stopped; i++) {
+        const taken = sound ? reader.read(burst, 0) : DEVICE_GONE;
+        if (taken === DEVICE_GONE) {
+          this.#failure = new RunError({ what: `the device ${device} was removed` });
+          return;
+        }
+        if (taken === 0) break;
+        this.#take(burst, 0);
+      }
       this.#tellDrops();
     }
   }

@@ -45,9 +45,14 @@ export class FrameOutbound {
   /** Moves one burst. Returns the frames read: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
     const { burst } = this.#egress;
-    const count = this.device.read(burst);
-    if (count <= 0) return count === DEVICE_GONE ? DEVICE_GONE : 0;
-    for (let slot = 0; slot < count; slot++) this.#switch(burst.offset(slot), burst.length[slot]!);
+    let count = 0;
+    while (count < burst.slots) {
+      const taken = this.device.read(burst, count);
+      if (taken === DEVICE_GONE && count === 0) return DEVICE_GONE;
+      if (taken <= 0) break;
+      this.#switch(burst.offset(count), burst.length[count]!);
+      count++;
+    }
     this.#egress.flush();
     return count;
   }

@@ -35,14 +35,21 @@ export class Outbound {
 
   /** Moves one burst. Returns the packets read: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
-    // What was refused in the last burst is still there.
-    const narrower = this.#egress.learnNarrower();
-    if (narrower.length > 0) this.#answerRefused(narrower);
-    const count = this.device.read(this.#egress.burst);
-    this.#packets = Math.max(0, count);
-    if (count <= 0) return count === DEVICE_GONE ? DEVICE_GONE : 0;
-    for (let slot = 0; slot < count; slot++) this.#route(slot);
+    // An engine that sends later learns later: what was refused of the last burst is still there.
+    this.#learnNarrower();
+    const { burst } = this.#egress;
+    let count = 0;
+    // Each is routed before the next is read: what comes in the meantime still joins the burst.
+    while (count < burst.slots) {
+      const taken = this.device.read(burst, count);
+      if (taken === DEVICE_GONE && count === 0) return DEVICE_GONE;
+      if (taken <= 0) break;
+      this.#route(count++);
+    }
+    this.#packets = count;
+    if (count === 0) return 0;
     this.#egress.flush();
+    this.#learnNarrower();
     return count;
   }
 
@@ -76,7 +83,9 @@ export class Outbound {
   }
 
   /** Tells the senders of what was too big for a path that has turned out to be narrower. */
-  #answerRefused(peers: readonly number[]): void {
+  #learnNarrower(): void {
+    const peers = this.#egress.learnNarrower();
+    if (peers.length === 0) return;
     const { burst } = this.#egress;
     const { view } = burst;
     for (let slot = 0; slot < this.#packets; slot++) {

@@ -10,12 +10,7 @@ import {
   POLLNVAL,
 } from "../../ffi/layout.ts";
 import { libc, pointerTo } from "../../ffi/libc.ts";
-
-/** What woke a lane. */
-export interface Wait {
-  /** Sleeps until a descriptor is readable or somebody wakes the lane. False: a descriptor is broken. */
-  sleep(): boolean;
-}
+import { type Wait, WAIT_BROKEN } from "./lane.ts";
 
 /** Makes an eventfd; throws a SyscallError. The caller closes it. */
 export function openEvent(): number {
@@ -49,17 +44,19 @@ export class PollWait implements Wait {
     });
   }
 
-  sleep(): boolean {
-    // A negative result is EINTR: the caller looks around and sleeps again.
-    if (this.#libc.call.poll(this.#set, this.#count, -1) < 0) return true;
-    const last = (this.#count - 1) * POLLFD.size;
-    if (this.#view.getInt16(last + POLLFD.revents, true) !== 0) {
+  poll(sleep: boolean): number {
+    // A negative result is EINTR: nothing is known, so the caller looks around and comes again.
+    if (this.#libc.call.poll(this.#set, this.#count, sleep ? -1 : 0) <= 0) return 0;
+    const sources = this.#count - 1;
+    if (this.#view.getInt16(sources * POLLFD.size + POLLFD.revents, true) !== 0) {
       this.#libc.call.read(this.eventFd, this.#drainPointer, 8);
     }
-    for (let at = 0; at < last; at += POLLFD.size) {
-      const events = this.#view.getInt16(at + POLLFD.revents, true);
-      if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0 && (events & POLLIN) === 0) return false;
+    let ready = 0;
+    for (let i = 0; i < sources; i++) {
+      const events = this.#view.getInt16(i * POLLFD.size + POLLFD.revents, true);
+      if ((events & POLLIN) !== 0) ready |= 1 << i;
+      else if ((events & (POLLERR | POLLHUP | POLLNVAL)) !== 0) return WAIT_BROKEN;
     }
-    return true;
+    return ready;
   }
 }

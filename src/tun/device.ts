@@ -30,12 +30,11 @@ export interface OpenTun {
 export interface PacketDevice {
   readonly features: DeviceFeatures;
   /**
-   * Takes waiting packets into the burst's slots from 0 on, without blocking,
-   * each with a virtio header in the VNET_BYTES before it (of zeros, where the
-   * device has none). Returns how many, 0 when none waits, DEVICE_GONE when the
-   * device is gone.
+   * Takes a waiting packet into a slot of the burst, without blocking, with a
+   * virtio header in the VNET_BYTES before it (of zeros, where the device has
+   * none). Returns 1, 0 when none waits, DEVICE_GONE when the device is gone.
    */
-  read(burst: Burst): number;
+  read(burst: Burst, slot: number): number;
   /**
    * Hands a packet or super-packet to the kernel, without blocking: a virtio
    * header and a packet at `offset[0]` of the arena, then more payload,

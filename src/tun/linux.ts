@@ -191,23 +191,21 @@ export class LinuxTun implements PacketDevice {
     this.#readAhead_bytes = vnet ? VNET_BYTES : 0;
   }
 
-  read(burst: Burst): number {
-    const { call } = this.#libc;
+  read(burst: Burst, slot: number): number {
+    const { call, errno } = this.#libc;
     if (burst !== this.#readPointersOf) this.#useForReading(burst);
     const room = PACKET_MAX_BYTES + this.#readAhead_bytes;
-    let slot = 0;
-    while (slot < burst.slots) {
+    for (;;) {
       const length = call.read(this.fd, this.#readPointers[slot]!, room);
-      if (length < 0) {
-        const code = this.#libc.errno();
-        if (code === ERRNO.EINTR) continue;
-        // EAGAIN is the rule; EBADFD says that the device was deleted.
-        if (slot === 0 && (code === ERRNO.EBADFD || code === ERRNO.EBADF)) return DEVICE_GONE;
-        break;
+      if (length >= 0) {
+        burst.length[slot] = length - this.#readAhead_bytes;
+        return 1;
       }
-      burst.length[slot++] = length - this.#readAhead_bytes;
+      const code = errno();
+      if (code === ERRNO.EINTR) continue;
+      // EAGAIN is the rule; EBADFD says that the device was deleted.
+      return code === ERRNO.EBADFD || code === ERRNO.EBADF ? DEVICE_GONE : 0;
     }
-    return slot;
   }
 
   write(burst: Burst, offset: Int32Array, length: Int32Array, pieces: number): WriteResult {

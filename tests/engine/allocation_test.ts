@@ -29,22 +29,20 @@ class Endless implements PacketDevice, PacketSocket {
     readonly virtio = new Uint8Array(VIRTIO_BYTES),
   ) {}
 
-  #fill(burst: Burst): number {
+  receive(burst: Burst): number {
     for (let slot = 0; slot < burst.slots; slot++) {
-      burst.bytes.set(this.packet, burst.offset(slot));
-      burst.bytes.set(this.virtio, burst.offset(slot) - VIRTIO_BYTES);
+      this.read(burst, slot);
       burst.segment[slot] = this.segment;
-      burst.length[slot] = this.packet.length;
       burst.peer[slot] = 0;
     }
     return burst.slots;
   }
 
-  read(burst: Burst): number {
-    return this.#fill(burst);
-  }
-  receive(burst: Burst): number {
-    return this.#fill(burst);
+  read(burst: Burst, slot: number): number {
+    burst.bytes.set(this.virtio, burst.offset(slot) - VIRTIO_BYTES);
+    burst.bytes.set(this.packet, burst.offset(slot));
+    burst.length[slot] = this.packet.length;
+    return 1;
   }
   write() {
     this.swallowed++;

@@ -10,9 +10,10 @@ import {
   laneCounters,
 } from "../../src/engine/counters.ts";
 import { Inbound } from "../../src/engine/inbound.ts";
-import { runLane } from "../../src/engine/lane.ts";
+import { type Direction, runLane, type Wait, WAIT_BROKEN } from "../../src/engine/lane.ts";
 import { Outbound } from "../../src/engine/outbound.ts";
-import { WRITE, type WriteResult } from "../../src/tun/device.ts";
+import { BURST_PACKETS } from "../../src/limits.ts";
+import { DEVICE_GONE, WRITE, type WriteResult } from "../../src/tun/device.ts";
 import type { LaneCounters } from "../../src/engine/counters.ts";
 
 const PACKETS = 1_000;
@@ -46,9 +47,9 @@ function run(device: FakeDevice, socket: FakeSocket) {
     ],
     fib: publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]),
     wait: {
-      sleep: () => {
-        stop[0] = 1;
-        return true;
+      poll: (sleep) => {
+        if (sleep) stop[0] = 1;
+        return 0;
       },
     },
     stop,
@@ -77,4 +78,53 @@ Deno.test("lane: a socket that sends nothing does not hold up the way in", () =>
   assertEquals(end, "stopped");
   assertEquals(count("outbound", "send_queue_full"), PACKETS);
   assertEquals([count("inbound", "packets"), device.written.length], [PACKETS, PACKETS]);
+});
+
+/** Runs a lane on a script: what each direction's turns return, and what the waits find. */
+function runScript(turns: readonly (readonly number[])[], waits: readonly number[]) {
+  const said: string[] = [];
+  const stop = new Int32Array(2);
+  const left = turns.map((counts) => [...counts]);
+  const directions = left.map((counts, i): Direction => ({
+    useFib: () => void said.push(`fib ${i}`),
+    turn: () => {
+      said.push(`turn ${i}`);
+      return counts.shift() ?? 0;
+    },
+  }));
+  const found = [...waits];
+  const wait: Wait = {
+    poll(sleep) {
+      said.push(sleep ? "sleep" : "look");
+      const ready = found.shift();
+      if (ready === undefined) Atomics.store(stop, 0, 1);
+      return ready ?? 0;
+    },
+  };
+  const fib = publishedFib([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }]);
+  const end = runLane({ lane: 0, directions, fib, wait, stop });
+  return { end, said: said.filter((word) => !word.startsWith("fib")), turns: stop[1] };
+}
+
+Deno.test("lane: looks everywhere at first, then only where something waits", () => {
+  const { end, said, turns } = runScript([[0, 1], [0, 2]], [0b10, 0b01, 0b11, 0]);
+  assertEquals(end, "stopped");
+  assertEquals(
+    said.join(" "),
+    "turn 0 turn 1 sleep turn 1 sleep turn 0 sleep turn 0 turn 1 sleep sleep",
+  );
+  assertEquals(turns, 5);
+});
+
+Deno.test("lane: after a full burst it looks without sleeping, and goes on with both", () => {
+  const { said } = runScript([[BURST_PACKETS, BURST_PACKETS, 3], [0, 5]], [0b10, 0, 0]);
+  assertEquals(
+    said.join(" "),
+    "turn 0 turn 1 look turn 0 turn 1 look turn 0 sleep sleep",
+  );
+});
+
+Deno.test("lane: ends with its device, seen by a turn or by the wait", () => {
+  assertEquals(runScript([[0, DEVICE_GONE]], [0b01]).end, "device_gone");
+  assertEquals(runScript([[0]], [WAIT_BROKEN]).end, "device_gone");
 });

@@ -31,16 +31,14 @@ export class FakeDevice implements PacketDevice {
 
   constructor(readonly features: DeviceFeatures = NO_FEATURES) {}
 
-  read(burst: Burst): number {
+  read(burst: Burst, slot: number): number {
     if (this.gone) return DEVICE_GONE;
-    let slot = 0;
-    for (; slot < burst.slots && this.waiting.length > 0; slot++) {
-      const packet = this.waiting.shift()!;
-      writePlainVnet(burst.view, burst.offset(slot) - VNET_BYTES);
-      burst.bytes.set(packet, burst.offset(slot));
-      burst.length[slot] = packet.length;
-    }
-    return slot;
+    const packet = this.waiting.shift();
+    if (!packet) return 0;
+    writePlainVnet(burst.view, burst.offset(slot) - VNET_BYTES);
+    burst.bytes.set(packet, burst.offset(slot));
+    burst.length[slot] = packet.length;
+    return 1;
   }
 
   write(burst: Burst, offset: Int32Array, length: Int32Array, pieces: number): WriteResult {
