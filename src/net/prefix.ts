@@ -108,10 +108,11 @@ export function formatAddress(bytes: Uint8Array): string {
 
 /** The address with all bits after the first `length_bits` cleared. */
 export function maskBytes(bytes: Uint8Array, length_bits: number): Uint8Array {
-  return bytes.map((byte, i) => {
-    const kept = Math.min(8, Math.max(0, length_bits - 8 * i));
-    return byte & (0xff00 >> kept) & 0xff;
-  });
+  const masked = bytes.slice();
+  const whole = length_bits >> 3;
+  if (whole >= masked.length) return masked;
+  masked[whole]! &= 0xff00 >> (length_bits & 7);
+  return masked.fill(0, whole + 1);
 }
 
 /**
@@ -138,13 +139,19 @@ export function formatPrefix(prefix: Prefix): string {
 
 /** Whether two byte strings are equal. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Whether the address lies in the prefix (never, if their versions differ). */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
-  return prefix.version === address.version &&
-    sameBytes(maskBytes(address.bytes, prefix.length_bits), prefix.bytes);
+  if (prefix.version !== address.version) return false;
+  const { bytes, length_bits } = prefix;
+  const whole = length_bits >> 3;
+  for (let i = 0; i < whole; i++) if (bytes[i] !== address.bytes[i]) return false;
+  const rest = length_bits & 7;
+  return rest === 0 || ((bytes[whole]! ^ address.bytes[whole]!) & (0xff00 >> rest)) === 0;
 }
 
 /** Whether `outer` covers all of `inner`. */
