@@ -169,7 +169,9 @@ Deno.test("merge: who may join whom", async (t) => {
         const packets = left && shape.ipOptions.length === 0
           ? whole.map((one) => checksumField(one) === undefined ? one : partial(one))
           : whole;
-        const { written } = merge(packets, { mayBePartial: left });
+        // Both ways in: each packet by itself, and received as one.
+        const layout: Layout = left ? "one behind the other" : "slots";
+        const { written } = merge(packets, { mayBePartial: left, layout });
         const out = written.flatMap(packetsOf);
         // An untrue length is nothing to complete by.
         const wanted = packets.map((packet) => delivered(packet, left));
@@ -191,6 +193,19 @@ Deno.test("merge: a checksum that is wrong stays wrong, and joins nothing", () =
       if (!mayBePartial) packets[4] = partial(packets[4]!);
       if (shape.protocol === "udp") packets[5] = withChecksum(packets[5]!, 0);
       assertEquals(merge(packets, { mayBePartial }).written.flatMap(packetsOf), packets);
+    }
+  }
+});
+
+Deno.test("merge: another packet's checksum is a wrong one, also in what was received as one", () => {
+  for (const shape of [TCP4, TCP6]) {
+    for (const mayBePartial of [false, true]) {
+      const flow = new Flow(random(8), shape);
+      const packets: Uint8Array[] = [flow.next(), flow.next(), flow.next()];
+      const field = checksumField(packets[0]!)!;
+      packets[1]!.set(packets[0]!.subarray(field, field + 2), field);
+      const { written } = merge(packets, { mayBePartial, layout: "one behind the other" });
+      assertEquals(written.flatMap(packetsOf), packets);
     }
   }
 });
