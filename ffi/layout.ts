@@ -53,6 +53,20 @@ export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 export const TIMESPEC = { size: 16, seconds: 0, nanoseconds: 8 } as const;
 
+/** capget(2), capset(2): linux/capability.h. The data has two halves of this layout. */
+export const CAP_VERSION_3 = 0x20080522;
+export const CAP_HEADER = { size: 8, version: 0 } as const;
+export const CAP_DATA = { size: 12, effective: 0, permitted: 4, inheritable: 8 } as const;
+/** Capabilities that tunnet knows by name, and a number that no kernel reaches soon (last: 40). */
+export const CAPABILITIES = { dacReadSearch: 2, netAdmin: 12 } as const;
+export const CAP_LAST = 63;
+
+/** prctl(2): linux/prctl.h. */
+export const PR_CAPBSET_DROP = 24;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+
 /** Socket families, types and levels: linux/socket.h, linux/netlink.h. */
 export const AF_UNIX = 1;
 export const AF_INET = 2;

@@ -223,6 +223,30 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  capget: {
+    parameters: [
+      "buffer", // cap_user_header_t hdrp
+      "buffer", // cap_user_data_t datap
+    ],
+    result: "i32", // int
+  },
+  capset: {
+    parameters: [
+      "buffer", // cap_user_header_t hdrp
+      "buffer", // const cap_user_data_t datap
+    ],
+    result: "i32", // int
+  },
+  prctl: {
+    parameters: [
+      "i32", // int op
+      "u32", // unsigned long arg2
+      "u32", // unsigned long arg3
+      "u32", // unsigned long arg4
+      "u32", // unsigned long arg5
+    ],
+    result: "i32", // int
+  },
   geteuid: {
     parameters: [],
     result: "u32", // uid_t

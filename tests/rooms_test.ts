@@ -59,7 +59,7 @@ const USES_FFI = [
   /^src\/link\//,
   /^src\/engine\/(async_wait|clock|wait)\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,
-  /^src\/service\/(journal|notify)\.ts$/,
+  /^src\/service\/(journal|notify|privileges)\.ts$/,
   /^src\/doctor\/gather\/(host|sockets)\.ts$/,
 ];
 

@@ -3,6 +3,7 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 
+import { dropPrivileges } from "../service/privileges.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import { BatchSocket } from "../udp/batch.ts";
 import { laneCounters } from "./counters.ts";
@@ -27,6 +28,8 @@ function run(setup: LaneSetup): void {
       : new Inbound(device, socket, counters, onControl, now_ms);
   });
   const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
+  // It reads what comes from anywhere, and all it does from now on is read and write.
+  dropPrivileges([]);
   say({ type: "running" });
   const reason = runLane({
     lane: setup.lane,

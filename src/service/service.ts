@@ -2,6 +2,7 @@
 
 import type { Node } from "../node/node.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
+import { dropPrivileges, worksWith } from "./privileges.ts";
 import { Pulse } from "./pulse.ts";
 import { FileWatch } from "./watch.ts";
 
@@ -28,10 +29,11 @@ export class Service {
     };
   }
 
-  /** The node is up. */
+  /** The node is up: all has been opened that takes more than CAP_NET_ADMIN. */
   start(): void {
     const { node } = this;
     this.#started = true;
+    this.#dropPrivileges();
     this.#ready();
     this.#timers = [setInterval(() => this.#report(), STATUS_INTERVAL_MS)];
     const watchdog_ms = watchdogInterval_ms(env, Deno.pid);
@@ -65,6 +67,19 @@ export class Service {
     for (const timer of this.#timers) clearInterval(timer);
     this.#watch?.close();
     this.#watch = undefined;
+  }
+
+  /** Keeps what making a lost device again takes, and reading the config once more. */
+  #dropPrivileges(): void {
+    const { log, loaded: { file } } = this.node.options;
+    const readable = file === undefined || worksWith(["netAdmin"], () => {
+      // To open a pipe would be to wait for its writer.
+      if (Deno.statSync(file).isFile) Deno.openSync(file).close();
+    });
+    const keep = ["netAdmin", ...(readable ? [] : ["dacReadSearch"] as const)] as const;
+    const names = readable ? "CAP_NET_ADMIN" : "CAP_NET_ADMIN and CAP_DAC_READ_SEARCH";
+    if (dropPrivileges(keep)) log.debug("privileges", `kept no capability but ${names}`);
+    else log.warn("privileges", "could not give up the capabilities that are needed no more");
   }
 
   #watchConfig(): void {

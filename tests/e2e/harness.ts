@@ -112,9 +112,13 @@ export class Bed implements AsyncDisposable {
     env: readonly string[] = [],
   ): LabProcess {
     const words = args ?? ["-c", `${this.dir}/tunnet.yaml`];
-    const log = `${this.dir}/node${i}.${this.#processes.length}.log`;
     const tunnet = tunnetCommand(`${this.dir}/empty`, env);
-    const command = [...wrap, ...tunnet, "--peer", "--json", ...words];
+    return this.launchWords(i, [...wrap, ...tunnet, "--peer", "--json", ...words]);
+  }
+
+  /** Starts a command on node i whose log is tunnet's. */
+  launchWords(i: number, command: readonly string[]): LabProcess {
+    const log = `${this.dir}/node${i}.${this.#processes.length}.log`;
     const started = new LabProcess(this.node(i), command, log);
     this.#processes.push(started);
     return started;

@@ -1,7 +1,7 @@
 /** The node as a service: what a stand-in for the service manager hears, and who may run it. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { Bed, until } from "./harness.ts";
+import { Bed, repoPath, until } from "./harness.ts";
 
 /** A service manager's notify socket: keeps the datagrams that come. */
 class Manager implements AsyncDisposable {
@@ -148,6 +148,152 @@ Deno.test("a peer with another port than the config says is named, and its datag
   const { inbound } = await bed.counters(a);
   assert(inbound.wrong_port! > 0);
   assertEquals(inbound.unknown_peer, 0);
+});
+
+/** Threads of a process: name, effective and permitted capabilities, no_new_privs. */
+function threadsOf(pid: number) {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name: tid }) => {
+    const text = Deno.readTextFileSync(`/proc/${pid}/task/${tid}/status`);
+    const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(text)?.[1] ?? "";
+    return {
+      main: Number(tid) === pid,
+      effective: field("CapEff"),
+      permitted: field("CapPrm"),
+      inheritable: field("CapInh"),
+      ambient: field("CapAmb"),
+      locked: field("NoNewPrivs"),
+    };
+  });
+}
+
+const NONE = "0".repeat(16);
+const NET_ADMIN = "0000000000001000";
+const NET_ADMIN_AND_READ = "0000000000001004";
+
+Deno.test("privileges: the main thread keeps CAP_NET_ADMIN, the lanes nothing, and that suffices", async (t) => {
+  await using bed = await Bed.create();
+  const a = await bed.start(0);
+  await bed.start(1);
+  const check = () => {
+    const threads = threadsOf(a.pid);
+    const { effective, permitted, ambient, locked } = threads.find(({ main }) => main)!;
+    assertEquals([effective, permitted, ambient, locked], [NET_ADMIN, NET_ADMIN, NONE, "1"]);
+    const without = threads.filter((one) => one.permitted === NONE && one.effective === NONE);
+    assert(without.length >= 1, JSON.stringify(threads));
+    for (const { locked } of without) assertEquals(locked, "1");
+  };
+  check();
+  await t.step("a lost device is made again", async () => {
+    await bed.onNode(0, ..."ip link del tunnet0".split(" "));
+    await bed.reachable(0, 1, 5_000);
+    check();
+  });
+  await t.step("the config is read again", async () => {
+    Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
+    const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
+    assertMatch(stdout, /changed mtu/, stderr);
+  });
+  await t.step("all is gone at the end", async () => {
+    await a.stop();
+    assert(!(await bed.state(0)).includes("tunnet0"));
+  });
+});
+
+Deno.test("privileges: a config that only root may read can be read again", async () => {
+  await using bed = await Bed.create();
+  const home = `${bed.dir}/home`;
+  Deno.mkdirSync(home, { mode: 0o700 });
+  Deno.writeTextFileSync(`${home}/tunnet.yaml`, bed.yaml, { mode: 0o600 });
+  Deno.chownSync(`${home}/tunnet.yaml`, USER, USER);
+  Deno.chownSync(home, USER, USER);
+  const a = await bed.start(0, ["-c", `${home}/tunnet.yaml`]);
+  assertEquals(threadsOf(a.pid).find(({ main }) => main)!.permitted, NET_ADMIN_AND_READ);
+  Deno.writeTextFileSync(`${home}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
+  const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
+  assertMatch(stdout, /changed mtu/, stderr);
+});
+
+/** An ordinary user: nobody in Debian. */
+const USER = 65_534;
+
+/**
+ * Words that start a command as an ordinary user with these capabilities and no
+ * others, who can read Deno, its cache and the checkout, which may stand below a
+ * home directory that is root's alone.
+ */
+function asUser(bed: Bed, capabilities: string): readonly string[] {
+  const capabilityWords = ["--inh-caps", "--ambient-caps", "--bounding-set"].map((one) =>
+    `${one}=-all${capabilities}`
+  ).join(" ");
+  const script = `set -e
+    mkdir -p "$1/u/cache" "$1/u/repo" "$1/u/home"
+    touch "$1/u/deno"
+    chmod 0755 "$1" "$1/u"
+    chmod 0644 "$1/tunnet.yaml"
+    chown ${USER} "$1/u/home"
+    mount --bind "$2" "$1/u/deno"
+    mount --bind "$3" "$1/u/cache"
+    mount --bind "$4" "$1/u/repo"
+    export DENO_DIR="$1/u/cache" HOME="$1/u/home" TUNNET_CACHE="$1/u/home/cache"
+    dir=$1
+    shift 4
+    exec setpriv --reuid=${USER} --regid=${USER} --clear-groups ${capabilityWords} "$@"`;
+  const cache = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache/deno`;
+  return ["unshare", "--mount", "sh", "-c", script, "sh", bed.dir, Deno.execPath(), cache]
+    .concat(repoPath("").replace(/\/$/, ""));
+}
+
+/** Starts node 0 as an ordinary user. */
+function launchAsUser(bed: Bed, capabilities: string) {
+  const executable = Deno.env.get("TUNNET_EXE");
+  const command = executable
+    ? ["env", "-i", `HOME=${bed.dir}/u/home`, executable]
+    : [`${bed.dir}/u/deno`, "run", "-A", "--no-prompt", `${bed.dir}/u/repo/main.ts`];
+  return bed.launchWords(0, [
+    ...asUser(bed, capabilities),
+    ...command,
+    ...["--peer", "--json", "-c", `${bed.dir}/tunnet.yaml`],
+  ]);
+}
+
+Deno.test("an ordinary user with only CAP_NET_ADMIN runs a node", async (t) => {
+  await using bed = await Bed.create();
+  const before = await bed.state(0);
+  const a = launchAsUser(bed, ",+net_admin");
+  await a.ready();
+  await bed.start(1);
+  await bed.ping(0, 1);
+  await t.step("as that user, with that capability", () => {
+    const { stdout } = new Deno.Command("ps", { args: ["-o", "uid=", "-p", `${a.pid}`] })
+      .outputSync();
+    assertEquals(Number(new TextDecoder().decode(stdout)), USER);
+    assertEquals(threadsOf(a.pid).find(({ main }) => main)!.permitted, NET_ADMIN);
+    for (const { permitted } of threadsOf(a.pid)) assert([NONE, NET_ADMIN].includes(permitted));
+  });
+  await t.step("a lost device is made again, and TCP is whole", async () => {
+    await bed.onNode(0, ..."ip link del tunnet0".split(" "));
+    await bed.reachable(0, 1, 5_000);
+    const { path, sha256 } = await bed.randomFile(10_000_000);
+    assertEquals(await bed.transfer(0, 1, path), sha256);
+  });
+  await t.step("SIGHUP", async () => {
+    Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
+    Deno.kill(a.pid, "SIGHUP");
+    await until("it has reloaded", 10_000, () => a.log.includes("changed mtu"));
+  });
+  await t.step("and leaves nothing", async () => {
+    await a.stop();
+    assertEquals(await bed.state(0), before);
+  });
+});
+
+Deno.test("an ordinary user without it gets one clear line", async () => {
+  await using bed = await Bed.create();
+  const a = launchAsUser(bed, "");
+  assertEquals((await a.status).code, 1);
+  const lines = a.log.trim().split("\n");
+  assertEquals(lines.length, 1, a.log);
+  assertMatch(lines[0]!, /^tunnet: error: .*CAP_NET_ADMIN.*; try: sudo/);
 });
 
 /** What node a knows of node b, as `tunnet status` tells it. */
