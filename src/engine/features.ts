@@ -22,6 +22,8 @@ export const FEATURES = [
   "vnet",
   /** TUN_F_CSUM: checksums on the device may be partial. */
   "csum",
+  /** Checksums stay partial between two tunnets: told in the hello, completed by the peer's kernel. */
+  "partial",
   /** TUN_F_TSO4: TCP super-packets over IPv4. */
   "tso4",
   /** TUN_F_TSO6: the same over IPv6. */
@@ -42,6 +44,7 @@ const GROUPS: Readonly<Record<string, readonly Feature[]>> = { tso: ["tso4", "ts
 /** What a feature is nothing without (drivers/net/tun.c, set_offload). */
 const NEEDS: Readonly<Partial<Record<Feature, Feature>>> = {
   csum: "vnet",
+  partial: "csum",
   tso4: "csum",
   tso6: "csum",
   uso: "csum",

@@ -90,8 +90,8 @@ export class Inbound {
     const { view } = this.#burst;
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
     if (this.#peerForeign[peer] === 1) return this.#count(COUNTER.wrong_mode);
-    const { checksum } = this.device.features;
-    const verdict = this.gate.admit(view, offset, length, peer, this.#merger, checksum);
+    const { partial } = this.device.features;
+    const verdict = this.gate.admit(view, offset, length, peer, this.#merger, partial);
     if (verdict !== ADMITTED) return this.#count(verdict);
     this.#countPackets(peer, 1, length);
   }

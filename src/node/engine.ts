@@ -68,6 +68,7 @@ export function featuresInUse({ vnet, features }: OpenTun, udp: UdpSide): Readon
   const found: Readonly<Partial<Record<Feature, boolean>>> = {
     vnet,
     csum: features.checksum,
+    partial: features.partial,
     tso4: features.tcp4,
     tso6: features.tcp6,
     uso: features.udp,

@@ -136,12 +136,12 @@ export class TunnelDevice {
   /** Tells the book what this node says of itself in its hellos. */
   describe(): void {
     const { config: { mode }, self: { name }, book } = this.roster;
-    const checksum = this.#tun?.features.checksum === true;
+    const partial = this.#tun?.features.partial === true;
     book.self = {
       name,
       mode,
       mtu_bytes: this.#mtu_bytes,
-      capabilities: checksum ? CAPABILITY.partialChecksum : 0,
+      capabilities: partial ? CAPABILITY.partialChecksum : 0,
     };
   }
 

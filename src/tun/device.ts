@@ -15,6 +15,8 @@ export const DEVICE_GONE = -1;
 export interface DeviceFeatures extends MergeFeatures {
   /** Partial checksums are taken and completed (a virtio header stands before each packet). */
   readonly checksum: boolean;
+  /** Partial checksums may come from peers: it needs `checksum`. */
+  readonly partial: boolean;
 }
 
 /** A device that is open. */

@@ -109,6 +109,7 @@ function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeature
   set(taken);
   return {
     checksum: (taken & TUN_F_CSUM) !== 0,
+    partial: (taken & TUN_F_CSUM) !== 0 && wanted.has("partial"),
     tcp4: (taken & TUN_F_TSO4) !== 0,
     tcp6: (taken & TUN_F_TSO6) !== 0,
     udp: (taken & TUN_F_USO4) !== 0,

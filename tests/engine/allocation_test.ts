@@ -14,7 +14,7 @@ import type { PacketSocket, Sender } from "../../src/udp/socket.ts";
 
 const NOBODY: readonly number[] = [];
 const PACKETS = 1_000_000;
-const ALL: DeviceFeatures = { checksum: true, tcp4: true, tcp6: true, udp: true };
+const ALL: DeviceFeatures = { checksum: true, partial: true, tcp4: true, tcp6: true, udp: true };
 const GROWTH_MAX_BYTES = 1024 * 1024;
 
 /** Puts the same packet into every slot and swallows all that comes: allocates nothing itself. */

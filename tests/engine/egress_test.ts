@@ -46,7 +46,13 @@ function setup() {
   const counters = () => laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const egress = new Egress(socket, counters());
   egress.useFib(FIB.acquire(0));
-  const device = new FakeDevice({ checksum: true, tcp4: true, tcp6: true, udp: true });
+  const device = new FakeDevice({
+    checksum: true,
+    partial: true,
+    tcp4: true,
+    tcp6: true,
+    udp: true,
+  });
   const inbound = new Inbound(device, socket, counters(), () => {}, () => 0);
   inbound.useFib(FIB.acquire(1));
   /** What leaves for a peer when the device hands out this. */

@@ -17,8 +17,9 @@ const READ: readonly (readonly [text: string, engine: string, off: readonly Feat
   ["batch,-uso,-gso", "batch", ["uso", "gso"]],
   ["batch,-tso", "batch", ["tso4", "tso6"]],
   ["batch,-tso6,-tso6", "batch", ["tso6"]],
-  ["batch,-csum", "batch", ["csum", "tso4", "tso6", "uso"]],
-  ["batch,-vnet", "batch", ["vnet", "csum", "tso4", "tso6", "uso"]],
+  ["batch,-csum", "batch", ["csum", "partial", "tso4", "tso6", "uso"]],
+  ["auto,-partial", "auto", ["partial"]],
+  ["batch,-vnet", "batch", ["vnet", "csum", "partial", "tso4", "tso6", "uso"]],
 ];
 
 Deno.test("engine: what --engine takes, and what falls with a feature", () => {
@@ -63,14 +64,14 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
       value,
     );
   };
-  assertEquals(line(FEATURES, "auto"), "engine batch: vnet csum tso uso gso gro, 2 lanes");
+  assertEquals(line(FEATURES, "auto"), "engine batch: vnet csum partial tso uso gso gro, 2 lanes");
   assertEquals(
     line(["vnet", "csum", "tso4", "gso"], "batch,-tso6"),
-    "engine batch: vnet csum tso4 gso, 2 lanes (not in this kernel: uso gro; switched off: tso6)",
+    "engine batch: vnet csum tso4 gso, 2 lanes (not in this kernel: partial uso gro; switched off: tso6)",
   );
   assertEquals(
     line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),
-    "engine batch: no offloads, 1 lane (switched off: vnet csum tso uso gso gro)",
+    "engine batch: no offloads, 1 lane (switched off: vnet csum partial tso uso gso gro)",
   );
   assertEquals(
     line([], "datagram", { engine: "datagram", lanes: 1 }),

@@ -13,6 +13,7 @@ import { VNET_BYTES, writePlainVnet } from "../../src/tun/vnet.ts";
 /** A device that does nothing for us. */
 export const NO_FEATURES: DeviceFeatures = {
   checksum: false,
+  partial: false,
   tcp4: false,
   tcp6: false,
   udp: false,

@@ -122,7 +122,7 @@ Deno.test(`fuzz: ${TRAINS} trains of hostile packets through the merger`, () => 
 
 /** A device with all features that looks at each write as the kernel would. */
 class StrictDevice implements PacketDevice {
-  readonly features = { checksum: true, tcp4: true, tcp6: true, udp: true };
+  readonly features = { checksum: true, partial: true, tcp4: true, tcp6: true, udp: true };
   readonly packets: Uint8Array[] = [];
   writes = 0;
 
