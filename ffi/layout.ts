@@ -75,6 +75,7 @@ export const AF_NETLINK = 16;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOL_SOCKET = 1;
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
@@ -85,6 +86,7 @@ export const NETLINK_ROUTE = 0;
 /** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
+export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
@@ -95,7 +97,9 @@ export const SO_MEMINFO = 55;
 export const SK_MEMINFO_WORDS = 9;
 export const SK_MEMINFO_DROPS = 8;
 export const IP_MTU_DISCOVER = 10;
+export const IP_RECVERR = 11;
 export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_RECVERR = 25;
 /** The MTU of the path that a connected socket's datagrams take. */
 export const IP_MTU = 14;
 export const IPV6_MTU = 24;

@@ -102,6 +102,9 @@ export const HELLO_ASK_INTERVAL_MS = 1_000;
  */
 export const HELLO_SILENCE_MS = 13_000;
 
+/** Missing peers that are looked after at a time: each is a socket. */
+export const PROBES_MAX = 64;
+
 /** Numbered hellos that the loss is taken from: one bit of a word each, 160 s without asking. */
 export const HELLO_LOSS_WINDOW = 32;
 

@@ -55,7 +55,7 @@ const PURE = [
 const USES_FFI = [
   /^ffi\//,
   /^src\/tun\/linux\.ts$/,
-  /^src\/udp\/(batch|buffers|datagram|path|send_queue|sockaddr)\.ts$/,
+  /^src\/udp\/(batch|buffers|datagram|path|probe|send_queue|sockaddr)\.ts$/,
   /^src\/link\//,
   /^src\/engine\/(async_wait|clock|wait)\.ts$/,
   /^src\/node\/(engine|forwarding)\.ts$/,

@@ -107,6 +107,7 @@ class Course {
       number: 0,
       answer: !leaving,
       leaving,
+      probe: false,
       program: VERSION,
     });
     const padded = new Uint8Array(Math.max(hello.length, leaving ? 0 : this.#size_bytes));

@@ -134,7 +134,7 @@ export class Inbound {
   #stranger(slot: number, offset: number, length: number): void {
     const peerHost = this.socket.fromPeerHost(slot);
     this.#count(peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer);
-    const control = this.#roaming && length > 0 &&
+    const control = (this.#roaming || peerHost) && length > 0 &&
       this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
     if ((!peerHost && !control) || !this.#strangerLimit.take()) return;
     this.#tell(slot, control ? this.#copy(offset, length) : NO_BYTES);

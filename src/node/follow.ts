@@ -48,9 +48,15 @@ export class Follower {
   async tick(): Promise<readonly Peer[]> {
     if (this.#asking) return [];
     if (this.now_ms() - this.#asked_ms >= RESOLVE_INTERVAL_MS) return await this.resolveAll();
-    const { peers, book } = this.roster;
-    const lost = (index: number) => ["silent", "down"].includes(book.peers[index]?.state ?? "");
-    return await this.#resolve(peers.filter(({ address, index }) => !address || lost(index)));
+    return await this.#resolve(this.roster.peers.filter((peer) => this.#isLost(peer)));
+  }
+
+  /** Whether a peer may be elsewhere by now. One that never said hello is as it always was. */
+  #isLost({ address, index }: Peer): boolean {
+    const { book } = this.roster;
+    const state = book.peers[index]?.state;
+    return !address || state === "down" ||
+      state !== "plain" && book.isMissing(index, this.now_ms());
   }
 
   /** Reports the peers that have no address. */

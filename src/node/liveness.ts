@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import { type PeerEvent, sentTime_us } from "../peers/peers.ts";
 import { sendDatagram } from "../udp/datagram.ts";
 import type { Follower } from "./follow.ts";
+import { Prober } from "./prober.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Peer, Roster, UnderlayEndpoint } from "./roster.ts";
 import type { Strangers } from "./strangers.ts";
@@ -38,7 +39,12 @@ export class Liveness {
   /** What the peers have last been told of this node. */
   #announced = "";
 
-  constructor(readonly parts: LivenessParts) {}
+  readonly #prober: Prober;
+
+  constructor(readonly parts: LivenessParts) {
+    const { roster, publisher, log } = parts;
+    this.#prober = new Prober(roster, log, () => publisher.markStale());
+  }
 
   /** Looks who has fallen silent, and asks those that seem about to. */
   check(): void {
@@ -52,6 +58,7 @@ export class Liveness {
       log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
       publisher.markStale();
     }
+    this.#prober.check(now_ms);
     for (const index of book.overdue(now_ms)) {
       const peer = roster.at(index);
       if (peer) this.hello(peer);
@@ -62,6 +69,7 @@ export class Liveness {
   /** One round: says hello to all, and looks where those are that are reached by name. */
   tick(): void {
     this.helloAll();
+    this.#prober.round(performance.now());
     void this.#follow();
   }
 
@@ -84,6 +92,7 @@ export class Liveness {
   /** The last hello to all: this node is going down. */
   goodbye(): void {
     for (const peer of this.parts.roster.peers) this.hello(peer, { leaving: true });
+    this.#prober.close();
     this.#stopped = true;
   }
 

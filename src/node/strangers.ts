@@ -2,6 +2,7 @@
 
 import type { Log } from "../log.ts";
 import { type Address, formatAddress, formatEndpoint } from "../net/prefix.ts";
+import { decodeHello } from "../peers/hello.ts";
 import type { Sender } from "../udp/socket.ts";
 import { Roaming, type Verdict } from "./roaming.ts";
 import type { Peer, Roster, UnderlayEndpoint } from "./roster.ts";
@@ -29,6 +30,7 @@ export class Strangers {
 
   /** Takes in what a lane has heard; `bytes` is empty where only the sender is known. */
   hear(sender: Sender, bytes: Uint8Array): void {
+    if (decodeHello(bytes)?.probe) return;
     if (!this.#roaming.namedBy(bytes)) return this.#nameWrongPort(sender);
     const at = { address: addressOf(sender), port: sender.port };
     const now_ms = this.parts.now_ms();

@@ -15,7 +15,8 @@
  * | 28     | 4     | inner MTU in bytes                                      |
  * | 32     | n     | the sender's node name, UTF-8                           |
  * | 32 + n | 4     | number of this hello to this peer, from 1               |
- * | 36 + n | 1     | flags: 1 answer at once, 2 the sender is leaving        |
+ * | 36 + n | 1     | flags: 1 answer at once, 2 the sender is leaving, 4 a   |
+ * |        |       | probe, from another port than the sender's              |
  * | 37 + n | 1     | length of the program's version in bytes                |
  * | 38 + n | v     | the program's version, ASCII                            |
  *
@@ -54,6 +55,8 @@ export interface Hello {
   readonly answer: boolean;
   /** The sender is going down. */
   readonly leaving: boolean;
+  /** It only tries whether datagrams get here, and comes from another port than the sender's. */
+  readonly probe: boolean;
   /** Version of the sender's program; empty if it does not say. */
   readonly program: string;
 }
@@ -61,7 +64,7 @@ export interface Hello {
 const FIXED_BYTES = 32;
 /** What follows the name, but for the version's text. */
 const TAIL_BYTES = 6;
-const FLAG = { answer: 1, leaving: 2 } as const;
+const FLAG = { answer: 1, leaving: 2, probe: 4 } as const;
 
 /** Encodes a hello. The name is at most NODE_NAME_MAX_BYTES long in UTF-8. */
 export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
@@ -82,7 +85,9 @@ export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
   view.setUint32(28, hello.mtu_bytes);
   bytes.set(name, FIXED_BYTES);
   view.setUint32(tail, hello.number);
-  view.setUint8(tail + 4, (hello.answer ? FLAG.answer : 0) | (hello.leaving ? FLAG.leaving : 0));
+  const flags = (Object.keys(FLAG) as (keyof typeof FLAG)[])
+    .reduce((bits, name) => hello[name] ? bits | FLAG[name] : bits, 0);
+  view.setUint8(tail + 4, flags);
   view.setUint8(tail + 5, program.length);
   bytes.set(program, tail + TAIL_BYTES);
   return bytes;
@@ -124,17 +129,18 @@ function decodeTail(
   view: DataView,
   bytes: Uint8Array,
   at: number,
-): Pick<Hello, "number" | "answer" | "leaving" | "program"> {
+): Pick<Hello, "number" | "answer" | "leaving" | "probe" | "program"> {
   const end = at + TAIL_BYTES;
   const length = end <= bytes.length ? view.getUint8(at + 5) : Infinity;
   if (length > PROGRAM_VERSION_MAX_BYTES || end + length > bytes.length) {
-    return { number: 0, answer: false, leaving: false, program: "" };
+    return { number: 0, answer: false, leaving: false, probe: false, program: "" };
   }
   const flags = view.getUint8(at + 4);
   return {
     number: view.getUint32(at),
     answer: (flags & FLAG.answer) !== 0,
     leaving: (flags & FLAG.leaving) !== 0,
+    probe: (flags & FLAG.probe) !== 0,
     program: decodeName(bytes.subarray(end, end + length)),
   };
 }

@@ -161,8 +161,30 @@ export class PeerBook {
       number: ++known.sent,
       answer: ask || known.state !== "up" || isOverdue(known, now_ms),
       leaving,
+      probe: false,
       program: VERSION,
     });
+  }
+
+  /** A datagram that tries whether datagrams get to a peer: it takes it for nothing else. */
+  probe(now_ms: number): Uint8Array<ArrayBuffer> {
+    const { name, mode, mtu_bytes, capabilities } = this.self;
+    return encodeHello({
+      ...{ version: PROTOCOL_VERSION, name, mode, mtu_bytes, capabilities, program: VERSION },
+      ...{ sent_us: sentTime_us(now_ms), echo_us: 0, held_us: 0, number: 0 },
+      ...{ answer: false, leaving: false, probe: true },
+    });
+  }
+
+  /**
+   * Whether nothing is heard of a peer, neither hello nor packets, and it did not say that it was
+   * leaving: what stands in the way is worth a look.
+   */
+  isMissing(peer: number, now_ms: number): boolean {
+    const known = this.#peers[peer];
+    if (!known || known.why === LEFT) return false;
+    if (known.packets_ms > 0 && now_ms - known.packets_ms < HELLO_INTERVAL_MS) return false;
+    return known.state !== "up" || isOverdue(known, now_ms);
   }
 
   /** Takes in a control datagram from a peer; tells what changed, or that an answer is asked for. */

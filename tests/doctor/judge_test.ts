@@ -63,6 +63,7 @@ const HELLO = {
   number: 1,
   answer: false,
   leaving: false,
+  probe: false,
   program: "1.0.0",
 };
 const ANSWERED: Probe = {

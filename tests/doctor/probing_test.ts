@@ -66,6 +66,7 @@ function hello(echo_us: number, name = "node-b"): Received {
     number: 1,
     answer: false,
     leaving: false,
+    probe: false,
     program: "1.0.0",
   });
   return { kind: "datagram", bytes };

@@ -117,6 +117,12 @@ Deno.test("status: the truth about a peer within 15 s", async (t) => {
     const peer = await watch.truth("killed", Date.now(), (one) => one.state !== "up");
     assert(peer.state === "silent" || peer.state === "down", peer.state);
     assert(peer.why !== null);
+    await watch.truth(
+      "and why",
+      Date.now(),
+      ({ state, why }) =>
+        state === "down" && why === `nothing listens on UDP port 3009 of ${bed.node(1).address}`,
+    );
   });
   await t.step("started again, over the socket that it had left", async () => {
     const now_ms = Date.now();

@@ -189,7 +189,7 @@ Deno.test("inbound: a flood of control datagrams is cut off and counted", () => 
   assertEquals(count("control_flood"), 10);
 });
 
-Deno.test("inbound: strangers' hellos reach the main thread only while a node may roam", async (t) => {
+Deno.test("inbound: strangers' hellos are told from a peer's address, or while a node may roam", async (t) => {
   const hello = changed(good, 0, 0xf1);
   const long = Uint8Array.from([0xf1, ...new Uint8Array(CONTROL_MAX_BYTES)]);
   const told = (bytes: Uint8Array) => ({ peer: UNKNOWN_PEER, sender: FAKE_SENDER, bytes });
@@ -212,6 +212,7 @@ Deno.test("inbound: strangers' hellos reach the main thread only while a node ma
       told(new Uint8Array(0)),
     ]],
     ["a hello from another port of a peer", true, true, hello, "wrong_port", [told(hello)]],
+    ["the same, nobody roams", false, true, hello, "wrong_port", [told(hello)]],
   ];
   for (const [name, roaming, peerHost, bytes, counted, expected] of cases) {
     await t.step(name, () => {

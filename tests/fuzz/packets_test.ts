@@ -30,6 +30,7 @@ const SEEDS = [
     number: 15,
     answer: true,
     leaving: false,
+    probe: false,
     program: "1.2.3",
   }),
 ];

@@ -47,7 +47,15 @@ Deno.test("follow: names are asked for at the start, then when a peer is lost, a
   assertEquals([await tick(), asked.splice(0)], [[], []]);
   const hello = encodeHello({
     ...{ version: 1, mode: "tun", capabilities: 0, sent_us: 1, echo_us: 0, held_us: 0 },
-    ...{ mtu_bytes: 1472, name: "b", number: 1, answer: false, leaving: false, program: "" },
+    ...{
+      mtu_bytes: 1472,
+      name: "b",
+      number: 1,
+      answer: false,
+      leaving: false,
+      probe: false,
+      program: "",
+    },
   });
   roster.book.hear(b!.index, hello, 1);
   assertEquals([await tick(), asked.splice(0)], [[], []], "it is up");

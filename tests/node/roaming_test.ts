@@ -19,6 +19,7 @@ const HELLO: Hello = {
   number: 1,
   answer: false,
   leaving: false,
+  probe: false,
   program: "",
 };
 

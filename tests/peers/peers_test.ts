@@ -21,6 +21,7 @@ const HELLO: Hello = {
   number: 1,
   answer: false,
   leaving: false,
+  probe: false,
   program: "9.8.7-rc.1",
 };
 
@@ -34,7 +35,7 @@ Deno.test("hello: the layout on the wire", () => {
   const bytes = encodeHello({
     ...HELLO,
     ...{ sent_us: 258, echo_us: 1, held_us: 2, name: "ab" },
-    ...{ number: 0x01020304, answer: true, leaving: true, program: "7" },
+    ...{ number: 0x01020304, answer: true, leaving: true, probe: true, program: "7" },
   });
   assertEquals(
     [...bytes],
@@ -44,7 +45,7 @@ Deno.test("hello: the layout on the wire", () => {
       ...[0, 0, 0, 0, 0, 0, 0, 1],
       ...[0, 0, 0, 2, 0, 0, 0x05, 0xc0],
       ...[0x61, 0x62],
-      ...[1, 2, 3, 4, 3, 1, 0x37],
+      ...[1, 2, 3, 4, 7, 1, 0x37],
     ],
   );
 });
@@ -70,7 +71,7 @@ Deno.test("hello: bytes that are none", () => {
 Deno.test("hello: what follows the name is read when it is whole", () => {
   const good = encodeHello(HELLO);
   const tail = 32 + HELLO.name.length;
-  const without = { ...HELLO, number: 0, answer: false, leaving: false, program: "" };
+  const without = { ...HELLO, number: 0, program: "" };
   assertEquals(decodeHello(good.slice(0, tail)), without, "an earlier tunnet says nothing there");
   for (let length = tail + 1; length < good.length; length++) {
     assertEquals(decodeHello(good.slice(0, length)), without, `cut to ${length} bytes`);
@@ -198,6 +199,22 @@ Deno.test("peers: one that sends packets without a hello is plain, not down", ()
   assertEquals(book.unreachable(0, "port unreachable", 3000), undefined, "it is evidently there");
   const later_ms = 3000 + HELLO_INTERVAL_MS;
   assertEquals(book.unreachable(0, "port unreachable", later_ms)?.kind, "down");
+});
+
+Deno.test("peers: who is missing", () => {
+  const book = new PeerBook(["b"], SELF);
+  assertEquals(book.isMissing(0, 1000), true, "never heard of");
+  book.hear(0, encodeHello(HELLO), 1000);
+  assertEquals(book.isMissing(0, 1000 + HELLO_OVERDUE_MS - 1), false);
+  assertEquals(book.isMissing(0, 1000 + HELLO_OVERDUE_MS), true);
+  book.carried(() => 1, 8000);
+  assertEquals(book.isMissing(0, 8000 + HELLO_INTERVAL_MS - 1), false, "it sends packets");
+  assertEquals(book.isMissing(0, 8000 + HELLO_INTERVAL_MS), true);
+  book.hear(0, encodeHello({ ...HELLO, leaving: true }), 14_000);
+  assertEquals(book.isMissing(0, 90_000), false, "it said that it was leaving");
+  assertEquals(book.isMissing(7, 1000), false, "no such peer");
+  const { probe, number, answer } = decodeHello(book.probe(5))!;
+  assertEquals({ probe, number, answer }, { probe: true, number: 0, answer: false });
 });
 
 Deno.test("peers: two books measure the round trip between them", () => {

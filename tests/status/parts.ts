@@ -92,5 +92,6 @@ export const HELLO_OF_B = {
   number: 1,
   answer: false,
   leaving: false,
+  probe: false,
   program: "1.2.4",
 } as const;
