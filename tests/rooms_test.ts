@@ -37,7 +37,7 @@ const PURE = [
   /^src\/suggest\.ts$/,
   /^src\/engine\/(burst|counters|egress|fib|icmp_answers|inbound|outbound|lane|lane_protocol|plan_lanes|rate_limit)\.ts$/,
   /^src\/engine\/(features|lanes)\.ts$/,
-  /^src\/engine\/(gate|packet_gate|frame_gate|frame_outbound)\.ts$/,
+  /^src\/engine\/(gate|packet_gate|frame_gate|frame_outbound|directions)\.ts$/,
   /^src\/node\/(difference|plan|roaming|roster)\.ts$/,
   /^src\/service\/pulse\.ts$/,
   /^src\/link\/netlink\.ts$/,

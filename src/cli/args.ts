@@ -5,11 +5,13 @@ import {
   quote,
   readDevice,
   readHostPort,
+  readMode,
   readMtu,
   readPort,
   type Result,
 } from "../config/values.ts";
 import { ENGINE_AUTO, type EngineChoice, readEngine } from "../engine/features.ts";
+import type { Mode } from "../config/types.ts";
 import { DEFAULT_HTTP_PORT, LAB_NODES_MAX, LAB_NODES_MIN } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type Address, parseAddress } from "../net/prefix.ts";
@@ -73,6 +75,8 @@ export interface LabOptions {
   readonly ipv6: boolean;
   /** IPv6 between the nodes. */
   readonly underlay6: boolean;
+  /** Pods in one Ethernet (tap) instead of a subnet for each node (tun, if left out). */
+  readonly mode?: Mode;
   readonly keep: boolean;
   readonly down: boolean;
   readonly json: boolean;
@@ -177,6 +181,7 @@ function up(raw: RawArgs): Command {
         return result.problem ? result : { value: text };
       }),
       device: read(raw, "device", readDevice),
+      mode: read(raw, "mode", readMode),
       mtu_bytes: read(raw, "mtu", readMtu),
       port: read(raw, "port", readPort),
       engine: read(raw, "engine", readEngine) ?? ENGINE_AUTO,
@@ -252,16 +257,18 @@ function reload(raw: RawArgs): Command {
 function lab(raw: RawArgs): Command {
   const config = raw.value("config");
   const nodes = read(raw, "nodes", readLabNodes);
-  for (const name of ["nodes", "ipv6", "underlay6"]) {
+  const mode = read(raw, "mode", readMode);
+  for (const name of ["nodes", "ipv6", "underlay6", "mode"]) {
     exclude(raw, name, "config", "the config describes the nodes");
   }
-  for (const name of ["keep", "nodes", "config", "ipv6", "underlay6"]) {
+  for (const name of ["keep", "nodes", "config", "ipv6", "underlay6", "mode"]) {
     exclude(raw, name, "down", "--down removes what stands");
   }
   const options = {
     ...(config === undefined ? { nodes: nodes ?? LAB_NODES_MIN } : { config }),
     ipv6: raw.has("ipv6"),
     underlay6: raw.has("underlay6"),
+    ...(mode === undefined ? {} : { mode }),
     keep: raw.has("keep"),
     down: raw.has("down"),
     json: raw.has("json"),

@@ -1,7 +1,7 @@
 /** Values of the flags of `dump`, and of captures. Pure. */
 
 import type { Mode } from "../config/types.ts";
-import { quote, readDevice, type Result } from "../config/values.ts";
+import { quote, readDevice, readMode, type Result } from "../config/values.ts";
 import { CAPTURE_FILES_DEFAULT, CAPTURE_FILES_MAX, CAPTURE_SIZE_MIN_BYTES } from "../limits.ts";
 import { type Address, parseAddress, parsePrefix } from "../net/prefix.ts";
 import { fail, type RawArgs, read, readAll } from "./raw_args.ts";
@@ -28,12 +28,6 @@ export interface DumpOptions {
   readonly count: number | undefined;
   readonly pcap: CaptureArgs | undefined;
   readonly json: boolean;
-}
-
-/** `tun` or `tap`. */
-function readDumpMode(text: string): Result<Mode> {
-  if (text === "tun" || text === "tap") return { value: text };
-  return { problem: { what: `${quote(text)} is not a mode`, how: "tun or tap" } };
 }
 
 /** An address with its network's length; unlike a subnet, its host bits count. */
@@ -108,7 +102,7 @@ export function readDump(raw: RawArgs): DumpOptions {
   if (device.problem) fail(device.problem);
   const options = {
     device: device.value,
-    mode: read(raw, "mode", readDumpMode) ?? "tun",
+    mode: read(raw, "mode", readMode) ?? "tun",
     addresses: readAll(raw, "address", readInterfaceAddress),
     count: read(raw, "count", readCount),
     pcap: readCapture(raw),

@@ -1,6 +1,7 @@
 /** `tunnet check`: prints the nodes of a config that has passed every check. Pure. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
 import { jsonText, type Output, table } from "./output.ts";
 
@@ -8,13 +9,17 @@ import { jsonText, type Output, table } from "./output.ts";
 const SHOWN_MAX = 4;
 
 function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return `${count} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
 }
 
-function subnetCell({ subnets }: NodeConfig): string {
-  if (subnets.length === 0) return "-";
-  const shown = subnets.slice(0, SHOWN_MAX).map(formatPrefix).join(", ");
-  return subnets.length > SHOWN_MAX ? `${shown} and ${subnets.length - SHOWN_MAX} more` : shown;
+function macsOf({ macs }: NodeConfig): readonly string[] {
+  return (macs ?? []).map(formatMac);
+}
+
+function cell(texts: readonly string[]): string {
+  if (texts.length === 0) return "-";
+  const shown = texts.slice(0, SHOWN_MAX).join(", ");
+  return texts.length > SHOWN_MAX ? `${shown} and ${texts.length - SHOWN_MAX} more` : shown;
 }
 
 /** The table or JSON of a config. `self` is marked as this node, when it is known. */
@@ -23,6 +28,7 @@ export function check(
   self: NodeConfig | undefined,
   json: boolean,
 ): Output {
+  const tap = config.mode === "tap";
   if (json) {
     const stdout = jsonText({
       source,
@@ -30,6 +36,7 @@ export function check(
       port: config.port,
       device: config.device,
       mode: config.mode,
+      ...(tap ? { bridge: config.bridge ?? null } : {}),
       mtu: config.mtu_bytes,
       default: config.defaultNode ?? null,
       self: self?.name ?? null,
@@ -39,17 +46,20 @@ export function check(
         port: node.endpoint.port,
         subnets: node.subnets.map(formatPrefix),
         ...(node.roaming ? { roaming: true } : {}),
+        ...(tap ? { macs: macsOf(node) } : {}),
       })),
       warnings,
     });
     return { stdout, exitCode: 0 };
   }
   const subnets = config.nodes.reduce((sum, node) => sum + node.subnets.length, 0);
+  const macs = config.nodes.reduce((sum, node) => sum + macsOf(node).length, 0);
   const settings = [
     `network ${config.networks.map(formatPrefix).join(", ") || "not set"}`,
     `port ${config.port}`,
     `device ${config.device}`,
     `mode ${config.mode}`,
+    ...(config.bridge === undefined ? [] : [`bridge ${config.bridge}`]),
     `mtu ${config.mtu_bytes}`,
   ].join(", ");
   const role = (node: NodeConfig) =>
@@ -59,9 +69,12 @@ export function check(
   const rows = config.nodes.map((node) => [
     node.name,
     formatEndpoint(node.endpoint.host, node.endpoint.port),
-    subnetCell(node) + role(node),
+    cell(tap ? macsOf(node) : node.subnets.map(formatPrefix)) + role(node),
   ]);
   const head = `${source}: good: ${plural(config.nodes.length, "node")}, ` +
-    `${plural(subnets, "subnet")}\n${settings}\n\n`;
-  return { stdout: head + table([["NODE", "ADDRESS", "SUBNETS"], ...rows]), exitCode: 0 };
+    `${tap ? plural(macs, "MAC address") : plural(subnets, "subnet")}\n${settings}\n\n`;
+  return {
+    stdout: head + table([["NODE", "ADDRESS", tap ? "MACS" : "SUBNETS"], ...rows]),
+    exitCode: 0,
+  };
 }

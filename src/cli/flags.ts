@@ -99,8 +99,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
         help: "this node's own pod subnets (with inline peers)",
       },
       { name: "listen", value: "HOST[:PORT]", help: "bind here instead of the node's address" },
-      { name: "device", value: "NAME", help: "name of the tun device" },
-      { name: "mtu", value: "N|auto", help: "MTU of the tun device" },
+      { name: "device", value: "NAME", help: "name of the tun or tap device" },
+      { name: "mode", value: "tun|tap", help: "carry IP packets (tun), or Ethernet frames (tap)" },
+      { name: "mtu", value: "N|auto", help: "MTU of that device" },
       { name: "port", value: "N", help: "UDP port of nodes that name none" },
       {
         name: "engine",
@@ -122,6 +123,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     ],
     notes: [
       CONFIG_NOTE,
+      "With --mode tap, an inline peer is HOST[:PORT] alone.",
       "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up; SIGHUP reads the " +
       "config again.",
     ],
@@ -130,6 +132,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       "sudo tunnet --peer --http 127.0.0.1:9309",
       "sudo tunnet --peer -c lab.yaml --node node-a",
       "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
+      "sudo tunnet --peer --mode tap 192.168.0.7 --listen 192.168.0.8",
     ],
   },
   check: {
@@ -195,6 +198,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       { ...CONFIG, help: "build the nodes of this config instead" },
       { name: "ipv6", help: "IPv6 pods as well" },
       { name: "underlay6", help: "nodes reach each other over IPv6" },
+      { name: "mode", value: "tun|tap", help: "with tap, all pods are in one subnet" },
       { name: "keep", help: "leave it standing, and print how to enter it" },
       { name: "down", help: "remove what --keep left" },
       json("print JSON"),
@@ -272,5 +276,5 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
   commands: [] as readonly string[],
-  flags: ["trace", "pcap", "mode"] as readonly string[],
+  flags: ["trace", "pcap"] as readonly string[],
 } as const;

@@ -24,6 +24,15 @@ function matches(nodes: readonly NodeConfig[], address: Address): readonly Match
   ).sort((a, b) => b.prefix.length_bits - a.prefix.length_bits);
 }
 
+/** Mode tap: frames go to whoever has the MAC address, and that is learnt while they flow. */
+function switched(address: Address, json: boolean): Output {
+  const text = formatAddress(address.bytes);
+  const stdout = json
+    ? jsonText({ address: text, node: null, endpoint: null, reason: "tap", subnet: null })
+    : `${text} -> no node: in mode tap frames go by MAC address, and nodes learn whose that is\n`;
+  return { stdout, exitCode: EXIT.failed };
+}
+
 /** Finds the node for the address. `self` is this node, when it is known. Exit status 1 for none. */
 export function route(
   { config }: LoadedConfig,
@@ -31,6 +40,7 @@ export function route(
   self: NodeConfig | undefined,
   json: boolean,
 ): Output {
+  if (config.mode === "tap") return switched(address, json);
   const [best, ...others] = matches(config.nodes, address);
   const fallback = config.nodes.find(({ name }) => name === config.defaultNode);
   const node = best?.node ?? fallback;

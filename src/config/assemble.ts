@@ -18,7 +18,8 @@ import {
 import { nearest } from "../suggest.ts";
 import type { Problems } from "./problems.ts";
 import { type PlacedSubnet, prefixKey, SubnetIndex } from "./subnet_index.ts";
-import type { Config, NodeConfig } from "./types.ts";
+import { checkMacs, warnUnusedInTap, warnUnusedInTun } from "./tap.ts";
+import type { Config, Mode, NodeConfig } from "./types.ts";
 import { type HostPort, quote } from "./values.ts";
 
 /** Values of the command line that take the place of the config's. */
@@ -27,6 +28,13 @@ export interface Overrides {
   readonly port?: number;
   readonly device?: string;
   readonly mtu_bytes?: number | "auto";
+  readonly mode?: Mode;
+}
+
+/** A MAC address and the path at which it stands. */
+export interface DraftMac {
+  readonly mac: Uint8Array;
+  readonly path: string;
 }
 
 /** A prefix and the path at which it stands. */
@@ -44,6 +52,7 @@ export interface DraftNode {
   readonly hostPort?: HostPort;
   readonly subnets: readonly DraftPrefix[];
   readonly roaming?: boolean | undefined;
+  readonly macs: readonly DraftMac[];
 }
 
 /** A config as read, each value checked for itself only. */
@@ -51,6 +60,8 @@ export interface Draft {
   readonly networks: readonly DraftPrefix[];
   readonly port?: number;
   readonly device?: string;
+  readonly mode?: Mode;
+  readonly bridge?: string;
   readonly mtu_bytes?: number | "auto";
   readonly nodes: readonly DraftNode[];
   readonly defaultNode?: string;
@@ -220,18 +231,26 @@ const freezePrefix = (prefix: Prefix): Prefix => Object.freeze({ ...prefix });
 export function assemble(draft: Draft, overrides: Overrides, problems: Problems): Config {
   const port = overrides.port ?? draft.port ?? DEFAULT_PORT;
   const mtu_bytes = overrides.mtu_bytes ?? draft.mtu_bytes ?? "auto";
+  const mode = overrides.mode ?? draft.mode ?? "tun";
   checkNames(draft, problems);
   checkEndpoints(draft, port, problems);
-  checkNetworks(draft, problems);
-  checkSubnets(draft, problems);
+  checkMacs(draft, problems);
+  if (mode === "tun") warnUnusedInTun(draft, problems);
+  // Frames are switched, wherever their packets go: networks and subnets stand in nobody's way.
+  checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
+  if (mode === "tun") checkSubnets(draft, problems);
+  else warnUnusedInTap(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
   warnOfRoaming(draft, problems);
-  const nodes = draft.nodes.map(({ name, hostPort, subnets, roaming }): NodeConfig =>
+  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs, roaming }): NodeConfig =>
     Object.freeze({
       name: name!,
       endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
-      subnets: Object.freeze(subnets.map(({ prefix }) => freezePrefix(prefix))),
+      subnets: Object.freeze(
+        mode === "tap" ? [] : subnets.map(({ prefix }) => freezePrefix(prefix)),
+      ),
+      ...(macs.length === 0 ? {} : { macs: Object.freeze(macs.map(({ mac }) => mac)) }),
       ...(roaming === true ? { roaming } : {}),
     })
   );
@@ -239,9 +258,12 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
     networks: Object.freeze(draft.networks.map(({ prefix }) => freezePrefix(prefix))),
     port,
     device: overrides.device ?? draft.device ?? DEFAULT_DEVICE,
-    mode: "tun",
+    mode,
+    ...(draft.bridge === undefined || mode === "tun" ? {} : { bridge: draft.bridge }),
     mtu_bytes,
     nodes: Object.freeze(nodes),
-    ...(draft.defaultNode === undefined ? {} : { defaultNode: draft.defaultNode }),
+    ...(draft.defaultNode === undefined || mode === "tap"
+      ? {}
+      : { defaultNode: draft.defaultNode }),
   });
 }

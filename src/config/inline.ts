@@ -4,7 +4,7 @@ import { DEFAULT_PORT, NODE_NAME_MAX_BYTES, NODES_MAX, SUBNETS_MAX } from "../li
 import { formatEndpoint } from "../net/prefix.ts";
 import { assemble, type DraftNode, type DraftPrefix, type Overrides } from "./assemble.ts";
 import { Problems } from "./problems.ts";
-import type { LoadedConfig } from "./types.ts";
+import type { LoadedConfig, Mode } from "./types.ts";
 import { type HostPort, quote, readHostPort, readPrefix } from "./values.ts";
 
 /** `source` of a config that was given inline. */
@@ -15,7 +15,7 @@ export const INLINE_NODE = "local";
 
 /** What the command line says about the overlay. */
 export interface InlineOptions {
-  /** SPECs: CIDR[,CIDR...]=HOST[:PORT]. Those of one HOST:PORT are one node. */
+  /** SPECs: CIDR[,CIDR...]=HOST[:PORT], in mode tap HOST[:PORT]. Those of one HOST:PORT are one node. */
   readonly specs: readonly string[];
   /** Pod subnets of this node; an empty list gives a warning, none at all (just looking) does not. */
   readonly local?: readonly string[];
@@ -36,10 +36,10 @@ interface Peer {
   readonly subnets: DraftPrefix[];
 }
 
-function readSpec(spec: string, problems: Problems): Peer | undefined {
+function readSpec(spec: string, mode: Mode, problems: Problems): Peer | undefined {
   const path = `peer ${quote(spec)}`;
   const equals = spec.lastIndexOf("=");
-  if (equals < 0) {
+  if (equals < 0 && mode === "tun") {
     problems.add(path, {
       what: "not a peer",
       why: 'there is no "="',
@@ -47,7 +47,7 @@ function readSpec(spec: string, problems: Problems): Peer | undefined {
     });
     return undefined;
   }
-  const subnets = readPrefixes(spec.slice(0, equals).split(","), path, problems);
+  const subnets = equals < 0 ? [] : readPrefixes(spec.slice(0, equals).split(","), path, problems);
   const hostPort = problems.take(path, readHostPort(spec.slice(equals + 1).trim()));
   return hostPort && { path, hostPort, subnets };
 }
@@ -64,10 +64,11 @@ function peerName(hostPort: HostPort, port: number, taken: ReadonlySet<string>):
 export function parseInline(options: InlineOptions, overrides: Overrides = {}): LoadedConfig {
   const problems = new Problems("");
   const port = overrides.port ?? DEFAULT_PORT;
+  const mode = overrides.mode ?? "tun";
   const merged = new Map<string, Peer>();
   let subnets = 0;
   for (const spec of options.specs) {
-    const peer = readSpec(spec, problems);
+    const peer = readSpec(spec, mode, problems);
     if (peer === undefined) continue;
     subnets += peer.subnets.length;
     const key = formatEndpoint(peer.hostPort.host, peer.hostPort.port ?? port);
@@ -82,7 +83,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
   if (subnets + own.length > SUBNETS_MAX) {
     problems.add("", { what: "too many subnets", why: `at most ${SUBNETS_MAX} in all` });
   }
-  if (options.local?.length === 0 && problems.count === 0) {
+  if (mode === "tun" && options.local?.length === 0 && problems.count === 0) {
     problems.warn(
       "",
       "no --local: this node has no pods of its own, and peers may not know how to answer it",
@@ -97,7 +98,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
   const peers = [...merged.values()].map((peer): DraftNode => {
     const name = peerName(peer.hostPort, port, taken);
     taken.add(name);
-    return { ...peer, addressPath: peer.path, name };
+    return { ...peer, addressPath: peer.path, name, macs: [] };
   });
   const self: DraftNode = {
     path: "--local",
@@ -105,6 +106,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
     name: INLINE_NODE,
     hostPort: problems.take("--listen", listen),
     subnets: own,
+    macs: [],
   };
   const config = assemble({ networks: [], nodes: [...peers, self] }, overrides, problems);
   return Object.freeze({

@@ -1,20 +1,23 @@
 /** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
 
-import { NODES_MAX, SUBNETS_MAX } from "../limits.ts";
+import { MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../limits.ts";
 import { nearest } from "../suggest.ts";
 import {
   assemble,
   type Draft,
+  type DraftMac,
   type DraftNode,
   type DraftPrefix,
   type Overrides,
 } from "./assemble.ts";
 import { Problems } from "./problems.ts";
-import type { LoadedConfig } from "./types.ts";
+import type { LoadedConfig, Mode } from "./types.ts";
 import {
   quote,
   readDevice,
   readHostPort,
+  readMac,
+  readMode,
   readMtu,
   readNodeName,
   readPort,
@@ -23,8 +26,17 @@ import {
 } from "./values.ts";
 import { readYaml, type YamlMapping, type YamlValue } from "./yaml.ts";
 
-const TOP_KEYS = ["network", "port", "device", "mode", "mtu", "nodes", "default"] as const;
-const NODE_KEYS = ["name", "address", "subnets", "roaming"] as const;
+const TOP_KEYS = [
+  "network",
+  "port",
+  "device",
+  "mode",
+  "bridge",
+  "mtu",
+  "nodes",
+  "default",
+] as const;
+const NODE_KEYS = ["name", "address", "subnets", "macs", "roaming"] as const;
 
 function isList(value: YamlValue | undefined): value is readonly YamlValue[] {
   return Array.isArray(value);
@@ -43,8 +55,10 @@ function describe(value: YamlValue): string {
 /** Reads one document; remembers what it has found wrong. */
 class Reader {
   #subnets = 0;
+  #mode: Mode = "tun";
 
-  constructor(readonly problems: Problems) {}
+  /** `mode` takes the place of the document's. */
+  constructor(readonly problems: Problems, readonly mode: Mode | undefined) {}
 
   #unknownKeys(mapping: YamlMapping, path: string, known: readonly string[]): void {
     for (const key of Object.keys(mapping)) {
@@ -95,6 +109,8 @@ class Reader {
   }
 
   #subnetList(value: YamlValue | undefined, path: string): DraftPrefix[] {
+    // Mode tap has no use for them.
+    if (value === undefined && this.#mode === "tap") return [];
     if (!isList(value)) {
       const what = value === undefined ? "missing" : `${describe(value)}, not a list`;
       const how = typeof value === "string" ? `[${value.slice(0, 60)}]` : "[172.2.0.0/16]";
@@ -120,6 +136,29 @@ class Reader {
     });
   }
 
+  #macList(value: YamlValue | undefined, path: string): DraftMac[] {
+    if (value === undefined) return [];
+    if (!isList(value)) {
+      this.problems.add(path, {
+        what: `${describe(value)}, not a list`,
+        how: '["02:42:ac:01:00:02"]',
+      });
+      return [];
+    }
+    if (value.length > MACS_MAX) {
+      this.problems.add(path, {
+        what: `${value.length} MAC addresses`,
+        why: `at most ${MACS_MAX}`,
+      });
+      return [];
+    }
+    return value.flatMap((entry, i) => {
+      const at = `${path}[${i}]`;
+      const mac = this.#scalar(entry, at, readMac);
+      return mac ? [{ mac, path: at }] : [];
+    });
+  }
+
   #node(value: YamlValue, path: string): DraftNode {
     const addressPath = `${path}.address`;
     if (!isMapping(value)) {
@@ -127,7 +166,7 @@ class Reader {
         what: `${describe(value)}, not a mapping`,
         how: "{name: NAME, address: HOST, subnets: [CIDR]}",
       });
-      return { path, addressPath, subnets: [] };
+      return { path, addressPath, subnets: [], macs: [] };
     }
     this.#unknownKeys(value, path, NODE_KEYS);
     const required = <T>(
@@ -142,8 +181,9 @@ class Reader {
     const name = required("name", readNodeName, "name: NAME");
     const hostPort = required("address", readHostPort, "address: HOST");
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
+    const macs = this.#macList(this.#get(value, "macs"), `${path}.macs`);
     const roaming = this.#scalar(this.#get(value, "roaming"), `${path}.roaming`, readSwitch);
-    return { path, addressPath, name, hostPort, subnets, roaming };
+    return { path, addressPath, name, hostPort, subnets, macs, roaming };
   }
 
   #nodes(value: YamlValue | undefined): DraftNode[] {
@@ -171,11 +211,14 @@ class Reader {
       return undefined;
     }
     this.#unknownKeys(value, "", TOP_KEYS);
-    this.#scalar(this.#get(value, "mode"), "mode", readMode);
+    const mode = this.#scalar(this.#get(value, "mode"), "mode", readMode);
+    this.#mode = this.mode ?? mode ?? "tun";
     return {
+      mode,
       networks: this.#networks(this.#get(value, "network")),
       port: this.#scalar(this.#get(value, "port"), "port", readPort),
       device: this.#scalar(this.#get(value, "device"), "device", readDevice),
+      bridge: this.#scalar(this.#get(value, "bridge"), "bridge", readDevice),
       mtu_bytes: this.#scalar(this.#get(value, "mtu"), "mtu", readMtu),
       nodes: this.#nodes(this.#get(value, "nodes")),
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
@@ -186,15 +229,6 @@ class Reader {
 function readSwitch(text: string): Result<boolean> {
   if (text === "true" || text === "false") return { value: text === "true" };
   return { problem: { what: `${quote(text)} is neither true nor false`, how: "true or false" } };
-}
-
-function readMode(text: string): Result<"tun"> {
-  if (text === "tun") return { value: "tun" };
-  return {
-    problem: text === "tap"
-      ? { what: "tap is not available yet", why: "this version carries IP packets", how: "tun" }
-      : { what: `${quote(text)} is not a mode`, how: "tun" },
-  };
 }
 
 /**
@@ -209,7 +243,9 @@ export function parseConfig(
   const problems = new Problems(source);
   const yaml = readYaml(text);
   if (yaml.problem) problems.add("", yaml.problem);
-  const draft = yaml.problem ? undefined : new Reader(problems).document(yaml.value);
+  const draft = yaml.problem
+    ? undefined
+    : new Reader(problems, overrides.mode).document(yaml.value);
   if (draft === undefined) problems.throwIfAny();
   const config = assemble(draft!, overrides, problems);
   return Object.freeze({ config, source, warnings: Object.freeze([...problems.warnings]) });

@@ -16,6 +16,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly subnets: readonly Prefix[];
+  /** Mode tap: MAC addresses of its stations that nobody else may use, six bytes each. */
+  readonly macs?: readonly Uint8Array[];
   /** Set where the node may move its address after a hello that proves who it is. */
   readonly roaming?: true;
 }
@@ -27,6 +29,8 @@ export interface Config {
   readonly port: number;
   readonly device: string;
   readonly mode: Mode;
+  /** Mode tap: the Linux bridge that the device becomes a port of. */
+  readonly bridge?: string;
   readonly mtu_bytes: number | "auto";
   readonly nodes: readonly NodeConfig[];
   /** Name of the node that gets what no subnet covers. */

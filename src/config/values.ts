@@ -7,6 +7,7 @@ import {
   MTU_MIN_BYTES,
   NODE_NAME_MAX_BYTES,
 } from "../limits.ts";
+import { isGroupMac, parseMac } from "../net/ethernet.ts";
 import {
   type Address,
   formatAddress,
@@ -14,6 +15,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../net/prefix.ts";
+import type { Mode } from "./types.ts";
 
 /** A value, perhaps with a warning; or the problem, worded without the place it stands at. */
 export type Result<T> =
@@ -168,6 +170,26 @@ export function readMtu(text: string): Result<number | "auto"> {
     return { problem: { what, why: "out of range", how } };
   }
   return { value: mtu_bytes };
+}
+
+/** Whether the overlay carries IP packets or Ethernet frames. */
+export function readMode(text: string): Result<Mode> {
+  if (text === "tun" || text === "tap") return { value: text };
+  return { problem: { what: `${quote(text)} is not a mode`, how: "tun or tap" } };
+}
+
+/** A station's MAC address. */
+export function readMac(text: string): Result<Uint8Array> {
+  const what = `${quote(text)} is not a station's MAC address`;
+  const how = "six octets such as 02:42:ac:01:00:02";
+  const fail = (why: string): Result<Uint8Array> => ({ problem: { what, why, how } });
+  const mac = parseMac(text);
+  if (mac === undefined) return fail("not six pairs of hex digits with colons");
+  if (mac.every((octet) => octet === 0)) return fail("all zeros");
+  if (isGroupMac(new DataView(mac.buffer), 0)) {
+    return fail("a group: the lowest bit of its first octet is set");
+  }
+  return { value: mac };
 }
 
 /** The name of a network device, by the kernel's rules (dev_valid_name, and no `%` pattern). */

@@ -1,6 +1,6 @@
 /** The arena: a fixed number of packet slots, filled and drained in bursts. */
 
-import { BURST_PACKETS, PACKET_MAX_BYTES } from "../limits.ts";
+import { BURST_PACKETS, FRAME_MAX_BYTES } from "../limits.ts";
 
 /**
  * Bytes before each packet. The IP header that follows is then aligned to 16,
@@ -8,8 +8,8 @@ import { BURST_PACKETS, PACKET_MAX_BYTES } from "../limits.ts";
  */
 export const SLOT_HEADROOM_BYTES = 16;
 
-/** Distance between slots: headroom and the largest packet, rounded up to 64. */
-export const SLOT_STRIDE_BYTES = (SLOT_HEADROOM_BYTES + PACKET_MAX_BYTES + 63) & ~63;
+/** Distance between slots: headroom and the largest packet or frame, rounded up to 64. */
+export const SLOT_STRIDE_BYTES = (SLOT_HEADROOM_BYTES + FRAME_MAX_BYTES + 63) & ~63;
 
 /**
  * A burst of packets. Slot i holds `length[i]` bytes from `offset(i)` on; a

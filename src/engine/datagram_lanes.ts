@@ -9,10 +9,11 @@ import { UDP_PAYLOAD_MAX_BYTES } from "../limits.ts";
 import { DEVICE_GONE, type OpenTun, type PacketDevice } from "../tun/device.ts";
 import { type Connection, type DatagramPaths, DatagramSocket } from "../udp/datagram_socket.ts";
 import { laneCounters } from "./counters.ts";
-import { Inbound, type OnControl } from "./inbound.ts";
-import type { LaneEnd } from "./lane.ts";
+import type { Mode } from "../config/types.ts";
+import { makeInbound, makeOutbound } from "./directions.ts";
+import type { OnControl } from "./inbound.ts";
+import type { Direction, LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
-import { Outbound } from "./outbound.ts";
 
 /** Sleeps until the device has something to read; `async_wait.ts` has the real one. */
 export interface AsyncWait {
@@ -27,6 +28,8 @@ export interface AsyncWait {
 export interface DatagramParts {
   readonly connection: Connection;
   readonly paths: DatagramPaths;
+  /** What the lane carries: packets (if left out), or frames. */
+  readonly mode?: Mode;
   readonly openDevice: (device: OpenTun) => PacketDevice;
   readonly openWait: (fd: number) => AsyncWait;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
@@ -37,8 +40,8 @@ export interface DatagramParts {
 
 /** A lane on one device, between `start` and `stop`. */
 interface Run {
-  readonly inbound: Inbound;
-  readonly outbound: Outbound;
+  readonly inbound: Direction;
+  readonly outbound: Direction;
   readonly wait: AsyncWait;
   stopped: boolean;
   ended: Promise<void>;
@@ -52,7 +55,7 @@ export class DatagramLanes extends Lanes {
   #turns = 0;
 
   constructor(readonly parts: DatagramParts) {
-    super();
+    super(parts.mode ?? "tun");
     this.#socket = new DatagramSocket(parts.connection, parts.paths);
   }
 
@@ -62,12 +65,16 @@ export class DatagramLanes extends Lanes {
 
   start(open: OpenTun): Promise<void> {
     const { parts } = this;
-    const device = parts.openDevice(open);
-    const now_ms = () => performance.now();
+    const way = {
+      device: parts.openDevice(open),
+      socket: this.#socket,
+      macs: this.macs,
+      now_ms: () => performance.now(),
+    };
     const [outbound, inbound] = this.countersOfLane(0).map(laneCounters);
     const run: Run = {
-      inbound: new Inbound(device, this.#socket, inbound!, parts.onControl, now_ms),
-      outbound: new Outbound(device, this.#socket, outbound!, now_ms),
+      inbound: makeInbound(way, inbound!, parts.onControl),
+      outbound: makeOutbound(way, outbound!),
       wait: parts.openWait(open.queues[0]!),
       stopped: false,
       ended: Promise.resolve(),

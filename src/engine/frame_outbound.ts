@@ -24,6 +24,8 @@ export class FrameOutbound {
   readonly #egress: Egress;
   readonly #answers: IcmpAnswers;
   readonly #moveLimit: RateLimit;
+  /** Frames of the last burst. */
+  #frames = 0;
 
   constructor(
     readonly device: PacketDevice,
@@ -44,6 +46,8 @@ export class FrameOutbound {
 
   /** Moves one burst. Returns the frames read: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
+    // An engine that sends later learns later: what was refused of the last burst is still there.
+    this.#learnNarrower();
     const { burst } = this.#egress;
     let count = 0;
     while (count < burst.slots) {
@@ -53,7 +57,10 @@ export class FrameOutbound {
       this.#switch(burst.offset(count), burst.length[count]!);
       count++;
     }
+    this.#frames = count;
+    if (count === 0) return 0;
     this.#egress.flush();
+    this.#learnNarrower();
     return count;
   }
 
@@ -62,26 +69,66 @@ export class FrameOutbound {
     if (!checkFrame(view, offset, length)) return this.#count(COUNTER.malformed);
     // The peer would take it for a control datagram.
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#count(COUNTER.reserved_type);
-    const ethernet_bytes = ethernetHeaderBytes(view, offset, length);
-    const version = packetInFrame(view, offset, length, ethernet_bytes);
 
     const source = this.macs.lookup(view, offset + ETHERNET.source);
     if (source !== NOBODY && source !== (SELF | FIXED)) {
       if ((source & FIXED) !== 0) return this.#count(COUNTER.spoofed_source);
       this.#hasComeHere(view, offset + ETHERNET.source);
     }
-    const group = isGroupMac(view, offset + ETHERNET.destination);
-    const owner = group ? NOBODY : this.macs.lookup(view, offset + ETHERNET.destination);
+    const ethernet_bytes = ethernetHeaderBytes(view, offset, length);
+    const version = packetInFrame(view, offset, length, ethernet_bytes);
+    const owner = this.#ownerOfDestination(offset);
     if (owner === NOBODY) return this.#flood(offset, length, version, ethernet_bytes);
-    const peer = owner & ~FIXED;
     // A station of this very node: a bridge that has forgotten it sends its frames everywhere.
-    if (peer === SELF) return this.#count(COUNTER.no_route);
-    const result = this.#send(peer, offset, length, version, ethernet_bytes);
+    if (owner === SELF) return this.#count(COUNTER.no_route);
+    const result = this.#send(owner, offset, length, version, ethernet_bytes);
     if (result !== EGRESS.tooBig || version === PACKET.malformed) return;
+    this.#answer(owner, offset, length, version, ethernet_bytes);
+  }
+
+  /** The peer (or SELF) that a frame is for; NOBODY for a group's, and one of whom nothing is known. */
+  #ownerOfDestination(offset: number): number {
+    const { view } = this.#egress.burst;
+    const at = offset + ETHERNET.destination;
+    if (isGroupMac(view, at)) return NOBODY;
+    const owner = this.macs.lookup(view, at);
+    return owner === NOBODY ? NOBODY : owner & ~FIXED;
+  }
+
+  /** Tells the senders of what was too big for a path that has turned out to be narrower. */
+  #learnNarrower(): void {
+    const peers = this.#egress.learnNarrower();
+    if (peers.length === 0) return;
+    const { burst } = this.#egress;
+    const { view } = burst;
+    for (let slot = 0; slot < this.#frames; slot++) {
+      const offset = burst.offset(slot);
+      const length = burst.length[slot]!;
+      if (!checkFrame(view, offset, length)) continue;
+      const ethernet_bytes = ethernetHeaderBytes(view, offset, length);
+      const version = packetInFrame(view, offset, length, ethernet_bytes);
+      const owner = this.#ownerOfDestination(offset);
+      if (version === PACKET.malformed || !peers.includes(owner)) continue;
+      const at = offset + ethernet_bytes;
+      const size = length - ethernet_bytes;
+      if (!this.#egress.isTooBig(owner, at, size, version, ethernet_bytes)) continue;
+      this.#answer(owner, offset, length, version, ethernet_bytes);
+    }
+  }
+
+  /** A switch would drop in silence what is too big for a path; this one helps the sender out. */
+  #answer(
+    peer: number,
+    offset: number,
+    length: number,
+    version: 4 | 6,
+    ethernet_bytes: number,
+  ): void {
+    const { view } = this.#egress.burst;
     const at = offset + ethernet_bytes;
+    const size = length - ethernet_bytes;
     const mtu_bytes = this.#egress.mtuOf(peer, version, ethernet_bytes);
-    const packet_bytes = length - ethernet_bytes;
-    this.#answers.answer("tooBig", view, at, packet_bytes, version, mtu_bytes, ethernet_bytes);
+    this.#answers.answer("tooBig", view, at, size, version, mtu_bytes, ethernet_bytes);
   }
 
   /** To all peers: a group's frame, or one for a station that nobody has heard of. */

@@ -29,6 +29,8 @@ export interface LaneSetup {
   /** This lane's counters of each direction, in the order of LANE_DIRECTIONS. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly stop: SharedArrayBuffer;
+  /** The switch's table; absent in mode tun. */
+  readonly macs?: SharedArrayBuffer | undefined;
 }
 
 /** Lane to main thread. */

@@ -6,12 +6,13 @@
 import { dropPrivileges } from "../service/privileges.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import { BatchSocket } from "../udp/batch.ts";
+import { MacTable } from "../switch/mac_table.ts";
 import { laneCounters } from "./counters.ts";
+import { makeInbound, makeOutbound } from "./directions.ts";
 import { Fib } from "./fib.ts";
-import { type ControlDatagram, Inbound } from "./inbound.ts";
+import type { ControlDatagram } from "./inbound.ts";
 import { runLane } from "./lane.ts";
 import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "./lane_protocol.ts";
-import { Outbound } from "./outbound.ts";
 import { PollWait } from "./wait.ts";
 
 const say = (message: LaneMessage) => self.postMessage(message);
@@ -19,13 +20,14 @@ const say = (message: LaneMessage) => self.postMessage(message);
 function run(setup: LaneSetup): void {
   const device = new LinuxTun(setup.device, setup.queue);
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
-  const now_ms = () => performance.now();
+  const macs = setup.macs && new MacTable(setup.macs);
+  const parts = { device, socket, macs, now_ms: () => performance.now() };
   const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
   const directions = setup.directions.map((name) => {
     const counters = laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!);
     return name === "outbound"
-      ? new Outbound(device, socket, counters, now_ms)
-      : new Inbound(device, socket, counters, onControl, now_ms);
+      ? makeOutbound(parts, counters)
+      : makeInbound(parts, counters, onControl);
   });
   const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
   // It reads what comes from anywhere, and all it does from now on is read and write.

@@ -1,5 +1,7 @@
 /** What every engine is: lanes that follow a table and count what they do. */
 
+import type { Mode } from "../config/types.ts";
+import { MAC_TABLE_BYTES, MacTable } from "../switch/mac_table.ts";
 import type { OpenTun } from "../tun/device.ts";
 import {
   type CounterName,
@@ -17,6 +19,15 @@ export abstract class Lanes {
   readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
   readonly #counters: (readonly SharedArrayBuffer[])[] = [];
+
+  /** The switch's table; undefined in mode tun. */
+  readonly macs: MacTable | undefined;
+
+  constructor(mode: Mode) {
+    if (mode !== "tap") return;
+    this.macs = new MacTable(new SharedArrayBuffer(MAC_TABLE_BYTES));
+    this.macs.reset(crypto.getRandomValues(new Int32Array(1))[0]!);
+  }
 
   /** Number of lanes that follow the table. */
   abstract get laneCount(): number;
@@ -67,7 +78,7 @@ export abstract class Lanes {
   }
 
   /**
-   * Starts a peer's counters from 0. Only while no lane knows the peer: lanes
+   * Starts a peer's counters from 0, and forgets what was learnt from it. Only while no lane knows the peer: lanes
    * count without locks.
    */
   clearPeer(peer: number): void {
@@ -77,5 +88,6 @@ export abstract class Lanes {
         peerBytes[peer] = 0;
       }
     }
+    this.macs?.forgetPeer(peer);
   }
 }

@@ -1,5 +1,6 @@
 /** Starts and stops the lanes' Workers, and keeps what they share. */
 
+import type { Mode } from "../config/types.ts";
 import { RunError } from "../errors.ts";
 import { LANES_MAX } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
@@ -24,6 +25,8 @@ export interface SupervisorParts {
   /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
   readonly gso: boolean;
   readonly ipVersion: IpVersion;
+  /** What the lanes carry: packets, or frames. */
+  readonly mode: Mode;
   /** How many lanes to run (plan_lanes.ts). */
   readonly lanes: number;
   readonly waker: Waker;
@@ -48,7 +51,7 @@ export class Supervisor extends Lanes {
   #lanes: Lane[] = [];
 
   constructor(readonly parts: SupervisorParts) {
-    super();
+    super(parts.mode);
   }
 
   get laneCount(): number {
@@ -135,6 +138,7 @@ export class Supervisor extends Lanes {
       fib: this.fib.memory,
       counters: this.countersOfLane(lane),
       stop,
+      macs: this.macs?.memory,
     };
     worker.postMessage(setup);
     return { worker, eventFd, ended };

@@ -7,8 +7,17 @@
  * so that nothing ever appears outside.
  */
 
-import type { Config, NodeConfig } from "../config/types.ts";
-import { formatPrefix, hasHostRoom, hostAddress, parseAddress } from "../net/prefix.ts";
+import type { Config, Mode, NodeConfig } from "../config/types.ts";
+import { OVERHEAD_ETHERNET_BYTES, OVERHEAD_IPV4_BYTES, OVERHEAD_IPV6_BYTES } from "../limits.ts";
+import {
+  addressBits,
+  formatPrefix,
+  hasHostRoom,
+  hostAddress,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from "../net/prefix.ts";
 
 /** One node of a lab and its pod. */
 export interface LabNode {
@@ -39,7 +48,21 @@ export interface LabShape {
   readonly ipv6: boolean;
   /** IPv6 between the nodes. */
   readonly underlay6: boolean;
+  /** What the nodes carry; tun if left out. */
+  readonly mode?: Mode | undefined;
 }
+
+/** The bridge of a node's pods, unless the config names one. */
+const BRIDGE = "br0";
+
+/** Where the pods of the standard lab live in mode tap. */
+const TAP_NETWORKS = ["10.1.0.0/24", "fd00:10:1::/64"] as const;
+
+/** Bits of host numbers that the pods of a lab in mode tap need: one for each of 16 nodes. */
+const POD_BITS = 5;
+
+/** MTU of the lab's underlay. */
+const UNDERLAY_MTU_BYTES = 1500;
 
 /** Prefix of all namespaces of a lab; `id` is the lab's process, or a fixed word for a kept lab. */
 export function namespacePrefix(id: string): string {
@@ -53,21 +76,57 @@ function nodeAddress(index: number, underlay6: boolean): string {
 }
 
 /** tunnet.yaml of the standard lab. */
-export function labYaml({ nodes, ipv6, underlay6 }: LabShape): string {
-  const lines = ipv6 ? ["network: [172.0.0.0/8, fd00:172::/32]"] : ["network: 172.0.0.0/8"];
+export function labYaml({ nodes, ipv6, underlay6, mode }: LabShape): string {
+  const tap = mode === "tap";
+  const networks = tap ? TAP_NETWORKS : ["172.0.0.0/8", "fd00:172::/32"];
+  const lines = [`network: ${ipv6 ? `[${networks.join(", ")}]` : networks[0]}`];
+  if (tap) lines.push("mode: tap", `bridge: ${BRIDGE}`);
   lines.push("nodes:");
   for (let i = 0; i < nodes; i++) {
     const subnets = [`172.${i + 1}.0.0/16`, ...(ipv6 ? [`"fd00:172:${i + 1}::/64"`] : [])];
     lines.push(
       `  - name: node-${String.fromCharCode("a".charCodeAt(0) + i)}`,
       `    address: "${nodeAddress(i, underlay6)}"`,
-      `    subnets: [${subnets.join(", ")}]`,
+      ...(tap ? [] : [`    subnets: [${subnets.join(", ")}]`]),
     );
   }
   return lines.join("\n") + "\n";
 }
 
+/** The subnets that the pods of all nodes share in mode tap. */
+function sharedNetworks({ networks }: Config): readonly Prefix[] {
+  const found = networks.length > 0 ? networks : [parsePrefix(TAP_NETWORKS[0]!)!.prefix];
+  return found.filter(({ version, length_bits }) => addressBits(version) - length_bits >= POD_BITS);
+}
+
+/** Mode tap: the pods are stations of one Ethernet, and the bridge needs no address. */
+function tapCommands(config: Config, index: number, namespace: string, pod: string): string[][] {
+  const { device, bridge, mtu_bytes, nodes } = config;
+  const overhead_bytes = nodes[index]!.endpoint.host.includes(":")
+    ? OVERHEAD_IPV6_BYTES
+    : OVERHEAD_IPV4_BYTES;
+  // A switch cannot tell a station that a frame is too large: pods have to know.
+  const auto = UNDERLAY_MTU_BYTES - overhead_bytes - OVERHEAD_ETHERNET_BYTES;
+  const mtu = mtu_bytes === "auto" ? auto : mtu_bytes;
+  const within = (text: string) => ["-n", namespace, ...text.split(" ")];
+  const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
+  return [
+    inPod(`link set eth0 mtu ${mtu}`),
+    ...sharedNetworks(config).map((network) =>
+      inPod(`addr add ${hostAddress(network, index + 1)}/${network.length_bits} dev eth0 nodad`)
+    ),
+    // Without a bridge in the config, the device has to be in one beforehand.
+    ...(bridge === undefined
+      ? [
+        within(`tuntap add dev ${device} mode tap`),
+        within(`link set ${device} master ${BRIDGE}`),
+      ]
+      : []),
+  ];
+}
+
 function nodeCommands(
+  config: Config,
   node: NodeConfig,
   namespace: string,
   pod: string,
@@ -77,6 +136,7 @@ function nodeCommands(
 ): string[][] {
   const within = (text: string) => ["-n", namespace, ...text.split(" ")];
   const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
+  const bridge = config.bridge ?? BRIDGE;
   const version6 = node.endpoint.host.includes(":");
   const own = `${node.endpoint.host}/${version6 ? 128 : 32}`;
   const commands = [
@@ -94,18 +154,21 @@ function nodeCommands(
     within("link set eth0 up"),
     // The nodes' addresses need not share a network: each is a neighbour by a route of its own.
     ...others.map((other) => within(`route add ${other} dev eth0 src ${node.endpoint.host}`)),
-    within("link add br0 type bridge"),
-    within("link set br0 up"),
+    within(`link add ${bridge} type bridge`),
+    within(`link set ${bridge} up`),
     [..."link add pod netns".split(" "), namespace, ..."type veth peer name eth0 netns".split(" ")]
       .concat(pod),
-    within("link set pod master br0 up"),
+    within(`link set pod master ${bridge} up`),
     inPod("link set eth0 up"),
   ];
+  if (config.mode === "tap") {
+    return [...commands, ...tapCommands(config, config.nodes.indexOf(node), namespace, pod)];
+  }
   const gateways = new Set<number>();
   for (const subnet of node.subnets.filter(hasHostRoom)) {
     const { version, length_bits } = subnet;
     commands.push(
-      within(`addr add ${hostAddress(subnet, 1)}/${length_bits} dev br0 nodad`),
+      within(`addr add ${hostAddress(subnet, 1)}/${length_bits} dev ${bridge} nodad`),
       inPod(`addr add ${hostAddress(subnet, 2)}/${length_bits} dev eth0 nodad`),
     );
     if (!gateways.has(version)) {
@@ -131,9 +194,24 @@ export function planLab(config: Config, id: string): LabPlan {
       namespace,
       podNamespace,
       address: node.endpoint.host,
-      subnets: node.subnets.map(formatPrefix),
-      podAddresses: node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2)),
-      commands: nodeCommands(node, namespace, podNamespace, switchNamespace, `port${i}`, others),
+      ...(config.mode === "tap"
+        ? {
+          subnets: sharedNetworks(config).map(formatPrefix),
+          podAddresses: sharedNetworks(config).map((network) => hostAddress(network, i + 1)),
+        }
+        : {
+          subnets: node.subnets.map(formatPrefix),
+          podAddresses: node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2)),
+        }),
+      commands: nodeCommands(
+        config,
+        node,
+        namespace,
+        podNamespace,
+        switchNamespace,
+        `port${i}`,
+        others,
+      ),
     };
   });
   return {

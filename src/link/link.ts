@@ -9,6 +9,8 @@ export interface LinkInfo {
   readonly mtu_bytes: number;
   /** Whether it is switched on (IFF_UP); says nothing of a carrier. */
   readonly up: boolean;
+  /** Index of the bridge (or bond) that it is a port of; 0: none. */
+  readonly master: number;
   /** What made it: tun, dummy, bridge, veth; undefined for hardware and lo. */
   readonly kind: string | undefined;
 }
@@ -59,8 +61,10 @@ export interface RoutePath {
   readonly learnt?: boolean;
 }
 
-/** The MTU and state to give to a device; what is left out stays. */
+/** The MTU, state and bridge to give to a device; what is left out stays. */
 export interface LinkChange {
+  /** Index of the bridge to become a port of; 0: of none any more. */
+  readonly master?: number | undefined;
   readonly mtu_bytes?: number | undefined;
   readonly up?: boolean | undefined;
 }

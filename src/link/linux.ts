@@ -143,13 +143,16 @@ class LinuxRtnetlink implements Rtnetlink {
     return this.#askLink(name, [], nl.decodeDroppedOnSend);
   }
 
-  setLink(index: number, { mtu_bytes, up }: LinkChange): void {
-    if (mtu_bytes === undefined && up === undefined) return;
+  setLink(index: number, { mtu_bytes, up, master }: LinkChange): void {
+    if (mtu_bytes === undefined && up === undefined && master === undefined) return;
     const change = up === undefined ? 0 : nl.IFF_UP;
     this.#exchange.request({
       type: nl.RTM_SETLINK,
       body: nl.linkBody(index, up ? nl.IFF_UP : 0, change),
-      attributes: mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)],
+      attributes: [
+        ...(mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
+        ...(master === undefined ? [] : [nl.u32Attribute(nl.IFLA_MASTER, master)]),
+      ],
     });
   }
 

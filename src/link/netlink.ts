@@ -53,6 +53,7 @@ export const RTM_GETROUTE = 26;
 /** Links (linux/if_link.h, linux/if.h). */
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_STATS64 = 23;
 /** Offset of tx_dropped in struct rtnl_link_stats64 (linux/if_link.h). */
@@ -345,6 +346,7 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
     name,
     mtu_bytes: u32(attributes, IFLA_MTU) ?? 0,
     up: (view.getUint32(8, true) & IFF_UP) !== 0,
+    master: u32(attributes, IFLA_MASTER) ?? 0,
     kind: info && text(decodeAttributes(info), IFLA_INFO_KIND),
   };
 }

@@ -1,6 +1,7 @@
 /** What a new config changes, in words, and what of it has to wait for a restart. Pure. */
 
 import type { Config, Endpoint, NodeConfig } from "../config/types.ts";
+import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix, type Prefix } from "../net/prefix.ts";
 
 /** A config, which node of it this is, and where that one is to listen. */
@@ -24,8 +25,12 @@ export interface Difference {
 
 const prefixes = (list: readonly Prefix[]): string => list.map(formatPrefix).sort().join(" ");
 
-const describe = ({ endpoint, subnets, roaming }: NodeConfig): string =>
-  [formatEndpoint(endpoint.host, endpoint.port), prefixes(subnets), roaming].join(";");
+const stations = ({ macs }: NodeConfig): string => (macs ?? []).map(formatMac).sort().join(" ");
+
+const describe = (node: NodeConfig): string => {
+  const { endpoint: { host, port }, subnets, roaming } = node;
+  return [formatEndpoint(host, port), prefixes(subnets), stations(node), roaming].join(";");
+};
 
 /** Compares what runs with what a file says now. */
 export function compareSetups(running: Setup, wanted: Setup): Difference {
@@ -55,7 +60,7 @@ function leftAsIs(running: Setup, wanted: Setup): readonly string[] {
   const text = ({ endpoint: { host, port } }: Setup) => formatEndpoint(host, port);
   const fixed: readonly (readonly [what: string, is: string, wanted: string])[] = [
     ["the device", running.config.device, wanted.config.device],
-    ["the mode", running.config.mode, wanted.config.mode],
+    ["the bridge", running.config.bridge ?? "none", wanted.config.bridge ?? "none"],
     ["this node's address and port", text(running), text(wanted)],
   ];
   return fixed.filter(([, is, file]) => is !== file)

@@ -1,6 +1,7 @@
 /** Chooses the engine that moves the packets, and wires it to the real device and socket. */
 
 import { libc } from "../../ffi/libc.ts";
+import type { Mode } from "../config/types.ts";
 import { AsyncPollWait } from "../engine/async_wait.ts";
 import { DatagramLanes, type DatagramParts } from "../engine/datagram_lanes.ts";
 import {
@@ -13,7 +14,6 @@ import type { Lanes } from "../engine/lanes.ts";
 import { lanesFor } from "../engine/plan_lanes.ts";
 import { Supervisor } from "../engine/supervisor.ts";
 import { openEvent, signalEvent } from "../engine/wait.ts";
-import type { Mode } from "../config/types.ts";
 import type { Log } from "../log.ts";
 import type { OpenTun } from "../tun/device.ts";
 import { LinuxTun } from "../tun/linux.ts";
@@ -35,12 +35,14 @@ export function makeLanes(
   udp: UdpSide,
   workerUrl: string,
   lanes: number,
+  mode: Mode,
   { onControl, onEnd }: Pick<DatagramParts, "onControl" | "onEnd">,
 ): Lanes {
   if (!udp.batch) {
     return new DatagramLanes({
       connection: udp.connection,
       paths: new UdpPaths(udp.fd, udp.ipVersion),
+      mode,
       openDevice: (device) => new LinuxTun(device),
       openWait: (fd) => new AsyncPollWait(fd),
       onControl,
@@ -52,6 +54,7 @@ export function makeLanes(
     socketFd: udp.fd,
     ipVersion: udp.ipVersion,
     lanes,
+    mode,
     gso: udp.features.has("gso"),
     waker: {
       open: openEvent,

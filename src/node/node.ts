@@ -55,7 +55,7 @@ export class Node {
     const lanes = lanesOf(engine, config.mode);
     const wanted = { features: wantedFeatures(engine), queues: queuesFor(lanes) };
     this.device = new TunnelDevice(rt, paths, this.roster, wanted, log);
-    this.supervisor = makeLanes(udp, workerUrl, lanes, {
+    this.supervisor = makeLanes(udp, workerUrl, lanes, config.mode, {
       onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
     });
@@ -100,7 +100,8 @@ export class Node {
     await this.follower.resolveAll();
     const tun = this.device.open();
     this.kernelDrops.deviceOpened();
-    if (sysctl) enableForwarding(self, log);
+    // Frames are switched, not routed.
+    if (sysctl && loaded.config.mode === "tun") enableForwarding(self, log);
     this.publisher.publish();
     await this.supervisor.start(tun);
     logEngine(log, engine, this.udp, tun, this.supervisor.laneCount);
@@ -149,6 +150,7 @@ export class Node {
   }
 
   #health(): void {
+    this.supervisor.macs?.tick(performance.now() / 1000);
     this.liveness.check();
     if (this.publisher.stale) this.publisher.republish();
     this.device.check();

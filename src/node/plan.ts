@@ -3,6 +3,7 @@
 import type { Config, NodeConfig } from "../config/types.ts";
 import { type Address, addressBits, type Prefix, prefixCovers } from "../net/prefix.ts";
 import { LOCAL, type Route } from "../route/table.ts";
+import { type MacEntry, SELF } from "../switch/mac_table.ts";
 
 /** The other nodes in config order. */
 export function peersOf(config: Config, self: NodeConfig): readonly NodeConfig[] {
@@ -51,4 +52,13 @@ export function deviceAddresses(
     address: { version: subnet.version, bytes: subnet.bytes },
     length_bits: addressBits(subnet.version),
   }));
+}
+
+/** The switch's fixed addresses: this node's own stations, and those of the peers. */
+export function fixedMacs(
+  self: NodeConfig,
+  peers: readonly { readonly index: number; readonly node: NodeConfig }[],
+): readonly Pick<MacEntry, "mac" | "owner">[] {
+  const of = (node: NodeConfig, owner: number) => (node.macs ?? []).map((mac) => ({ mac, owner }));
+  return [...of(self, SELF), ...peers.flatMap(({ node, index }) => of(node, index))];
 }

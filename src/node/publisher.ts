@@ -1,17 +1,17 @@
 /** Publishes the roster to the lanes as a forwarding table. */
 
-import type { FibPeer } from "../engine/fib.ts";
+import { type FibPeer, REACH } from "../engine/fib.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import { SETTLE_CHECK_INTERVAL_MS } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import type { Paths } from "./paths.ts";
-import { tableRoutes } from "./plan.ts";
+import { fixedMacs, tableRoutes } from "./plan.ts";
 import type { Peer, Roster } from "./roster.ts";
 
 /** An index without a peer, or one whose address is not known: nothing comes from there. */
 function vacant(ipVersion: IpVersion): FibPeer {
   const address = new Uint8Array(ipVersion === 4 ? 4 : 16);
-  return { address, port: 0, mtu_bytes: 0, capabilities: 0 };
+  return { address, port: 0, mtu_bytes: 0, capabilities: 0, reach: REACH.unresolved };
 }
 
 /** Keeps the lanes' table in step with the roster. */
@@ -52,6 +52,7 @@ export class Publisher {
     const roaming = peers.some(({ node }) => node.roaming === true);
     const routes = tableRoutes(self, reachable);
     supervisor.fib.publish(entries, routes, defaultPeer?.index ?? -1, roaming);
+    supervisor.macs?.setFixed(fixedMacs(self, peers));
   }
 
   /**
@@ -83,11 +84,15 @@ export class Publisher {
   }
 
   #entry({ index, address, port }: Peer): FibPeer {
+    const { book, config } = this.roster;
+    const state = book.peers[index];
+    const foreign = state !== undefined && state.heard_ms > 0 && state.saidMode !== config.mode;
     return {
       address: address!.bytes,
       port,
       mtu_bytes: this.paths.innerMtu_bytes(address),
-      capabilities: this.roster.book.peers[index]?.capabilities ?? 0,
+      capabilities: state?.capabilities ?? 0,
+      reach: foreign ? REACH.foreign : REACH.udp,
     };
   }
 }

@@ -1,5 +1,6 @@
 /** Goes over to a new config while the node runs. */
 
+import type { Mode } from "../config/types.ts";
 import { ConfigError, EXIT, RunError, UsageError } from "../errors.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import type { ReloadOutcome } from "../status/reload.ts";
@@ -65,6 +66,7 @@ export class Reloader {
     if (!load) return failed(EXIT.failed, `there is nothing to reload (the config: ${source})`);
     try {
       const { loaded, ...wanted } = await load(this.#running.self);
+      this.#checkMode(loaded.config.mode);
       const difference = compareSetups(this.#running, { ...wanted, config: loaded.config });
       await this.#apply({ ...wanted, config: loaded.config });
       return this.#report(loaded.source, loaded.warnings, difference);
@@ -76,6 +78,14 @@ export class Reloader {
       const message = error instanceof Error ? error.message : String(error);
       return failed(EXIT.failed, `this is a bug in tunnet: ${message}`);
     }
+  }
+
+  /** A config says other things in the other mode: none of it can be followed. */
+  #checkMode(wanted: Mode): void {
+    const { mode } = this.#running.config;
+    if (mode === wanted) return;
+    const why = `this node runs in mode ${mode}, and the mode cannot change while it runs`;
+    throw new RunError({ what: `the config is for mode ${wanted}`, why, how: "a restart" });
   }
 
   #report(source: string, warnings: readonly string[], difference: Difference): ReloadOutcome {
@@ -91,8 +101,8 @@ export class Reloader {
   /** Goes over to a setup as far as a running node can. Throws a RunError; nothing has changed then. */
   async #apply(wanted: Setup): Promise<void> {
     const { roster, device, publisher, supervisor, follower, liveness, options } = this.node;
-    const { device: name, mode } = this.#running.config;
-    const config = { ...wanted.config, device: name, mode };
+    const { device: name, mode, bridge } = this.#running.config;
+    const config = { ...wanted.config, device: name, mode, bridge };
     const { self } = wanted;
     const known = new Set(roster.peers.map(({ node }) => node.endpoint.host));
     const hosts = config.nodes.map(({ endpoint }) => endpoint.host);
@@ -100,9 +110,10 @@ export class Reloader {
     // New kernel routes stand before packets are expected, old ones as long as they are sent.
     const prune = device.change(config, self, roster.preview(config, self, resolved));
     if (roster.newcomers(config, self).length > roster.room) await this.#makeRoom(config.nodes);
-    const { added, moved } = roster.replace(config, self, resolved);
+    const { added, removed, moved } = roster.replace(config, self, resolved);
     for (const { index } of added) supervisor.clearPeer(index);
     await publisher.settle();
+    for (const { index } of removed) supervisor.macs?.forgetPeer(index);
     roster.release();
     prune();
     this.#running = { config, self, endpoint: this.#running.endpoint };

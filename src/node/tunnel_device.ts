@@ -3,7 +3,8 @@
 import type { Feature } from "../engine/features.ts";
 import type { Config, NodeConfig } from "../config/types.ts";
 import { RunError } from "../errors.ts";
-import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES } from "../limits.ts";
+import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../limits.ts";
+import { type BridgePort, joinBridge } from "../link/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../link/device_config.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import type { Address } from "../net/prefix.ts";
@@ -17,6 +18,8 @@ import type { Roster } from "./roster.ts";
 
 /** Addresses and routes that the device is to have. */
 function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" | "routes"> {
+  // In mode tap the device is a port of a switch: addresses are the stations' affair.
+  if (config.mode === "tap") return { addresses: [], routes: [] };
   return {
     addresses: deviceAddresses(self),
     routes: kernelRoutes(config, self).map((prefix) => ({ prefix })),
@@ -33,7 +36,9 @@ function hasIpv6({ nodes }: Config): boolean {
  * least: what the path does not carry whole is fragmented (engine/egress.ts).
  */
 function autoMtu(config: Config, inner_bytes: number): number {
-  return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes, hasIpv6(config) ? MTU_IPV6_MIN_BYTES : 0));
+  const ethernet_bytes = config.mode === "tap" ? OVERHEAD_ETHERNET_BYTES : 0;
+  const least_bytes = hasIpv6(config) ? MTU_IPV6_MIN_BYTES : 0;
+  return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes - ethernet_bytes, least_bytes));
 }
 
 /** The device between `open` and `close`; may be opened again. */
@@ -41,6 +46,7 @@ export class TunnelDevice {
   #mtu_bytes = 0;
   #tun: OpenTun | undefined;
   #config: DeviceConfig | undefined;
+  #port: BridgePort | undefined;
   /** What the last check complained of. */
   #trouble = "";
 
@@ -84,6 +90,9 @@ export class TunnelDevice {
         mtu_bytes: this.#mtu_bytes,
         ...planOf(config, self),
       });
+      if (config.bridge !== undefined) {
+        this.#port = joinBridge(rt, link, config.bridge);
+      }
       log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
         index: link.index,
       });
@@ -148,21 +157,23 @@ export class TunnelDevice {
   /** Takes back what the device was given, and lets go of it. */
   close(): void {
     try {
+      this.#port?.leave();
       this.#config?.undo();
     } finally {
+      this.#port = undefined;
       this.#config = undefined;
       if (this.#tun) closeTun(this.#tun);
       this.#tun = undefined;
     }
   }
 
-  /** Puts back addresses and routes that have been lost. */
+  /** Puts back addresses, routes and the place in the bridge that have been lost. */
   check(): void {
     const { rt, log, roster: { config } } = this;
     try {
       const link = rt.getLink(config.device);
       if (!link?.up || !this.#config) return;
-      const mended = this.#config.reapply();
+      const mended = [...this.#config.reapply(), ...(this.#port?.reapply() ?? [])];
       this.#trouble = "";
       if (mended.length > 0) log.info("mended", `put back: ${mended.join(", ")}`);
     } catch (error) {

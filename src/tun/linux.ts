@@ -28,7 +28,7 @@ import type { Mode } from "../config/types.ts";
 import type { Burst } from "../engine/burst.ts";
 import type { Feature } from "../engine/features.ts";
 import { RunError } from "../errors.ts";
-import { PACKET_MAX_BYTES } from "../limits.ts";
+import { FRAME_MAX_BYTES } from "../limits.ts";
 import { flowHash } from "../net/flow.ts";
 import {
   DEVICE_GONE,
@@ -195,7 +195,7 @@ export class LinuxTun implements PacketDevice {
   read(burst: Burst, slot: number): number {
     const { call, errno } = this.#libc;
     if (burst !== this.#readPointersOf) this.#useForReading(burst);
-    const room = PACKET_MAX_BYTES + this.#readAhead_bytes;
+    const room = FRAME_MAX_BYTES + this.#readAhead_bytes;
     for (;;) {
       const length = call.read(this.fd, this.#readPointers[slot]!, room);
       if (length >= 0) {

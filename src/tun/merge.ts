@@ -113,8 +113,8 @@ export class Merger {
   }
 
   /**
-   * The short way for what UDP_GRO delivers: `count` packets of `length` bytes,
-   * one behind the other at `offset`. Takes those from the front that are the
+   * The short way for what UDP_GRO delivers: `count` packets (or frames) of
+   * `length` bytes, one behind the other at `offset`. Takes those from the front that are the
    * open run's next ones and equal its first packet in every byte of the header
    * but for what counts on. Returns how many.
    *
@@ -126,9 +126,10 @@ export class Merger {
   follow(view: DataView, offset: number, length: number, count: number): number {
     const header_bytes = this.#header_bytes;
     const payload = this.#segment_bytes;
+    const ethernet_bytes = this.#ethernet_bytes;
     if (
-      this.#closed || !this.#partial || view !== this.#view || this.#ethernet_bytes !== 0 ||
-      offset !== this.#end || length !== header_bytes + payload ||
+      this.#closed || !this.#partial || view !== this.#view || offset !== this.#end ||
+      length !== ethernet_bytes + header_bytes + payload ||
       this.#protocol !== PROTOCOL.tcp
     ) return 0;
     const first = this.#offset;
@@ -143,11 +144,15 @@ export class Merger {
     );
     let taken = 0;
     while (taken < most) {
-      const at = offset + taken * length;
+      const at = offset + taken * length + ethernet_bytes;
       if (view.getInt32(at + transport + TCP.sequence) !== this.#nextSequence) break;
       if (version4 && !this.#countsOn(view, at)) break;
       // All else, 4 bytes at a time in the machine's own order.
       let same = true;
+      // The last turn takes in the start of the packet, which is equal as well.
+      for (let k = -ethernet_bytes; same && k < 0; k += 4) {
+        same = view.getInt32(at + k, true) === view.getInt32(first + k, true);
+      }
       for (let k = 0; same && k < header_bytes; k += 4) {
         if (k === transport + TCP.sequence) continue;
         if (version4 && (k === IPV4.identification || k === IPV4.ttl)) continue;

@@ -13,6 +13,7 @@ const UP: UpOptions = {
   device: undefined,
   mtu_bytes: undefined,
   port: undefined,
+  mode: undefined,
   engine: ENGINE_AUTO,
   watchConfig: false,
   sysctl: true,
@@ -90,6 +91,8 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     up({ listen: "[::]:4000", device: "t0", mtu_bytes: 1400, port: 4000 }),
   ],
   [["up", "--engine", "auto"], up()],
+  [["up", "--mode", "tap", "10.0.0.2"], up({ mode: "tap", specs: ["10.0.0.2"] })],
+  [["up", "--mode=tun"], up({ mode: "tun" })],
   [
     ["up", "--engine=batch,-uso,-gro"],
     up({ engine: { engine: "batch", off: new Set(["uso", "gro"]) } }),

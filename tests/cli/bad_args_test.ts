@@ -36,12 +36,12 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["-c", "t.yaml", "check"], '"-c" stands before the command; try: tunnet check -c t.yaml'],
   [["--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
   [["--engine=batch"], '"--engine" stands before the command; try: tunnet --peer --engine=batch'],
-  [["--mode", "tap"], '"--mode" is not available in this version; try: tunnet up --help'],
+  [["--mode", "tap"], '"--mode" stands before the command; try: tunnet --peer --mode tap'],
   [
     ["--peer", "--devise", "x"],
     'unknown flag "--devise" (did you mean "--device"?); try: tunnet up --help',
   ],
-  [["up", "--mode", "tap"], '"--mode" is not available in this version; try: tunnet up --help'],
+  [["up", "--mode", "bridge"], '--mode: "bridge" is not a mode; try: tun or tap'],
   [["up", "--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
   [["up", "--pcap=f"], '"--pcap" is not available in this version; try: tunnet up --help'],
   [

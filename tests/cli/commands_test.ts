@@ -139,3 +139,32 @@ Deno.test("route --json", () => {
     also: [],
   }]);
 });
+
+const tap = parseConfig(
+  `mode: tap
+bridge: br0
+nodes:
+  - {name: a, address: 10.0.0.1, macs: ["02:42:ac:01:00:02"]}
+  - {name: b, address: 10.0.0.2}
+`,
+  "t.yaml",
+);
+
+Deno.test("check and route in mode tap: MAC addresses take the place of subnets", () => {
+  assertEquals(check(tap, tap.config.nodes[0], false).stdout.split("\n"), [
+    "t.yaml: good: 2 nodes, 1 MAC address",
+    "network not set, port 3009, device tunnet0, mode tap, bridge br0, mtu auto",
+    "",
+    "NODE  ADDRESS        MACS",
+    "a     10.0.0.1:3009  02:42:ac:01:00:02  (this node)",
+    "b     10.0.0.2:3009  -",
+    "",
+  ]);
+  const { nodes, bridge } = JSON.parse(check(tap, undefined, true).stdout);
+  assertEquals([bridge, nodes[0].macs, nodes[1].macs], ["br0", ["02:42:ac:01:00:02"], []]);
+  const address = parseAddress("10.9.0.2")!;
+  const { stdout, exitCode } = route(tap, address, undefined, false);
+  assertEquals(stdout.split("\n").length, 2);
+  assertEquals(exitCode, 1);
+  assertEquals(JSON.parse(route(tap, address, undefined, true).stdout).reason, "tap");
+});

@@ -21,7 +21,6 @@ Deno.test("help: names nothing that is not there yet", () => {
     for (const word of LATER.commands) assertFalse(text.includes(`tunnet ${word}`), word);
   }
   for (const flag of LATER.flags) assertFalse(commandHelp("up").includes(`--${flag}`), flag);
-  assertFalse(/\btap\b/.test(commandHelp("up")));
 });
 
 Deno.test("help: fits a terminal of 100 columns and ends with a newline", () => {

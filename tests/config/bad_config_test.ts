@@ -52,7 +52,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "unknown key far",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\ncolour: red\n",
     errors: [
-      't.yaml: unknown key "colour"; try: one of network, port, device, mode, mtu, nodes, default',
+      't.yaml: unknown key "colour"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -60,14 +60,14 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n__proto__: {port: 1}\n",
     errors: [
-      't.yaml: unknown key "__proto__"; try: one of network, port, device, mode, mtu, nodes, default',
+      't.yaml: unknown key "__proto__"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
     name: "constructor",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\nconstructor: x\n",
     errors: [
-      't.yaml: unknown key "constructor"; try: one of network, port, device, mode, mtu, nodes, default',
+      't.yaml: unknown key "constructor"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -720,14 +720,35 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
-    name: "mode tap",
-    yaml: "mode: tap\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ["t.yaml: mode: tap is not available yet (this version carries IP packets); try: tun"],
+    name: "MAC addresses that are none, a group, zeros, twice",
+    yaml: `mode: tap
+nodes:
+  - {name: a, address: 10.0.0.1, macs: ["02:42:ac:01:00", "01:00:5e:00:00:01"]}
+  - {name: b, address: 10.0.0.2, macs: ["00:00:00:00:00:00", "02:42:ac:01:00:02", 2, [x]]}
+  - {name: c, address: 10.0.0.3, macs: ["02:42:AC:01:00:02"]}
+  - {name: d, address: 10.0.0.4, macs: "02:42:ac:01:00:03"}
+`,
+    errors: [
+      't.yaml: nodes[0].macs[0]: "02:42:ac:01:00" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: nodes[0].macs[1]: "01:00:5e:00:00:01" is not a station\'s MAC address (a group: the lowest bit of its first octet is set); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: nodes[1].macs[0]: "00:00:00:00:00:00" is not a station\'s MAC address (all zeros); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: nodes[1].macs[2]: "2" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
+      "t.yaml: nodes[1].macs[3]: a list, not a single value",
+      't.yaml: nodes[3].macs: "02:42:ac:01:00:03", not a list; try: ["02:42:ac:01:00:02"]',
+      "t.yaml: nodes[2].macs[0]: 02:42:ac:01:00:02 is used twice (nodes[1].macs[1] is the same); try: each MAC address at one node only",
+    ],
+  },
+  {
+    name: "a bad bridge name",
+    yaml: "mode: tap\nbridge: br/0\nnodes:\n  - {name: a, address: 10.0.0.1}\n",
+    errors: [
+      't.yaml: bridge: "br/0" is not a device name (it holds "/"); try: a short name such as tunnet0',
+    ],
   },
   {
     name: "mode",
     yaml: "mode: bridge\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: mode: "bridge" is not a mode; try: tun'],
+    errors: ['t.yaml: mode: "bridge" is not a mode; try: tun or tap'],
   },
   {
     name: "dup key",
@@ -817,8 +838,8 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "x: &a {port: 1}\n<<: *a\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: unknown key "x"; try: one of network, port, device, mode, mtu, nodes, default',
-      't.yaml: unknown key "<<"; try: one of network, port, device, mode, mtu, nodes, default',
+      't.yaml: unknown key "x"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: unknown key "<<"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -832,7 +853,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "flow comma",
     yaml: "nodes: [a b: c d]\n",
     errors: [
-      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, roaming',
+      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, macs, roaming',
       "t.yaml: nodes[0].name: missing; try: name: NAME",
       "t.yaml: nodes[0].address: missing; try: address: HOST",
       "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",

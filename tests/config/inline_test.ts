@@ -114,3 +114,18 @@ for (const [name, options, errors] of BAD) {
     assertEquals(error.exitCode, 2);
   });
 }
+
+Deno.test("parseInline: in mode tap a peer is a host alone, and subnets go unused", () => {
+  const tap = { mode: "tap" } as const;
+  assertEquals(rows({ specs: ["192.168.0.7", "pods.example:4000"], local: [] }, tap), [
+    "192.168.0.7 192.168.0.7:3009",
+    "pods.example pods.example:4000",
+    "local 0.0.0.0:3009",
+  ]);
+  const { config, warnings } = parseInline({ specs: ["172.2.0.0/16=10.0.0.2"], local: [] }, tap);
+  assertEquals([config.mode, config.nodes[0]!.subnets], ["tap", []]);
+  assertEquals(warnings, [
+    'peer "172.2.0.0/16=10.0.0.2": subnets are not used in mode tap, where frames go by MAC address',
+  ]);
+  assertThrows(() => parseInline({ specs: ["10.0.0.2"] }), ConfigError, 'there is no "="');
+});

@@ -5,6 +5,7 @@ import type { Config } from "../../src/config/types.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { NODES_MAX, SUBNETS_MAX } from "../../src/limits.ts";
 import { STARTER_CONFIG } from "../../src/cli/init.ts";
+import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix } from "../../src/net/prefix.ts";
 import {
   assert,
@@ -248,4 +249,60 @@ Deno.test("parseConfig: 10,000 subnets of 100 nodes in well under half a second"
     return performance.now() - started;
   });
   assertLess(Math.min(...times_ms), 400);
+});
+
+Deno.test("parseConfig: mode tap needs no subnets, takes a bridge and MAC addresses", () => {
+  const { config, warnings } = parse(`
+mode: tap
+bridge: br0
+network: 10.9.0.0/24
+nodes:
+  - {name: a, address: 10.9.0.1, macs: ["02:42:AC:01:00:02", "02:42:ac:01:00:03"]}
+  - {name: b, address: 10.0.0.2}
+`);
+  assertEquals(warnings, []);
+  assertEquals([config.mode, config.bridge], ["tap", "br0"]);
+  assertEquals(config.networks.map(formatPrefix), ["10.9.0.0/24"]);
+  const macs = config.nodes.map((node) => (node.macs ?? []).map(formatMac));
+  assertEquals(macs, [["02:42:ac:01:00:02", "02:42:ac:01:00:03"], []]);
+});
+
+Deno.test("parseConfig: what the mode has no use for is warned of and left out", () => {
+  const yaml = `
+mode: MODE
+bridge: br0
+default: b
+nodes:
+  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16], macs: ["02:42:ac:01:00:02"]}
+  - {name: b, address: 10.0.0.2, subnets: [172.2.0.0/16]}
+`;
+  const tap = parse(yaml.replace("MODE", "tap"));
+  assertEquals(tap.warnings, [
+    "t.yaml: nodes[0].subnets: subnets are not used in mode tap, where frames go by MAC address",
+    "t.yaml: default: a default node is not used in mode tap, where frames go by MAC address",
+  ]);
+  assertEquals(tap.config.nodes.map(({ subnets }) => subnets), [[], []]);
+  assertEquals([tap.config.defaultNode, tap.config.bridge], [undefined, "br0"]);
+  for (
+    const tun of [
+      parse(yaml.replace("MODE", "tun")),
+      parse(yaml.replace("MODE", "tap"), { mode: "tun" }),
+    ]
+  ) {
+    assertEquals(tun.warnings, [
+      "t.yaml: nodes[0].macs: MAC addresses are not used in mode tun, which carries IP packets",
+      "t.yaml: bridge: a bridge is not used in mode tun, which carries IP packets",
+    ]);
+    assertEquals([tun.config.defaultNode, tun.config.bridge], ["b", undefined]);
+  }
+  const flag = parse(yaml.replace("mode: MODE", ""), { mode: "tap" });
+  assertEquals(flag.config.mode, "tap");
+});
+
+Deno.test("parseConfig: in mode tap the nodes' subnets may be the same, and hold their addresses", () => {
+  const subnets = "subnets: [10.0.0.0/24]";
+  const yaml = `nodes:\n  - {name: a, address: 10.0.0.1, ${subnets}}\n` +
+    `  - {name: b, address: 10.0.0.2, ${subnets}}\n`;
+  assertThrows(() => parse(yaml), ConfigError);
+  assertEquals(parse(yaml, { mode: "tap" }).config.nodes.length, 2);
 });

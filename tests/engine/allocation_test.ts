@@ -1,14 +1,18 @@
 import { assertLess } from "../assert.ts";
 import { NO_FEATURES } from "../fakes/device.ts";
 import { publishedFib } from "../fakes/fib.ts";
+import { frame, macBytes } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { random } from "../fuzz/random.ts";
 import { Flow } from "../tun/flows.ts";
 import { join, partial, VIRTIO_BYTES, virtioBytes } from "../tun/oracle.ts";
 import type { Burst } from "../../src/engine/burst.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/counters.ts";
+import { FrameGate } from "../../src/engine/frame_gate.ts";
+import { FrameOutbound } from "../../src/engine/frame_outbound.ts";
 import { Inbound } from "../../src/engine/inbound.ts";
 import { Outbound } from "../../src/engine/outbound.ts";
+import { MAC_TABLE_BYTES, MacTable } from "../../src/switch/mac_table.ts";
 import { type DeviceFeatures, type PacketDevice, WRITE } from "../../src/tun/device.ts";
 import type { PacketSocket, Sender } from "../../src/udp/socket.ts";
 
@@ -156,6 +160,27 @@ for (const [name, packets] of [["whole", bulk()], ["partial", bulk().map(partial
     assertLess(endless.swallowed, 2 * PACKETS / SEGMENTS);
   });
 }
+
+Deno.test("a million frames each way, known and flooded, allocate less than 1 MB", () => {
+  const macs = new MacTable(new SharedArrayBuffer(MAC_TABLE_BYTES));
+  const source = "02:ff:ff:ff:ff:01";
+  for (const destination of ["02:ff:ff:ff:ff:02", "02:ff:ff:ff:ff:03", "ff:ff:ff:ff:ff:ff"]) {
+    const bytes = frame(destination, source, 0x800, ipv4("10.0.0.1", "10.0.0.2"));
+    macs.reset(-1);
+    macs.setFixed([{ mac: macBytes("02:ff:ff:ff:ff:02"), owner: 0 }]);
+    const endless = new Endless(bytes);
+    const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+    const outbound = new FrameOutbound(endless, endless, counters, macs, () => 0);
+    outbound.useFib(FIB.acquire(0));
+    assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
+    assertLess(PACKETS, endless.swallowed);
+    const gate = new FrameGate(macs, counters, () => 0);
+    const inbound = new Inbound(endless, endless, counters, () => {}, () => 0, gate);
+    inbound.useFib(FIB.acquire(0));
+    assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
+    assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
+  }
+});
 
 Deno.test("the measurement sees an object per packet that is garbage at once", () => {
   let last: { readonly at: number } | undefined;

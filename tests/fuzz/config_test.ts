@@ -9,6 +9,7 @@ import { parseConfig } from "../../src/config/parse.ts";
 import { PROBLEMS_MAX } from "../../src/config/problems.ts";
 import type { LoadedConfig } from "../../src/config/types.ts";
 import { ConfigError } from "../../src/errors.ts";
+import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix, parsePrefix } from "../../src/net/prefix.ts";
 import { assert, assertEquals, assertLess } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";
@@ -18,6 +19,8 @@ const SEEDS: readonly string[] = [
   "network: [172.0.0.0/8, 'fd00::/16']\nport: 4000\ndevice: x\nmode: tun\nmtu: 1400\ndefault: b\n" +
   "nodes:\n  - {name: a, address: '[2001:db8::1]:1', subnets: ['fd00:1::/64', 172.1.0.1/16]}\n" +
   "  - {name: b, address: host.example:9, subnets: []}\n",
+  "mode: tap\nbridge: br0\nnodes:\n  - {name: a, address: 10.0.0.1, macs: ['02:42:ac:01:00:02']}\n" +
+  "  - name: b\n    address: 10.0.0.2\n    macs:\n      - 02:42:ac:01:00:03\n",
   'a: &a [1, 2]\nb: *a\nnodes: !!seq\n- ? x\n  : |\n   text\n- >-\n  folded\n- "\\x41\\u0041"\n',
   "%YAML 1.2\n---\nnodes: {<<: {name: a}}\n...\n",
 ];
@@ -29,6 +32,7 @@ const TOKENS: readonly string[] = [
   "!!binary ", "? ", "| ", ">", "'", '"', "\\", "#", "---", "...", "%", "<<", "~", "null", "no",
   "__proto__", "constructor", "toString", "\0", "\ufeff", "\u2028", "\ud800", "\u{1f600}", "\r",
   "172.1.0.0/16", "10.0.0.1", "fd00::/64", "::", "::ffff:1.2.3.4", "[::1]:1", "1e999", "0x10",
+  "mode: tap", "bridge: br0", "macs:", "02:42:ac:01:00:02",
   "22:22", "-1", "65536", "99999999999999999999", "a".repeat(300), "/", "=", "2001-01-01",
 ];
 
@@ -84,7 +88,11 @@ function checkConfig({ config }: LoadedConfig): void {
   assert(Object.isFrozen(config) && Object.isFrozen(config.nodes));
   assert(config.nodes.length > 0);
   assert(config.port >= 1 && config.port <= 65_535);
-  assertEquals(config.mode, "tun");
+  assert(config.mode === "tun" || config.mode === "tap");
+  if (config.mode === "tun") assertEquals(config.bridge, undefined);
+  else for (const node of config.nodes) assertEquals(node.subnets, []);
+  const macs = config.nodes.flatMap((node) => (node.macs ?? []).map(formatMac));
+  assertEquals(new Set(macs).size, macs.length);
   const names = config.nodes.map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
   if (config.defaultNode !== undefined) assert(names.includes(config.defaultNode));

@@ -5,6 +5,7 @@
  */
 
 import { SyscallError } from "../../ffi/libc.ts";
+import { type BridgePort, joinBridge } from "../../src/link/bridge_port.ts";
 import {
   configureDevice,
   type DeviceConfig,
@@ -80,11 +81,12 @@ const planOf = (plan: PlanText): DevicePlan => ({
 const rt = openRtnetlink(Deno.args[0] ? Number(Deno.args[0]) : undefined);
 let device: DeviceConfig | undefined;
 let prune: (() => void) | undefined;
+let port: BridgePort | undefined;
 
 /** The calls that a test can make. */
 const calls = {
   getLink: (nameOrIndex: string | number) => rt.getLink(nameOrIndex) ?? null,
-  setLink: (index: number, change: { mtu_bytes?: number; up?: boolean }) =>
+  setLink: (index: number, change: { mtu_bytes?: number; up?: boolean; master?: number }) =>
     rt.setLink(index, change),
   addresses: (index?: number) =>
     rt.addresses(index).map((found) => ({
@@ -126,6 +128,11 @@ const calls = {
   prune: () => prune!(),
   reapply: () => device!.reapply(),
   undo: () => device!.undo(),
+  joinBridge: (index: number, bridge: string) => {
+    port = joinBridge(rt, rt.getLink(index)!, bridge);
+  },
+  rejoinBridge: () => port!.reapply(),
+  leaveBridge: () => port!.leave(),
   close: () => rt.close(),
   /** Descriptors of this process, after opening and closing rtnetlink `times` times. */
   descriptors: (times: number) => {

@@ -8,6 +8,7 @@ interface IpLink {
   ifname: string;
   mtu: number;
   flags: string[];
+  master?: string;
   linkinfo?: { info_kind?: string };
   addr_info: { local: string; prefixlen: number; scope: string; nodad?: boolean }[];
 }
@@ -49,12 +50,16 @@ test("rtnetlink: links are found by name and index as ip shows them", async (ns)
   await ns.ip("link add br-a mtu 1400 type bridge");
   await ns.ip("link add veth-a type veth peer name veth-b");
   await ns.ip("link set br-a up");
-  for (const { ifindex, ifname, mtu, flags, linkinfo } of await ns.json<IpLink[]>("-d link")) {
+  await ns.ip("link set veth-a master br-a");
+  const all = await ns.json<IpLink[]>("-d link");
+  const indexOf = (name?: string) => all.find(({ ifname }) => ifname === name)?.ifindex ?? 0;
+  for (const { ifindex, ifname, mtu, flags, linkinfo, master } of all) {
     const link = {
       index: ifindex,
       name: ifname,
       mtu_bytes: mtu,
       up: flags.includes("UP"),
+      master: indexOf(master),
       ...(linkinfo?.info_kind ? { kind: linkinfo.info_kind } : {}),
     };
     assertEquals(await driver.call("getLink", ifname), link);

@@ -186,8 +186,13 @@ Deno.test("decodeLink", async (t) => {
       name: "tunnet0",
       mtu_bytes: 1400,
       up: true,
+      master: 0,
       kind: "tun",
     });
+  });
+  await t.step("a port of a bridge", () => {
+    const master = u32Attribute(10, 7);
+    assertEquals(decodeLink(concat(linkBody(9), attributes(name, master))).master, 7);
   });
   await t.step("down, without a kind", () => {
     const { up, kind } = decodeLink(concat(linkBody(1, 0x1090), attributes(name)));

@@ -37,6 +37,12 @@ Deno.test("difference: what a new config changes", async (t) => {
     ["a node", setup([...NODES, c]), { added: ["c"] }, "added c"],
     ["a node for another", setup([a!, c]), { added: ["c"], removed: ["b"] }, "added c; removed b"],
     ["a subnet", setup([a!, b!.replace("172.3", "172.4")]), { changed: ["b"] }, "changed b"],
+    [
+      "MAC addresses",
+      setup([a!, b!.replace("}", ', macs: ["02:00:00:00:00:01"]}')]),
+      { changed: ["b"] },
+      "changed b",
+    ],
     ["an address", setup([a!, b!.replace("0.2", "0.9")]), { changed: ["b"] }, "changed b"],
     ["a port", setup([a!, b!.replace("0.2", "0.2:4000")]), { changed: ["b"] }, "changed b"],
     [

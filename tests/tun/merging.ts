@@ -81,14 +81,18 @@ export function merge(packets: readonly Uint8Array[], options: MergeOptions = {}
   let followed = 0;
   for (let i = 0; i < packets.length;) {
     const { length, [0]: first } = packets[i]!;
-    merger.add(view, offsets[i]!, length, first! >> 4 as 4 | 6, mayBePartial, ethernet(i).length);
+    const header = ethernet(i).length;
+    merger.add(view, offsets[i]!, length, first! >> 4 as 4 | 6, mayBePartial, header);
     if (flushes?.below(20) === 0) merger.flush();
     i++;
     // As the engine does with what UDP_GRO delivers: datagrams of one size.
     if (layout === "slots" || i === packets.length) continue;
-    const different = packets.slice(i).findIndex((packet) => packet.length !== length);
+    const different = packets.slice(i).findIndex((packet, k) =>
+      packet.length + ethernet(i + k).length !== length + header
+    );
     const same = different < 0 ? packets.length - i : different;
-    const taken = same === 0 ? 0 : merger.follow(view, offsets[i]!, length, same);
+    const start = offsets[i]! - ethernet(i).length;
+    const taken = same === 0 ? 0 : merger.follow(view, start, length + header, same);
     assert(taken >= 0 && taken <= same);
     followed += taken;
     i += taken;

@@ -69,14 +69,20 @@ Deno.test(`the short way for packets received as one changes nothing, ${RUNS} ru
       { length: 2 + dice.below(60) },
       () => partial(flow.next(payload_bytes, 0x10)),
     );
-    // One bit of one header differs: addresses, flags, options, sums, whatever it hits.
+    // One bit of one header differs: MAC addresses, tags, flags, options, sums, whatever it hits.
     const changed = dice.below(packets.length);
     const headerBytes = packets[0]!.length - payload_bytes;
-    packets[changed]![dice.below(headerBytes)]! ^= 1 << dice.below(8);
-    const options = { mayBePartial: true } as const;
+    const header = randomEthernet(dice);
+    const other = [...header];
+    if (header.length > 0 && dice.below(2) === 0) {
+      other[dice.below(other.length)]! ^= 1 << dice.below(8);
+    } else packets[changed]![dice.below(headerBytes)]! ^= 1 << dice.below(8);
+    const ethernet = (i: number) => i === changed ? other : header;
+    const options = { mayBePartial: true, ethernet } as const;
     const short = merge(packets, { ...options, layout: "one behind the other" });
     const long = merge(packets, { ...options, layout: "slots" });
     assertEquals(short.written, long.written, `run ${run}`);
+    assertEquals(short.ethernet, long.ethernet, `run ${run}`);
     followed += short.followed;
   }
   assert(followed > RUNS);
