@@ -104,9 +104,12 @@ export class Reloader {
     const { device: name, mode, bridge } = this.#running.config;
     const config = { ...wanted.config, device: name, mode, bridge };
     const { self } = wanted;
-    const known = new Set(roster.peers.map(({ node }) => node.endpoint.host));
-    const hosts = config.nodes.map(({ endpoint }) => endpoint.host);
-    const resolved = await resolveHosts(hosts.filter((host) => !known.has(host)), resolveHost);
+    const known = new Map(roster.peers.map(({ name, node }) => [name, node.endpoint.host]));
+    const elsewhere = config.nodes.filter(({ name, endpoint: { host } }) =>
+      known.get(name) !== host
+    );
+    const hosts = elsewhere.map(({ endpoint }) => endpoint.host);
+    const resolved = await resolveHosts(hosts, resolveHost);
     // New kernel routes stand before packets are expected, old ones as long as they are sent.
     const prune = device.change(config, self, roster.preview(config, self, resolved));
     if (roster.newcomers(config, self).length > roster.room) await this.#makeRoom(config.nodes);

@@ -89,10 +89,13 @@ export class Service {
       return;
     }
     try {
-      this.#watch = new FileWatch(file, () => {
+      const onChange = () => {
         log.info("watch_config", `${file} has changed`);
         this.reload();
-      });
+      };
+      const onEnd = (why: string) =>
+        log.warn("watch_config", `${file} is watched no more (${why}); SIGHUP reloads it`);
+      this.#watch = new FileWatch(file, onChange, onEnd);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       log.warn("watch_config", `${file} cannot be watched (${why}); SIGHUP reloads it`);

@@ -30,15 +30,23 @@ function directories(path: string): readonly string[] {
 /**
  * Watches a file by its directory, since an editor puts a new file in place of
  * the old one, and calls `onChange` once it has been left alone for
- * CONFIG_SETTLE_MS. Throws what Deno.watchFs does. A file that is gone is no
- * change: it may come back.
+ * CONFIG_SETTLE_MS, whatever else goes on in that directory. Throws what
+ * Deno.watchFs does; `onEnd` hears why a watch has ended. A file that is gone is
+ * no change: it may come back.
  */
 export class FileWatch {
   readonly #watcher: Deno.FsWatcher;
+  /** Of what was last taken note of, and of what the last look has found. */
   #signature: string;
+  #found: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
 
-  constructor(readonly path: string, readonly onChange: () => void) {
+  constructor(
+    readonly path: string,
+    readonly onChange: () => void,
+    readonly onEnd: (why: string) => void,
+  ) {
     this.#watcher = Deno.watchFs([...directories(path)], { recursive: false });
     this.#signature = signature(path);
     void this.#follow();
@@ -46,6 +54,7 @@ export class FileWatch {
 
   /** Ends the watch. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     try {
       this.#watcher.close();
@@ -55,16 +64,22 @@ export class FileWatch {
   }
 
   async #follow(): Promise<void> {
-    for await (const { kind } of this.#watcher) {
-      if (kind === "access") continue;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
+    try {
+      for await (const { kind } of this.#watcher) {
+        if (kind !== "access") this.#timer ??= setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
+      }
+    } catch (error) {
+      if (!this.#closed) this.onEnd(error instanceof Error ? error.message : String(error));
     }
   }
 
+  /** Looks until it finds the same twice: a change may take several writes. */
   #look(): void {
     const now = signature(this.path);
-    if (now === "" || now === this.#signature) return;
+    const settled = now === this.#found || now === this.#signature;
+    this.#found = now;
+    this.#timer = settled ? undefined : setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
+    if (!settled || now === "" || now === this.#signature) return;
     this.#signature = now;
     this.onChange();
   }
