@@ -17,6 +17,7 @@ export const ERRNO = {
   EINVAL: 22,
   EMFILE: 24,
   ENOSPC: 28,
+  ENOSYS: 38,
   EBADFD: 77,
   EDESTADDRREQ: 89,
   EMSGSIZE: 90,

@@ -67,6 +67,8 @@ export interface EngineUse {
   readonly engine: Exclude<Engine, "auto">;
   readonly features: ReadonlySet<Feature>;
   readonly lanes: number;
+  /** Queues of the device (IFF_MULTI_QUEUE, Linux 3.8): one unless several lanes read it. */
+  readonly queues: number;
 }
 
 /** The features that are to be asked of the kernel. */
@@ -134,10 +136,11 @@ function words(features: readonly Feature[]): string {
 
 /** What is in use, and what is not and why, such as `engine batch: vnet csum tso gso gro, 2 lanes`. */
 export function describeEngine(
-  { engine, features, lanes }: EngineUse,
+  { engine, features, lanes, queues }: EngineUse,
   choice: EngineChoice,
 ): string {
-  const count = `${lanes} ${lanes === 1 ? "lane" : "lanes"}`;
+  const count = `${lanes} ${lanes === 1 ? "lane" : "lanes"}` +
+    (queues > 1 ? ` on ${queues} queues` : "");
   if (engine === "datagram") return `engine datagram: Deno's receive() and send(), ${count}`;
   const inUse = words(FEATURES.filter((feature) => features.has(feature))) || "no offloads";
   const off = words(FEATURES.filter((feature) => choice.off.has(feature)));

@@ -89,11 +89,14 @@ export function logEngine(
   lanes: number,
 ): void {
   const features = featuresInUse(device, udp);
-  const use: EngineUse = { engine: udp.batch ? "batch" : "datagram", features, lanes };
+  const engine = udp.batch ? "batch" : "datagram";
+  const queues = device.queues.length;
+  const use: EngineUse = { engine, features, lanes, queues };
   log.info("engine", describeEngine(use, choice), {
     engine: use.engine,
     features: [...features],
     off: [...choice.off],
     lanes,
+    queues,
   });
 }

@@ -115,3 +115,25 @@ Deno.test("every subset of the engine carries the same traffic", async (t) => {
   }
   await assertNoFaults(bed, full);
 });
+
+/** Runs a program whose recvmmsg(2) fails as if the kernel did not have it. */
+const WITHOUT_RECVMMSG = [
+  ...["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"],
+  ...["-e", "trace=recvmmsg", "-e", "inject=recvmmsg:error=ENOSYS"],
+];
+
+Deno.test("where the lanes' system calls do not work, auto takes Deno's way, and batch says so", async () => {
+  await using bed = await Bed.create();
+  const config = ["-c", `${bed.dir}/tunnet.yaml`];
+  const refused = bed.launch(0, [...config, "--engine", "batch"], WITHOUT_RECVMMSG);
+  assertEquals((await refused.status).code, 1);
+  assertStringIncludes(
+    refused.log,
+    "tunnet: error: the engine batch does not work here (recvmmsg: ENOSYS); try: --engine auto",
+  );
+  const a = bed.launch(0, config, WITHOUT_RECVMMSG);
+  await Promise.all([a.ready(), bed.start(1)]);
+  assertStringIncludes(engineLine(a), "engine datagram");
+  await bed.ping(0, 1);
+  await bed.ping(1, 0, "-s", "4000");
+});

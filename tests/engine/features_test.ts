@@ -60,7 +60,7 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
   const line = (features: readonly Feature[], text: string, use: Partial<EngineUse> = {}) => {
     const { value } = readEngine(text) as { value: EngineChoice };
     return describeEngine(
-      { engine: "batch", features: new Set(features), lanes: 2, ...use },
+      { engine: "batch", features: new Set(features), lanes: 2, queues: 1, ...use },
       value,
     );
   };
@@ -72,6 +72,10 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
   assertEquals(
     line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),
     "engine batch: no offloads, 1 lane (switched off: vnet csum partial tso uso gso gro)",
+  );
+  assertEquals(
+    line(["gso"], "batch,-vnet,-gro", { lanes: 4, queues: 3 }),
+    "engine batch: gso, 4 lanes on 3 queues (switched off: vnet csum partial tso uso gro)",
   );
   assertEquals(
     line([], "datagram", { engine: "datagram", lanes: 1 }),
