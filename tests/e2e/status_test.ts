@@ -324,15 +324,15 @@ Deno.test("status: the table, once and watched, on a terminal and not", async (t
     assertStringIncludes(text, "TRAFFIC");
   });
   await t.step("watched on a terminal: drawn over, with colours and a sparkline", async () => {
-    await pings(bed, 20);
+    let over = false;
+    const traffic = async () => {
+      for (let i = 0; !over && i < 10_000; i++) await pings(bed, 20);
+    };
     // script(1) is the terminal; it passes the interrupt on.
     const command = ["env", "-u", "NO_COLOR", ...bed.command, "status", "--watch"].join(" ");
-    const text = await watched([
-      "script",
-      "-qec",
-      `stty cols 150 rows 40; ${command}`,
-      "/dev/null",
-    ]);
+    const words = ["script", "-qec", `stty cols 150 rows 40; ${command}`, "/dev/null"];
+    const watching = watched(words).finally(() => over = true);
+    const [text] = await Promise.all([watching, traffic()]);
     assertStringIncludes(text, "\x1b[?25l");
     assertStringIncludes(text, "\x1b[H");
     assertStringIncludes(text, "\x1b[32mup\x1b[0m");
