@@ -19,8 +19,10 @@ export interface FibPeer {
   readonly port: number;
   /** The largest inner packet that its path carries, in bytes. */
   readonly mtu_bytes: number;
-  /** Bits of CAPABILITY; 0 for a plain peer. */
+  /** Bits of CAPABILITY that it has now; 0 for a plain peer. */
   readonly capabilities: number;
+  /** Whether it has ever said hello: only then may it use what this node is capable of. */
+  readonly heard: boolean;
   /** How it is reached; REACH.udp if left out. */
   readonly reach?: Reach | undefined;
 }
@@ -31,7 +33,15 @@ export const REACH = { udp: 0, unresolved: 1, foreign: 2 } as const;
 export type Reach = typeof REACH[keyof typeof REACH];
 
 const PEER_BYTES = 32;
-const PEER = { version: 0, reach: 1, port: 2, mtu: 4, capabilities: 8, address: 16 } as const;
+const PEER = {
+  version: 0,
+  reach: 1,
+  port: 2,
+  mtu: 4,
+  capabilities: 8,
+  heard: 12,
+  address: 16,
+} as const;
 const HEADER_BYTES = 4 * (1 + LANES_MAX);
 const HALF_HEADER = { peerCount: 0, defaultPeer: 1, roaming: 2 } as const;
 const HALF_HEADER_BYTES = 16;
@@ -79,6 +89,7 @@ export class FibHalf {
       port: this.#peers.getUint16(at + PEER.port),
       mtu_bytes: this.#peers.getUint32(at + PEER.mtu),
       capabilities: this.#peers.getUint32(at + PEER.capabilities),
+      heard: this.#peers.getUint8(at + PEER.heard) === 1,
       reach: this.#peers.getUint8(at + PEER.reach) as Reach,
     };
   }
@@ -98,6 +109,7 @@ export class FibHalf {
       this.#peers.setUint16(at + PEER.port, peer.port);
       this.#peers.setUint32(at + PEER.mtu, peer.mtu_bytes);
       this.#peers.setUint32(at + PEER.capabilities, peer.capabilities);
+      this.#peers.setUint8(at + PEER.heard, peer.heard ? 1 : 0);
       peer.address.forEach((byte, i) => this.#peers.setUint8(at + PEER.address + i, byte));
     }
     this.#header[HALF_HEADER.peerCount] = peers.length;

@@ -37,6 +37,8 @@ export class Inbound {
   readonly #strangerLimit: RateLimit;
   /** 1: the peer runs in the other mode. */
   #peerForeign = new Uint8Array(0);
+  /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
+  #peerPartial = new Uint8Array(0);
   #roaming = false;
   #deviceGone = false;
 
@@ -57,8 +59,10 @@ export class Inbound {
   useFib(fib: FibHalf): void {
     this.socket.usePeers(fib);
     this.gate.useFib(fib);
-    const reach = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index).reach);
-    this.#peerForeign = Uint8Array.from(reach, (one) => one === REACH.foreign ? 1 : 0);
+    const peers = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index));
+    this.#peerForeign = Uint8Array.from(peers, ({ reach }) => reach === REACH.foreign ? 1 : 0);
+    const { partial } = this.device.features;
+    this.#peerPartial = Uint8Array.from(peers, ({ heard }) => partial && heard ? 1 : 0);
     this.#roaming = fib.roaming;
   }
 
@@ -90,7 +94,7 @@ export class Inbound {
     const { view } = this.#burst;
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
     if (this.#peerForeign[peer] === 1) return this.#count(COUNTER.wrong_mode);
-    const { partial } = this.device.features;
+    const partial = this.#peerPartial[peer] === 1;
     const verdict = this.gate.admit(view, offset, length, peer, this.#merger, partial);
     if (verdict !== ADMITTED) return this.#count(verdict);
     this.#countPackets(peer, 1, length);

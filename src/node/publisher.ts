@@ -11,7 +11,8 @@ import type { Peer, Roster } from "./roster.ts";
 /** An index without a peer, or one whose address is not known: nothing comes from there. */
 function vacant(ipVersion: IpVersion): FibPeer {
   const address = new Uint8Array(ipVersion === 4 ? 4 : 16);
-  return { address, port: 0, mtu_bytes: 0, capabilities: 0, reach: REACH.unresolved };
+  const reach = REACH.unresolved;
+  return { address, port: 0, mtu_bytes: 0, capabilities: 0, heard: false, reach };
 }
 
 /** Keeps the lanes' table in step with the roster. */
@@ -86,12 +87,14 @@ export class Publisher {
   #entry({ index, address, port }: Peer): FibPeer {
     const { book, config } = this.roster;
     const state = book.peers[index];
-    const foreign = state !== undefined && state.heard_ms > 0 && state.saidMode !== config.mode;
+    const heard = state !== undefined && state.heard_ms > 0;
+    const foreign = heard && state.saidMode !== config.mode;
     return {
       address: address!.bytes,
       port,
       mtu_bytes: this.paths.innerMtu_bytes(address),
       capabilities: state?.capabilities ?? 0,
+      heard,
       reach: foreign ? REACH.foreign : REACH.udp,
     };
   }

@@ -41,6 +41,7 @@ function load(text: string): readonly [config_ms: number, table_ms: number] {
     port,
     mtu_bytes: 1472,
     capabilities: 0,
+    heard: false,
   }));
   fib.publish(entries, tableRoutes(self!, peers), -1);
   return [parsed_ms - start_ms, performance.now() - parsed_ms];

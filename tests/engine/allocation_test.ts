@@ -141,6 +141,7 @@ Deno.test("a million segments out of super-packets allocate less than 1 MB", () 
     address: "192.168.0.7",
     subnets: ["172.1.0.0/16"],
     mtu_bytes: 1500,
+    capabilities: 1,
   }]);
   outbound.useFib(fib.acquire(0));
   assertLess(allocatedBy(() => SEGMENTS * outbound.turn()), GROWTH_MAX_BYTES);

@@ -1,5 +1,5 @@
 import { assertEquals } from "../assert.ts";
-import { FakeDevice } from "../fakes/device.ts";
+import { FakeDevice, NO_FEATURES } from "../fakes/device.ts";
 import { publishedFib } from "../fakes/fib.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
 import { FAKE_SENDER, FakeSocket } from "../fakes/socket.ts";
@@ -231,4 +231,31 @@ Deno.test("inbound: a flood of strangers' hellos is counted, but shown within bo
   socket.waiting = Array.from({ length: STRANGERS_PER_S + 500 }, () => flood);
   while (inbound.turn() > 0);
   assertEquals([heard.length, count("unknown_peer")], [STRANGERS_PER_S, STRANGERS_PER_S + 500]);
+});
+
+Deno.test("inbound: only a peer that has said hello may leave checksums to this kernel", () => {
+  const partial = ipv4("172.2.0.2", "172.1.0.2", [0, 7, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
+  const transport = new DataView(partial.buffer, 20);
+  // The pseudo header's sum: both addresses, protocol 17 and 12 bytes.
+  const words = [0xac02, 0x0002, 0xac01, 0x0002, 17, 12];
+  let sum = words.reduce((a, b) => a + b);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  transport.setUint16(6, sum);
+  for (const [capabilities, flags] of [[undefined, 0], [0, 1], [1, 1]] as const) {
+    const asked: number[] = [];
+    const device = new class extends FakeDevice {
+      override write(...[burst, offset, length, pieces]: Parameters<FakeDevice["write"]>) {
+        asked.push(burst.view.getUint8(offset[0]!));
+        return super.write(burst, offset, length, pieces);
+      }
+    }({ ...NO_FEATURES, checksum: true, partial: true });
+    const socket = new FakeSocket();
+    const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+    const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
+    const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };
+    inbound.useFib(publishedFib([peer]).acquire(0));
+    socket.waiting = [{ peer: 0, bytes: partial }];
+    inbound.turn();
+    assertEquals([device.written, asked], [[partial], [flags]]);
+  }
 });

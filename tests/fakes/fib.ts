@@ -29,6 +29,7 @@ export function publishedFib(
     port: 3009,
     mtu_bytes: mtu_bytes ?? 1472,
     capabilities: capabilities ?? 0,
+    heard: capabilities !== undefined,
   }));
   const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   fib.publish(entries, routes, defaultPeer, roaming);

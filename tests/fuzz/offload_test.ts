@@ -153,7 +153,11 @@ Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer through th
   const { totals } = counters;
   const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
   // The default node may send any source: more gets past the checks.
-  const fib = publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }], [], 0);
+  const fib = publishedFib(
+    [{ address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities: 1 }],
+    [],
+    0,
+  );
   inbound.useFib(fib.acquire(0));
   let datagramCount = 0;
   let accepted: Uint8Array[] = [];
