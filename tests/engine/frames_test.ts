@@ -373,7 +373,7 @@ Deno.test("a storm of sources that are the peers' own stations: limited on the w
 Deno.test("a peer of the other mode, or out of reach, gets and gives nothing", () => {
   const { outbound, inbound, out, into, counted, counters, inCounters } = setup();
   const address = Uint8Array.of(10, 0, 0, 1);
-  const entry = { address, port: 1, mtu_bytes: 1472, capabilities: 0 };
+  const entry = { address, port: 1, mtu_bytes: 1472, capabilities: 0, heard: true };
   const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   fib.publish(
     [{ ...entry, reach: REACH.foreign }, { ...entry, reach: REACH.unresolved }, entry],
