@@ -1,7 +1,7 @@
 /** The node as a service: what a stand-in for the service manager hears, and who may run it. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { Bed, repoPath, until } from "./harness.ts";
+import { Bed, repoPath, tunnetCommand, until } from "./harness.ts";
 
 /** A service manager's notify socket: keeps the datagrams that come. */
 class Manager implements AsyncDisposable {
@@ -134,6 +134,32 @@ Deno.test("service manager: an abstract socket, and none at all", async (t) => {
   });
 });
 
+Deno.test("logs to the systemd journal carry its priorities, and no time", async () => {
+  await using bed = await Bed.create();
+  // A socket for standard error, named as systemd names the journal's.
+  const command = tunnetCommand(`${bed.dir}/empty`, ['"JOURNAL_STREAM=$stream"']).join(" ");
+  Deno.writeTextFileSync(
+    `${bed.dir}/start`,
+    `stream=$(stat -Lc %d:%i /proc/self/fd/2)\necho $$ >${bed.dir}/pid\n` +
+      `exec ${command} --peer -c ${bed.dir}/tunnet.yaml\n`,
+  );
+  const reader = bed.spawn(bed.node(0).namespace, [
+    ...["socat", "-u", `EXEC:sh ${bed.dir}/start,stderr`, "STDOUT"],
+  ]);
+  let text = "";
+  const lines = reader.stdout.pipeThrough(new TextDecoderStream());
+  for await (const chunk of lines) {
+    text += chunk;
+    if (/ready: .*\n/.test(text) && !text.includes("stopping")) {
+      Deno.kill(Number(Deno.readTextFileSync(`${bed.dir}/pid`)), "SIGTERM");
+    }
+  }
+  await reader.stderr.cancel();
+  assertMatch(text, /^<6>ready: node-a on tunnet0 /m);
+  assertMatch(text, /^<6>stopping$/m);
+  for (const line of text.trim().split("\n")) assertMatch(line, /^<[3467]>/);
+});
+
 Deno.test("a peer with another port than the config says is named, and its datagrams counted", async () => {
   await using bed = await Bed.create();
   const a = await bed.start(0);
@@ -170,10 +196,17 @@ const NONE = "0".repeat(16);
 const NET_ADMIN = "0000000000001000";
 const NET_ADMIN_AND_READ = "0000000000001004";
 
+/** Waits until the main thread has these capabilities left: it is ready a moment before. */
+function dropped(pid: number, left: string): Promise<void> {
+  const permitted = () => threadsOf(pid).find(({ main }) => main)?.permitted;
+  return until(`only ${left} is left`, 5_000, () => permitted() === left);
+}
+
 Deno.test("privileges: the main thread keeps CAP_NET_ADMIN, the lanes nothing, and that suffices", async (t) => {
   await using bed = await Bed.create();
   const a = await bed.start(0);
   await bed.start(1);
+  await dropped(a.pid, NET_ADMIN);
   const check = () => {
     const threads = threadsOf(a.pid);
     const { effective, permitted, ambient, locked } = threads.find(({ main }) => main)!;
@@ -207,7 +240,7 @@ Deno.test("privileges: a config that only root may read can be read again", asyn
   Deno.chownSync(`${home}/tunnet.yaml`, USER, USER);
   Deno.chownSync(home, USER, USER);
   const a = await bed.start(0, ["-c", `${home}/tunnet.yaml`]);
-  assertEquals(threadsOf(a.pid).find(({ main }) => main)!.permitted, NET_ADMIN_AND_READ);
+  await dropped(a.pid, NET_ADMIN_AND_READ);
   Deno.writeTextFileSync(`${home}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
   const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
   assertMatch(stdout, /changed mtu/, stderr);
