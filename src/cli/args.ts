@@ -77,6 +77,8 @@ export interface LabOptions {
   readonly underlay6: boolean;
   /** Pods in one Ethernet (tap) instead of a subnet for each node (tun, if left out). */
   readonly mode?: Mode;
+  /** Docker Engines on the nodes, containers as pods. */
+  readonly docker: boolean;
   readonly keep: boolean;
   readonly down: boolean;
   readonly json: boolean;
@@ -261,7 +263,9 @@ function lab(raw: RawArgs): Command {
   for (const name of ["nodes", "ipv6", "underlay6", "mode"]) {
     exclude(raw, name, "config", "the config describes the nodes");
   }
-  for (const name of ["keep", "nodes", "config", "ipv6", "underlay6", "mode"]) {
+  exclude(raw, "keep", "docker", "Docker Engines do not outlive the lab");
+  exclude(raw, "mode", "docker", "containers are in a subnet for each node");
+  for (const name of ["keep", "nodes", "config", "ipv6", "underlay6", "mode", "docker"]) {
     exclude(raw, name, "down", "--down removes what stands");
   }
   const options = {
@@ -269,6 +273,7 @@ function lab(raw: RawArgs): Command {
     ipv6: raw.has("ipv6"),
     underlay6: raw.has("underlay6"),
     ...(mode === undefined ? {} : { mode }),
+    docker: raw.has("docker"),
     keep: raw.has("keep"),
     down: raw.has("down"),
     json: raw.has("json"),

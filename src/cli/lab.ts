@@ -15,6 +15,8 @@ import {
   removeLab,
   runProgram,
 } from "../lab/lab.ts";
+import { checkDocker, DockerPods } from "../lab/docker.ts";
+import { namespacePods } from "../lab/pods.ts";
 import { pingAll, type PingResult } from "../lab/pings.ts";
 import {
   type LabPlan,
@@ -29,6 +31,8 @@ import { selfCommand } from "./self.ts";
 
 /** The id of the one lab that is kept; other labs have their process id. */
 const KEPT = "lab";
+/** Of the directory of a lab that is not kept. */
+const DIR_PREFIX = "tunnet-lab-";
 const PIDS_FILE = `${LAB_STATE_DIR}/pids`;
 
 const say = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
@@ -88,15 +92,17 @@ async function stopStrangers(id: string): Promise<void> {
   for (const namespace of await namespacesOf(namespacePrefix(id))) {
     for (const pid of (await ip(["netns", "pids", namespace])).split("\n")) {
       // Only what a lab starts: a shell that somebody opened in there is not ours to end.
-      if (pid !== "" && await isTunnet(pid)) Deno.kill(Number(pid), "SIGTERM");
+      if (pid !== "" && await isOurs(pid)) Deno.kill(Number(pid), "SIGTERM");
     }
   }
 }
 
-async function isTunnet(pid: string): Promise<boolean> {
+async function isOurs(pid: string): Promise<boolean> {
   const { stdout } = await runProgram("cat", [`/proc/${pid}/cmdline`]);
   const words = stdout.split("\0");
-  return words.includes("--peer") && words.includes("--node");
+  // A Docker Engine of a lab, its containerd and its shims have the lab's directory among them.
+  return words.includes("--peer") && words.includes("--node") ||
+    words.some((word) => word.includes(`/${DIR_PREFIX}`));
 }
 
 async function down(): Promise<number> {
@@ -121,7 +127,12 @@ function keepText(plan: LabPlan): string {
     `  tunnet lab --down\n`;
 }
 
-function show(plan: LabPlan, pings: readonly PingResult[], options: LabOptions): number {
+function show(
+  plan: LabPlan,
+  bridge: string,
+  pings: readonly PingResult[],
+  options: LabOptions,
+): number {
   const ok = pings.length > 0 && pings.every(({ loss_pct }) => loss_pct === 0);
   if (options.json) {
     const nodes = plan.nodes.map((
@@ -130,7 +141,7 @@ function show(plan: LabPlan, pings: readonly PingResult[], options: LabOptions):
     say(jsonText({ ok, kept: options.keep, nodes, pings }));
   } else {
     const colour = Deno.stdout.isTerminal() && !Deno.noColor;
-    say(drawLab(plan) + "\n" + drawPings(pings, colour));
+    say(drawLab(plan, bridge) + "\n" + drawPings(pings, colour));
     if (options.keep) say(keepText(plan));
   }
   return ok ? 0 : EXIT.failed;
@@ -141,17 +152,19 @@ export async function runLab(options: LabOptions): Promise<number> {
   await checkHost();
   if (options.down) return await down();
   const { yaml, config } = labConfig(options);
+  if (options.docker) await checkDocker();
   await sweep();
   const id = options.keep ? KEPT : `${Deno.pid}`;
   if (options.keep && (await namespacesOf(namespacePrefix(KEPT))).length > 0) {
     throw new RunError({ what: "a lab stands already", how: "tunnet lab --down" });
   }
-  const plan = planLab(config, id);
+  const plan = planLab(config, id, options.docker);
   if (options.keep) Deno.mkdirSync(LAB_STATE_DIR, { recursive: true, mode: 0o700 });
-  const dir = options.keep ? LAB_STATE_DIR : Deno.makeTempDirSync({ prefix: "tunnet-lab-" });
+  const dir = options.keep ? LAB_STATE_DIR : Deno.makeTempDirSync({ prefix: DIR_PREFIX });
   const file = `${dir}/tunnet.yaml`;
   Deno.writeTextFileSync(file, yaml, { mode: 0o600 });
 
+  const pods = options.docker ? new DockerPods(plan, parseConfig(yaml, file), dir) : namespacePods;
   const processes: LabProcess[] = [];
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => {});
@@ -161,12 +174,13 @@ export async function runLab(options: LabOptions): Promise<number> {
   let kept = false;
   const bring = async (): Promise<PingResult[]> => {
     await buildLab(plan);
+    await pods.up();
     const command = [...selfCommand(), "--peer", "-c", file, "--json", "--node"];
     for (const node of plan.nodes) {
       processes.push(new LabProcess(node, [...command, node.name], `${dir}/${node.name}.log`));
     }
     await Promise.all(processes.map((process) => process.ready()));
-    return await pingAll(plan);
+    return await pingAll(plan, pods);
   };
   // Cleaning up waits for the step under way: a namespace must not appear after the sweep.
   const work = bring();
@@ -174,7 +188,7 @@ export async function runLab(options: LabOptions): Promise<number> {
   try {
     const pings = await Promise.race([work, interrupted.promise]);
     kept = options.keep;
-    return show(plan, pings, options);
+    return show(plan, pods.bridge, pings, options);
   } finally {
     if (kept) {
       Deno.writeTextFileSync(PIDS_FILE, processes.map(({ pid }) => `${pid}\n`).join(""));
@@ -183,6 +197,7 @@ export async function runLab(options: LabOptions): Promise<number> {
       await Promise.all(processes.map((process) => process.stop()));
       await work.catch(() => {});
       await Promise.all(processes.map((process) => process.stop()));
+      await pods.down();
       await removeLab(id);
       Deno.removeSync(dir, { recursive: true });
     }

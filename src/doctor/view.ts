@@ -29,21 +29,27 @@ export function bridgeOf({ links, config }: Facts, subnet: Prefix): LinkFacts | 
   );
 }
 
-/** The IP versions that this node has pods of. */
-export function versionsOf({ self }: Facts): readonly IpVersion[] {
+/** The subnets that this host routes to its own pods: none in mode tap, whose pods are one Ethernet. */
+export function ownSubnets({ self, config }: Facts): readonly Prefix[] {
+  return config.mode === "tap" ? [] : self.subnets;
+}
+
+/** The IP versions of the pods that this host routes for. */
+export function versionsOf(facts: Facts): readonly IpVersion[] {
+  const subnets = ownSubnets(facts);
   return ([4, 6] as const).filter((version) =>
-    self.subnets.some((subnet) => subnet.version === version)
+    subnets.some((subnet) => subnet.version === version)
   );
 }
 
-/** The subnets of the other nodes. */
-export function remoteSubnets({ peers }: Facts): readonly Prefix[] {
-  return peers.flatMap(({ node }) => node.subnets);
+/** The subnets of the other nodes that are routed to the device. */
+export function remoteSubnets({ peers, config }: Facts): readonly Prefix[] {
+  return config.mode === "tap" ? [] : peers.flatMap(({ node }) => node.subnets);
 }
 
 /** What is to be routed to the device. */
 export function wantedRoutes({ config, self }: Facts): readonly Prefix[] {
-  return kernelRoutes(config, self);
+  return config.mode === "tap" ? [] : kernelRoutes(config, self);
 }
 
 /** An address of a subnet that a pod could have: its second one, if it has so many. */

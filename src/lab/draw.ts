@@ -13,21 +13,25 @@ function box(lines: readonly string[]): string[] {
   ];
 }
 
-function nodeLines({ name, address, subnets, podAddresses }: LabNode): string[] {
+function nodeLines(
+  { name, address, subnets, podAddresses }: LabNode,
+  bridge: string,
+): string[] {
+  const width = Math.max("pod".length, bridge.length) + 3;
   return [
-    `pod   ${podAddresses.join("  ") || "(no subnet with room for a pod)"}`,
+    `${"pod".padEnd(width)}${podAddresses.join("  ") || "(no subnet with room for a pod)"}`,
     "  │",
-    `br0   ${subnets.join("  ") || "-"}`,
+    `${bridge.padEnd(width)}${subnets.join("  ") || "-"}`,
     "  │",
     `${name}: tunnet0 <-> UDP ${address}`,
   ];
 }
 
 /** The nodes side by side, two in a row, over the switch that joins them. */
-export function drawLab(plan: LabPlan): string {
+export function drawLab(plan: LabPlan, bridge: string): string {
   const rows: string[] = [];
   for (let i = 0; i < plan.nodes.length; i += 2) {
-    const boxes = plan.nodes.slice(i, i + 2).map((node) => box(nodeLines(node)));
+    const boxes = plan.nodes.slice(i, i + 2).map((node) => box(nodeLines(node, bridge)));
     const height = boxes[0]!.length;
     for (let line = 0; line < height; line++) {
       const joint = line === height - 2 && boxes.length === 2 ? "════" : "    ";

@@ -1,6 +1,6 @@
 /** Pings between all pods of a lab, and what came of them. */
 
-import { runProgram } from "./lab.ts";
+import type { LabPods } from "./pods.ts";
 import type { LabPlan } from "./topology.ts";
 
 /** One pod pinging another. */
@@ -17,16 +17,9 @@ export interface PingResult {
 
 const COUNT = 3;
 
-/**
- * All pings leave at once (-l), and the last replies are waited for as long as
- * the interval that is then of no other use: ping gives up two round trips after
- * its last packet otherwise, which a busy host takes for a loss.
- */
-const OPTIONS = ["-n", "-q", "-c", `${COUNT}`, "-l", `${COUNT}`, "-i", "2", "-W", "2"];
-
-/** Reads the summary that ping (iputils) prints. Pure. */
+/** Reads the summary that ping prints, of iputils or of busybox. Pure. */
 export function parsePing(text: string): Pick<PingResult, "sent" | "received" | "rtt_ms"> {
-  const counts = /(\d+) packets transmitted, (\d+) received/.exec(text);
+  const counts = /(\d+) packets transmitted, (\d+)(?: packets)? received/.exec(text);
   const rtt = /= [\d.]+\/([\d.]+)\//.exec(text);
   return {
     sent: Number(counts?.[1] ?? 0),
@@ -36,7 +29,7 @@ export function parsePing(text: string): Pick<PingResult, "sent" | "received" | 
 }
 
 /** Pings every pod from every other one, all at once. */
-export function pingAll(plan: LabPlan): Promise<PingResult[]> {
+export function pingAll(plan: LabPlan, pods: LabPods): Promise<PingResult[]> {
   const pairs = plan.nodes.flatMap((from) =>
     plan.nodes.filter((to) => to !== from).flatMap((to) =>
       to.podAddresses
@@ -46,8 +39,8 @@ export function pingAll(plan: LabPlan): Promise<PingResult[]> {
     )
   );
   return Promise.all(pairs.map(async ({ from, to, address }) => {
-    const args = ["netns", "exec", from.podNamespace, "ping", ...OPTIONS, address];
-    const { sent, received, rtt_ms } = parsePing((await runProgram("ip", args)).stdout);
+    const { stdout } = await pods.run(from, [...pods.ping(COUNT), address]);
+    const { sent, received, rtt_ms } = parsePing(stdout);
     const loss_pct = sent === 0 ? 100 : 100 * (sent - received) / sent;
     return { from: from.name, to: to.name, address, sent, received, loss_pct, rtt_ms };
   }));

@@ -125,25 +125,20 @@ function tapCommands(config: Config, index: number, namespace: string, pod: stri
   ];
 }
 
+/** A node on the switch, without bridge and pod. */
 function nodeCommands(
-  config: Config,
   node: NodeConfig,
   namespace: string,
-  pod: string,
   switchNamespace: string,
   port: string,
   others: readonly string[],
 ): string[][] {
   const within = (text: string) => ["-n", namespace, ...text.split(" ")];
-  const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
-  const bridge = config.bridge ?? BRIDGE;
   const version6 = node.endpoint.host.includes(":");
   const own = `${node.endpoint.host}/${version6 ? 128 : 32}`;
-  const commands = [
+  return [
     ["netns", "add", namespace],
-    ["netns", "add", pod],
     within("link set lo up"),
-    inPod("link set lo up"),
     [..."link add eth0 netns".split(" "), namespace, ..."type veth peer name".split(" ")].concat(
       port,
       "netns",
@@ -154,6 +149,22 @@ function nodeCommands(
     within("link set eth0 up"),
     // The nodes' addresses need not share a network: each is a neighbour by a route of its own.
     ...others.map((other) => within(`route add ${other} dev eth0 src ${node.endpoint.host}`)),
+  ];
+}
+
+/** The bridge of a node, and the pod behind it. */
+function podCommands(
+  config: Config,
+  node: NodeConfig,
+  namespace: string,
+  pod: string,
+): string[][] {
+  const within = (text: string) => ["-n", namespace, ...text.split(" ")];
+  const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
+  const bridge = config.bridge ?? BRIDGE;
+  const commands = [
+    ["netns", "add", pod],
+    inPod("link set lo up"),
     within(`link add ${bridge} type bridge`),
     within(`link set ${bridge} up`),
     [..."link add pod netns".split(" "), namespace, ..."type veth peer name eth0 netns".split(" ")]
@@ -179,8 +190,18 @@ function nodeCommands(
   return commands;
 }
 
-/** Plans the lab of a config. Nodes must have literal addresses; undefined names the first that has not. */
-export function planLab(config: Config, id: string): LabPlan {
+/** The first address of each IP version. */
+function firsts(addresses: readonly string[]): readonly string[] {
+  return [false, true].map((six) => addresses.find((one) => one.includes(":") === six))
+    .filter((one) => one !== undefined);
+}
+
+/**
+ * Plans the lab of a config. Nodes must have literal addresses; see unresolvedNode.
+ * `bare` leaves bridges and pods to whoever makes them otherwise: one pod in
+ * the first subnet of each IP version.
+ */
+export function planLab(config: Config, id: string, bare = false): LabPlan {
   const prefix = namespacePrefix(id);
   const switchNamespace = `${prefix}switch`;
   const nodes = config.nodes.map((node, i): LabNode => {
@@ -189,6 +210,7 @@ export function planLab(config: Config, id: string): LabPlan {
     const others = config.nodes.filter((other) => other !== node).map(({ endpoint }) =>
       endpoint.host
     );
+    const podAddresses = node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2));
     return {
       name: node.name,
       namespace,
@@ -201,17 +223,12 @@ export function planLab(config: Config, id: string): LabPlan {
         }
         : {
           subnets: node.subnets.map(formatPrefix),
-          podAddresses: node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2)),
+          podAddresses: bare ? firsts(podAddresses) : podAddresses,
         }),
-      commands: nodeCommands(
-        config,
-        node,
-        namespace,
-        podNamespace,
-        switchNamespace,
-        `port${i}`,
-        others,
-      ),
+      commands: [
+        ...nodeCommands(node, namespace, switchNamespace, `port${i}`, others),
+        ...(bare ? [] : podCommands(config, node, namespace, podNamespace)),
+      ],
     };
   });
   return {

@@ -9,6 +9,7 @@ import {
   FORWARDING_STAYS,
   forwardingLines,
   NEEDS_ROOT,
+  requireTun,
   scriptHead,
   type SetupInput,
   shellWord,
@@ -82,6 +83,7 @@ function createLines(network: DockerNetwork, mtu_bytes: number | "auto"): string
 
 /** The script. Throws UsageError where the node's subnets do not fit Docker's networks. */
 export function dockerScript(input: SetupInput): string {
+  requireTun(input);
   const { loaded: { config }, self, undo } = input;
   const networks = dockerNetworks(self);
   const bridges = networks.map(({ bridge }) => bridge);

@@ -9,6 +9,7 @@ import {
   forwardingLines,
   NEEDS_ROOT,
   podVersions,
+  requireTun,
   scriptHead,
   type SetupInput,
   shellWord,
@@ -19,6 +20,7 @@ const POD = "tunnet-pod";
 
 /** The script. Throws UsageError for a node without a subnet that has room for a pod. */
 export function netnsScript(input: SetupInput): string {
+  requireTun(input);
   const { loaded: { config }, self, undo } = input;
   const subnets = self.subnets.filter(hasHostRoom);
   if (subnets.length === 0) {

@@ -1,7 +1,7 @@
 /** What the printed scripts have in common: head, quoting, settings and firewall rules. Pure. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
-import { errorText } from "../errors.ts";
+import { errorText, UsageError } from "../errors.ts";
 import type { IpVersion } from "../net/prefix.ts";
 
 /** What `tunnet setup` prints. */
@@ -60,6 +60,16 @@ fail() {
 }
 
 `;
+}
+
+/** Refuses a config whose pods are one Ethernet: these scripts give each node's pods a subnet. */
+export function requireTun({ loaded: { config } }: SetupInput): void {
+  if (config.mode === "tun") return;
+  throw new UsageError({
+    what: "the config's mode is tap",
+    why: "the script makes a bridge with a subnet for each node, which is mode tun",
+    how: "bridge: NAME in the config, with a bridge of your own",
+  });
 }
 
 /** Checks of the script itself: it changes the host, which needs root. */

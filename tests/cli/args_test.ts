@@ -45,7 +45,7 @@ const dump = (options: Partial<DumpOptions> = {}): Command => ({
 const SPEC = "172.2.0.0/16=10.0.0.2";
 const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
 const RELOAD = { json: false, device: undefined, socket: undefined };
-const LAB = { ipv6: false, underlay6: false, keep: false, down: false, json: false };
+const LAB = { ipv6: false, underlay6: false, docker: false, keep: false, down: false, json: false };
 const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
 const STATUS = {
@@ -133,6 +133,7 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["status", "--schema"], { kind: "status", options: { ...STATUS, schema: true } }],
   [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
+  [["lab", "--docker"], { kind: "lab", options: { ...LAB, nodes: 2, docker: true } }],
   [["lab", "--down"], { kind: "lab", options: { ...LAB, nodes: 2, down: true } }],
   [
     ["lab", "--ipv6", "--underlay6", "--json"],

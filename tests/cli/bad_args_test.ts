@@ -206,6 +206,18 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     ["lab", "--ipv6", "-c", "t.yaml"],
     "--ipv6 and --config (the config describes the nodes); try: one of the two",
   ],
+  [
+    ["lab", "--docker", "--keep"],
+    "--keep and --docker (Docker Engines do not outlive the lab); try: one of the two",
+  ],
+  [
+    ["lab", "--docker", "--mode", "tun"],
+    "--mode and --docker (containers are in a subnet for each node); try: one of the two",
+  ],
+  [
+    ["lab", "--docker", "--down"],
+    "--docker and --down (--down removes what stands); try: one of the two",
+  ],
   [["lab", "3"], '"3" is one argument too many (lab takes none); try: tunnet lab --help'],
   [["lab", "--kep"], 'unknown flag "--kep" (did you mean "--keep"?); try: tunnet lab --help'],
   [["lab", "--node=3"], 'unknown flag "--node" (did you mean "--nodes"?); try: tunnet lab --help'],

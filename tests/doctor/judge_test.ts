@@ -148,6 +148,13 @@ Deno.test("doctor: nothing is wrong with a healthy node, running or not", () => 
   assertEquals(wrong(judge(RUNNING)), []);
 });
 
+Deno.test("doctor: in mode tap nothing is asked of routes, forwarding and NAT", () => {
+  const tap: Facts = { ...STOPPED, config: { ...config, mode: "tap" }, links: [LO, ETH0] };
+  const mode = "tap" as const;
+  const facts = { ...tap, peers: [peer({ ...ANSWERED, hello: { ...HELLO, mode } })] };
+  assertEquals(wrong(judge(sysctl(facts, "net/ipv4/ip_forward", "0"))), []);
+});
+
 const file = "'my config.yaml'";
 
 /** Facts that differ from healthy ones, and all that is said of them. */

@@ -65,11 +65,16 @@ export class Bed implements AsyncDisposable {
     readonly yaml: string,
   ) {}
 
-  /** Builds the namespaces; tunnet.yaml describes the first `configured` nodes (default: all). */
-  static async create(shape: Partial<LabShape> & { configured?: number } = {}): Promise<Bed> {
+  /**
+   * Builds the namespaces; tunnet.yaml describes the first `configured` nodes (default: all).
+   * `bare` leaves out bridges and pods.
+   */
+  static async create(
+    shape: Partial<LabShape> & { configured?: number; bare?: boolean } = {},
+  ): Promise<Bed> {
     const full = { nodes: 2, ipv6: false, underlay6: false, ...shape };
     const id = `e${Deno.pid}x${beds++}`;
-    const plan = planLab(parseConfig(labYaml(full), "lab").config, id);
+    const plan = planLab(parseConfig(labYaml(full), "lab").config, id, shape.bare);
     const yaml = labYaml({ ...full, nodes: shape.configured ?? full.nodes });
     const dir = Deno.makeTempDirSync({ prefix: "tunnet-e2e-" });
     Deno.mkdirSync(`${dir}/empty`);

@@ -1,6 +1,13 @@
 import { UsageError } from "../../src/errors.ts";
+import { dockerScript } from "../../src/setup/docker.ts";
 import { netnsScript } from "../../src/setup/netns.ts";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "../assert.ts";
 import { inputFor, shellcheck } from "./scripts.ts";
 
 Deno.test("setup --netns: addresses of the bridge and of the pod", () => {
@@ -32,5 +39,12 @@ for (const node of ["small", "none"]) {
 Deno.test("setup --netns: shellcheck finds nothing, undo included", async () => {
   for (const node of ["one", "both", "many", "only6"]) {
     for (const undo of [false, true]) await shellcheck(netnsScript(inputFor(node, { undo })));
+  }
+});
+
+Deno.test("setup: mode tap has no subnets to make bridges of", () => {
+  const input = inputFor("one", { top: "mode: tap\n" });
+  for (const script of [netnsScript, dockerScript]) {
+    assertMatch(assertThrows(() => script(input), UsageError).message, /^the config's mode is tap/);
   }
 });

@@ -2,7 +2,7 @@
 
 import type { LoadedConfig, NodeConfig } from "../../config/types.ts";
 import { RunError } from "../../errors.ts";
-import { DOCTOR_PEERS_MAX } from "../../limits.ts";
+import { DOCTOR_PEERS_MAX, MTU_MAX_BYTES } from "../../limits.ts";
 import type { Rtnetlink } from "../../link/link.ts";
 import { openRtnetlink } from "../../link/linux.ts";
 import { netnsName } from "../../link/netns.ts";
@@ -14,7 +14,7 @@ import { resolveHost } from "../../peers/resolve.ts";
 import { askStatus, findSocket } from "../../status/client.ts";
 import type { Facts, LinkFacts, PeerFacts, Probe } from "../facts.ts";
 import { probeAll, type ProbeTarget } from "../probing.ts";
-import { innerMtu } from "../rules/routes.ts";
+import { frameOverhead, innerMtu } from "../rules/routes.ts";
 import { forwardingSetting, interfaceSetting, isRunning, podAddress } from "../view.ts";
 import { clockOffsets } from "./clocks.ts";
 import { readFirewall } from "./firewall.ts";
@@ -70,6 +70,8 @@ function probePeers(facts: Facts, own: Address): ReadonlyMap<PeerFacts, Probe> {
   const results = new Map<PeerFacts, Probe>();
   const targets: { peer: PeerFacts; target: ProbeTarget }[] = [];
   const { self, config } = facts;
+  // What is measured is datagrams; what is told is packets.
+  const frame_bytes = frameOverhead(config);
   using sockets = new ProbeSockets();
   for (const peer of facts.peers.slice(0, DOCTOR_PEERS_MAX)) {
     const { address, path, node } = peer;
@@ -83,12 +85,25 @@ function probePeers(facts: Facts, own: Address): ReadonlyMap<PeerFacts, Probe> {
     const wanted_bytes = config.mtu_bytes === "auto"
       ? fits_bytes
       : Math.min(config.mtu_bytes, fits_bytes);
-    targets.push({ peer, target: { socket, wanted_bytes } });
+    targets.push({ peer, target: { socket, wanted_bytes: wanted_bytes + frame_bytes } });
   }
-  const mtu_bytes = Math.min(65_535, ...targets.map(({ target }) => target.wanted_bytes));
+  const wanted = targets.map(({ target }) => target.wanted_bytes - frame_bytes);
+  const mtu_bytes = Math.min(MTU_MAX_BYTES, ...wanted);
   const asker = { name: self.name, mode: config.mode, mtu_bytes };
   const probes = probeAll(targets.map(({ target }) => target), asker, sockets);
-  targets.forEach(({ peer }, i) => results.set(peer, probes[i]!));
+  targets.forEach(({ peer }, i) => {
+    const probe = probes[i]!;
+    results.set(
+      peer,
+      probe.kind === "answered"
+        ? {
+          ...probe,
+          wanted_bytes: probe.wanted_bytes - frame_bytes,
+          largest_bytes: probe.largest_bytes - frame_bytes,
+        }
+        : probe,
+    );
+  });
   return results;
 }
 

@@ -1,6 +1,12 @@
 /** Who takes the packets to and from pods: bridges, routes, MTU. Pure. */
 
-import { MTU_IPV6_MIN_BYTES, OVERHEAD_IPV4_BYTES, OVERHEAD_IPV6_BYTES } from "../../limits.ts";
+import type { Config } from "../../config/types.ts";
+import {
+  MTU_IPV6_MIN_BYTES,
+  OVERHEAD_ETHERNET_BYTES,
+  OVERHEAD_IPV4_BYTES,
+  OVERHEAD_IPV6_BYTES,
+} from "../../limits.ts";
 import type { RouteInfo } from "../../link/link.ts";
 import {
   addressBits,
@@ -13,7 +19,15 @@ import {
 import { shellWord } from "../../setup/script.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, LinkFacts, PeerFacts } from "../facts.ts";
-import { bridgeOf, deviceOf, isRunning, remoteSubnets, versionsOf, wantedRoutes } from "../view.ts";
+import {
+  bridgeOf,
+  deviceOf,
+  isRunning,
+  ownSubnets,
+  remoteSubnets,
+  versionsOf,
+  wantedRoutes,
+} from "../view.ts";
 
 /** Made by the kernel for an interface's address (linux/rtnetlink.h). */
 const RTPROT_KERNEL = 2;
@@ -145,12 +159,18 @@ function loops(facts: Facts): Finding[] {
   }).slice(0, FINDINGS_MAX);
 }
 
+/** What a frame carries beside its IP packet, in bytes. */
+export function frameOverhead({ mode }: Config): number {
+  return mode === "tap" ? OVERHEAD_ETHERNET_BYTES : 0;
+}
+
 /** The largest inner packet that a peer's path carries whole, as far as this host knows. */
 export function innerMtu(facts: Facts, { address, path }: PeerFacts): number | undefined {
   if (!address || !path) return undefined;
   const outer_bytes = path.mtu_bytes ?? linkOf(facts, path.index)?.mtu_bytes;
   if (outer_bytes === undefined) return undefined;
-  return outer_bytes - (address.version === 4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES);
+  return outer_bytes - (address.version === 4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES) -
+    frameOverhead(facts.config);
 }
 
 /** The commands that set the inner MTU, now if tunnet runs, else from the next start on. */
@@ -197,7 +217,7 @@ export function routeChecks(facts: Facts): readonly Check[] {
   const stolenOnes = stolen(facts);
   // What the table explains need not be told twice.
   const strayed = stolenOnes.length > 0 ? [] : elsewhere(facts);
-  const subnets = self.subnets.filter((subnet) => !isHost(subnet));
+  const subnets = ownSubnets(facts).filter((subnet) => !isHost(subnet));
   return [
     ...checksOf(
       "local_subnet",

@@ -1,0 +1,234 @@
+/** Docker hosts: a real Engine on each node, with its firewall on, as users have it. */
+
+import { parseConfig } from "../../src/config/parse.ts";
+import { RunError } from "../../src/errors.ts";
+import { checkDocker, DockerPods } from "../../src/lab/docker.ts";
+import { namespacesOf, runProgram } from "../../src/lab/lab.ts";
+import { namespacePrefix } from "../../src/lab/topology.ts";
+import { dockerScript } from "../../src/setup/docker.ts";
+import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
+import { Bed, tunnetCommand, until } from "./harness.ts";
+
+/** What goes through the tunnel in the TCP test. */
+const BYTES = Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 200_000_000);
+
+/** Says so, loudly, where there is no Docker. `.ci/run` installs it. */
+async function noDocker(): Promise<boolean> {
+  try {
+    await checkDocker();
+    return false;
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    console.warn(`SKIPPED: ${error.message}`);
+    return true;
+  }
+}
+
+/** Packets that a node's device has given to and taken from tunnet. */
+async function devicePackets(bed: Bed, i: number): Promise<{ rx: number; tx: number }> {
+  const { stdout } = await bed.onNode(i, "ip", "-j", "-s", "link", "show", "dev", "tunnet0");
+  const [{ stats64: { rx, tx } }] = JSON.parse(stdout);
+  return { rx: rx.packets, tx: tx.packets };
+}
+
+/** The rules of a node's firewall, without counters. */
+async function rules(bed: Bed, i: number): Promise<string> {
+  const { stdout } = await bed.onNode(i, "iptables-save");
+  return (stdout.match(/^[:*-].*$/gm) ?? []).join("\n").replaceAll(/ \[\d+:\d+\]/g, "");
+}
+
+/** The other end of an established connection to a port, as a container sees it. */
+async function sourceSeen(pods: DockerPods, bed: Bed, i: number, port: number): Promise<string> {
+  const { stdout } = await pods.run(bed.node(i), ["netstat", "-tn"]);
+  return new RegExp(`:${port} +(\\S+):\\d+ +ESTABLISHED`).exec(stdout)?.[1]?.replace(
+    "::ffff:",
+    "",
+  ) ?? "";
+}
+
+/** The checks of the doctor on a node that fail. */
+async function failing(bed: Bed, i: number): Promise<{ id: string; mend: string }[]> {
+  const words = ["doctor", "-c", `${bed.dir}/tunnet.yaml`, "--node", bed.node(i).name, "--json"];
+  const { stdout } = await bed.onNode(i, ...bed.command, ...words);
+  const checks: { id: string; status: string; mend: string }[] = JSON.parse(stdout).checks;
+  return checks.filter(({ status }) => status === "fail");
+}
+
+Deno.test("docker: two Engines, joined by tunnet and the scripts of setup", async (t) => {
+  if (await noDocker()) return;
+  await using bed = await Bed.create({ bare: true });
+  const file = `${bed.dir}/tunnet.yaml`;
+  const loaded = parseConfig(bed.yaml, file);
+  const pods = new DockerPods(bed.plan, loaded, bed.dir);
+  const [a, b] = [bed.node(0), bed.node(1)];
+  const scriptOf = (i: number, undo = false) =>
+    dockerScript({ loaded, self: loaded.config.nodes[i]!, undo });
+  const ping = async (count = 5) => {
+    const words = ["ping", "-c", `${count}`, "-i", "0.2", "-W", "3", bed.podAddress(1)];
+    return (await pods.run(a, words)).stdout;
+  };
+  try {
+    await pods.up();
+    await bed.start(0);
+    await bed.start(1);
+
+    await t.step("what ran on the nodes is what tunnet setup --docker prints", async () => {
+      for (const i of [0, 1]) {
+        const words = ["setup", "--docker", "-c", file, "--node", bed.node(i).name];
+        const { stdout } = await bed.onNode(i, ...bed.command, ...words);
+        assertEquals(stdout, scriptOf(i));
+      }
+    });
+    await t.step("Docker's own firewall is on", async () => {
+      for (const i of [0, 1]) {
+        assertMatch(await rules(bed, i), /^:FORWARD DROP$/m);
+        assertMatch(await rules(bed, i), /^-A FORWARD -j DOCKER-USER$/m);
+      }
+    });
+    await t.step("pings pass two routers and both devices", async () => {
+      const before = [await devicePackets(bed, 0), await devicePackets(bed, 1)];
+      const text = await ping();
+      assertMatch(text, /5 packets transmitted, 5 packets received/);
+      assertEquals(text.match(/ttl=62 /g)?.length, 5, text);
+      for (const i of [0, 1]) {
+        const after = await devicePackets(bed, i);
+        assert(after.tx - before[i]!.tx >= 5, `tx of node ${i}`);
+        assert(after.rx - before[i]!.rx >= 5, `rx of node ${i}`);
+      }
+    });
+    for (const [from, to] of [[0, 1], [1, 0]] as const) {
+      await t.step(`the pod of node ${to} sees the address of the other, no NAT`, async () => {
+        const port = 7000 + from;
+        // Both ends are held open: nc closes its side when its input ends.
+        const held = (words: string) => `tail -f /dev/null | nc ${words}`;
+        const start = (i: number, script: string) =>
+          pods.engine(bed.node(i)).must("exec", "--detach", "pod", "sh", "-c", script);
+        await start(to, held(`-l -p ${port}`));
+        await start(from, `until ${held(`${bed.podAddress(to)} ${port}`)}; do sleep 0.1; done`);
+        let seen = "";
+        await until("a connection stands", 60_000, async () => {
+          seen = await sourceSeen(pods, bed, to, port);
+          return seen !== "";
+        });
+        assertEquals(seen, bed.podAddress(from));
+      });
+    }
+    await t.step(`TCP: ${BYTES} bytes arrive as they were sent`, async () => {
+      const make = `head -c ${BYTES} /dev/urandom >/tmp/sent; sha256sum </tmp/sent`;
+      const sent = await pods.run(b, ["sh", "-c", make]);
+      await pods.engine(b).must(...["exec", "--detach", "pod"], "httpd", "-f", "-h", "/tmp");
+      const address = bed.podAddress(1);
+      const get = `until nc -w 1 ${address} 80 </dev/null; do sleep 0.1; done; ` +
+        `wget -q -O - http://${address}/sent | sha256sum`;
+      const received = await pods.run(a, ["timeout", "300", "sh", "-c", get]);
+      assertMatch(received.stdout, /^[0-9a-f]{64} /, received.stderr);
+      assertEquals(received.stdout, sent.stdout);
+    });
+    await t.step("the script changes nothing when it is run again", async () => {
+      const before = await rules(bed, 0);
+      assertEquals((await pods.engine(a).script(scriptOf(0))).stderr, "");
+      assertEquals(await rules(bed, 0), before);
+    });
+    await t.step("the doctor finds nothing, and what is taken away", async () => {
+      assertEquals(await failing(bed, 1), []);
+      await bed.onNode(1, "iptables", "-F", "DOCKER-USER");
+      assertMatch(await ping(2), / 0 packets received/);
+      const found = await failing(bed, 1);
+      assertEquals(found.map(({ id, mend }) => [id, mend]), [
+        ["forward", "iptables -I DOCKER-USER -i tunnet0 -o tunnet-br -j ACCEPT"],
+      ]);
+      assertEquals((await bed.onNode(1, "sh", "-c", found[0]!.mend)).code, 0);
+      assertEquals(await failing(bed, 1), []);
+      assertMatch(await ping(2), / 2 packets received/);
+    });
+    await t.step("undo, once more than needed, leaves neither network nor rule", async () => {
+      const engine = pods.engine(a);
+      const refused = await engine.script(scriptOf(0, true));
+      assertMatch(refused.stderr, /^setup: error: containers use the network tunnet; try: /);
+      await engine.must("rm", "--force", "pod");
+      for (const _ of [1, 2]) {
+        const { code, stderr } = await engine.script(scriptOf(0, true));
+        assertEquals([code, stderr], [0, ""]);
+      }
+      assertNotMatch(await rules(bed, 0), /tunnet/);
+      assertNotMatch(await engine.must("network", "ls"), /tunnet/);
+    });
+    await t.step("a network of that name that is another's is left alone", async () => {
+      const engine = pods.engine(a);
+      await engine.must("network", "create", "--subnet", "172.1.0.0/16", "tunnet");
+      const { code, stderr } = await engine.script(scriptOf(0));
+      assertEquals(code, 1);
+      assertMatch(stderr, /^setup: error: the Docker network tunnet stands already and differs/);
+      // The tutorial's trap: that network has Docker's NAT.
+      assert((await failing(bed, 0)).some(({ id }) => id === "nat"));
+    });
+  } finally {
+    await pods.down();
+  }
+});
+
+/** Starts `tunnet lab --docker`; its process id is in the names of its namespaces. */
+function lab(): Deno.ChildProcess {
+  const [program, ...words] = tunnetCommand("/");
+  return new Deno.Command(program!, {
+    args: [...words, "lab", "--docker"],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** What a lab left: namespaces, cgroups, processes with its directory in their words. */
+async function left(pid: number): Promise<string> {
+  const namespaces = await namespacesOf(namespacePrefix(`${pid}`));
+  const cgroups = await runProgram("find", ["/sys/fs/cgroup", "-name", `tunnet-${pid}-*`]);
+  return namespaces.join() + cgroups.stdout;
+}
+
+Deno.test("lab --docker: a container on each of two Docker hosts, and nothing is left", async () => {
+  if (await noDocker()) return;
+  const child = lab();
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  assertEquals([code, text.decode(stderr)], [0, ""]);
+  assertEquals(text.decode(stdout).match(/^ok .* 3\/3 replies, 0 % loss/gm)?.length, 2);
+  assertEquals(await left(child.pid), "");
+});
+
+Deno.test("lab --docker: SIGINT in the middle leaves nothing", async () => {
+  if (await noDocker()) return;
+  const child = lab();
+  const mine = namespacePrefix(`${child.pid}`);
+  await until("a Docker Engine makes its bridge", 60_000, async () => {
+    const { stdout } = await runProgram("ip", ["-n", `${mine}node-a`, "-o", "link"]);
+    return stdout.includes("docker0");
+  });
+  child.kill("SIGINT");
+  const { code, stderr } = await child.output();
+  assertMatch(new TextDecoder().decode(stderr), /^tunnet: error: the lab was interrupted\n$/);
+  assertEquals(code, 1);
+  assertEquals(await left(child.pid), "");
+});
+
+Deno.test("lab --docker: one line says what is missing", async () => {
+  // A path with the programs that the lab itself needs, and no Docker.
+  const dir = Deno.makeTempDirSync({ prefix: "tunnet-test-" });
+  try {
+    const needed = ["ip", "ping", "sh", "env", "cat", "nsenter", "tar", "busybox", "iptables"];
+    for (const name of needed) {
+      const { stdout } = await runProgram("sh", ["-c", `command -v ${name}`]);
+      if (stdout !== "") Deno.symlinkSync(stdout.trim(), `${dir}/${name}`);
+    }
+    await checkDocker(dir).then(
+      () => assert(false, "nothing is missing"),
+      (error) =>
+        assertEquals(
+          error.message,
+          "the Docker lab needs dockerd, containerd, runc, docker (they are not on this host); " +
+            "try: apt-get install --no-install-recommends docker.io iptables busybox-static",
+        ),
+    );
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+});
