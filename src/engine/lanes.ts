@@ -4,6 +4,7 @@ import type { Mode } from "../config/types.ts";
 import { MAC_TABLE_BYTES, MacTable } from "../switch/mac_table.ts";
 import type { OpenTun } from "../tun/device.ts";
 import {
+  COUNTER,
   type CounterName,
   COUNTERS,
   LANE_COUNTERS_BYTES,
@@ -78,8 +79,21 @@ export abstract class Lanes {
   }
 
   /**
-   * Starts a peer's counters from 0, and forgets what was learnt from it. Only while no lane knows the peer: lanes
-   * count without locks.
+   * Adds to a counter of what only the kernel sees: the cell has no other writer
+   * (see counters.ts).
+   */
+  countForKernel(
+    direction: LaneDirection,
+    counter: "socket_overflow" | "device_overflow",
+    count: number,
+  ): void {
+    const memory = this.countersOfLane(0)[LANE_DIRECTIONS.indexOf(direction)]!;
+    laneCounters(memory).totals[COUNTER[counter]]! += count;
+  }
+
+  /**
+   * Starts a peer's counters from 0, and forgets what was learnt from it. Only
+   * while no lane knows the peer: lanes count without locks.
    */
   clearPeer(peer: number): void {
     for (const direction of LANE_DIRECTIONS) {

@@ -1,7 +1,5 @@
 /** Counts what the kernel drops before a lane ever sees it. */
 
-import { COUNTER, type CounterName } from "../engine/counters.ts";
-import type { LaneDirection } from "../engine/lane_protocol.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import { socketDrops } from "../udp/buffers.ts";
@@ -42,13 +40,10 @@ export class KernelDrops {
 
   /** Adds what was dropped since the last call to the lanes' counters. */
   read(): void {
-    this.#add("inbound", "socket_overflow", this.#socket.since(socketDrops(this.socketFd)));
+    const { lanes } = this;
+    const ofSocket = this.#socket.since(socketDrops(this.socketFd));
+    lanes.countForKernel("inbound", "socket_overflow", ofSocket);
     const ofDevice = this.#device.since(this.rt.droppedOnSend(this.deviceName()));
-    this.#add("outbound", "device_overflow", ofDevice);
-  }
-
-  #add(direction: LaneDirection, counter: CounterName, drops: number): void {
-    // These cells have no other writer (see counters.ts).
-    if (drops > 0) this.lanes.countersOf(direction).totals[COUNTER[counter]]! += drops;
+    lanes.countForKernel("outbound", "device_overflow", ofDevice);
   }
 }

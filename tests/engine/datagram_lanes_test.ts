@@ -214,3 +214,14 @@ Deno.test("datagram engine: a connection that breaks ends the lane with a reason
   await lanes.stop();
   assertEquals(ends.map(String), ["RunError: receiving over UDP failed (closed)"]);
 });
+
+Deno.test("lanes: what only the kernel sees is counted with what the lanes count", async () => {
+  const { connection, lanes } = await setup();
+  lanes.countForKernel("inbound", "socket_overflow", 3);
+  lanes.countForKernel("inbound", "socket_overflow", 2);
+  lanes.countForKernel("outbound", "device_overflow", 7);
+  assertEquals(lanes.totals("inbound")["socket_overflow"], 5);
+  assertEquals(lanes.totals("outbound")["device_overflow"], 7);
+  await lanes.stop();
+  connection.close();
+});
