@@ -177,8 +177,8 @@ export const FIREWALL_STEPS_MAX = 200_000;
 /** Peers that the doctor asks by hello: each takes a socket and a line. */
 export const DOCTOR_PEERS_MAX = 64;
 
-/** VLAN tags that are followed: IEEE 802.1ad stacks two, and more are seen only in error. */
-export const VLAN_TAGS_MAX = 4;
+/** VLAN tags that a line shows: IEEE 802.1ad stacks two, and more are seen only in error. */
+export const VLAN_TAGS_SHOWN_MAX = 4;
 
 /** IPv6 extension headers that are followed: RFC 8200 names six kinds, hostile chains are longer. */
 export const EXTENSION_HEADERS_MAX = 16;
@@ -208,3 +208,24 @@ export const CAPTURE_FILES_DEFAULT = 10;
 
 /** Protocols that a summary tells apart: hostile frames have 65,536 EtherTypes. */
 export const SUMMARY_PROTOCOLS_MAX = 64;
+
+/** Bytes of a packet that a trace looks at: all headers, and what an ICMP error quotes. */
+export const TRACE_SNAP_BYTES = 256;
+
+/** A lane's packets on their way to the trace: some 29,000 of them. A power of two. */
+export const TRACE_RING_BYTES = 8 * 1024 * 1024;
+
+/** The same whole, for a capture: 0.1 s at 5 Gbit/s. A power of two. */
+export const CAPTURE_RING_BYTES = 64 * 1024 * 1024;
+
+/** How often the trace is looked at: live for the eye, and soon enough for the rings. */
+export const TRACE_INTERVAL_MS = 10;
+
+/** How often drops that nobody saw as a packet are told. */
+export const LATE_DROPS_INTERVAL_MS = 500;
+
+/** Packets handled in one go, so that hellos and signals are not kept waiting: some 20 ms. */
+export const TRACE_BATCH_PACKETS = 4_096;
+
+/** Terms of one filter: nobody types more. */
+export const TRACE_FILTER_TERMS_MAX = 64;

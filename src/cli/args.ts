@@ -17,7 +17,7 @@ import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type Address, parseAddress } from "../net/prefix.ts";
 import { SETUP_KINDS, type SetupKind } from "../setup/script.ts";
 import { nearest } from "../suggest.ts";
-import { type DumpOptions, readDump } from "./capture_args.ts";
+import { type CaptureArgs, type DumpOptions, readCapture, readDump } from "./capture_args.ts";
 import { COMMAND_NAMES, type CommandName, COMMANDS, LATER } from "./flags.ts";
 import { fail, nearestFlag, type RawArgs, read, readRaw, unknownFlag } from "./raw_args.ts";
 
@@ -28,6 +28,9 @@ export interface UpOptions extends ConfigOptions {
   readonly engine: EngineChoice;
   /** Whether the config is read again when its file changes. */
   readonly watchConfig: boolean;
+  /** A filter of packets to print; empty: all of them. */
+  readonly trace: string | undefined;
+  readonly pcap: CaptureArgs | undefined;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly logLevel: LogLevel;
@@ -169,6 +172,19 @@ function cut(raw: RawArgs, name: string): readonly string[] {
   return raw.values(name).flatMap((value) => value.split(","));
 }
 
+/** The capture of a node; lines and a capture cannot both go to standard output. */
+function upCapture(raw: RawArgs): CaptureArgs | undefined {
+  const capture = readCapture(raw);
+  if (capture?.path === "-" && raw.value("trace") !== undefined) {
+    fail({
+      what: "--trace and --pcap -",
+      why: "both write to standard output",
+      how: "--pcap FILE",
+    });
+  }
+  return capture;
+}
+
 function up(raw: RawArgs): Command {
   return {
     kind: "up",
@@ -188,6 +204,8 @@ function up(raw: RawArgs): Command {
       port: read(raw, "port", readPort),
       engine: read(raw, "engine", readEngine) ?? ENGINE_AUTO,
       watchConfig: raw.has("watch-config"),
+      trace: read(raw, "trace", readText),
+      pcap: upCapture(raw),
       sysctl: !raw.has("no-sysctl"),
       logLevel: read(raw, "log-level", readLogLevel) ?? "info",
       json: raw.has("json"),

@@ -12,6 +12,8 @@ export interface Flag {
   readonly value?: string;
   /** May be given more than once. */
   readonly repeatable?: true;
+  /** Its value may be left out. */
+  readonly optional?: true;
   readonly help: string;
 }
 
@@ -116,6 +118,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       },
       { name: "status-socket", value: "PATH", help: "put the status socket there" },
       { name: "watch-config", help: "read the config again whenever its file changes" },
+      {
+        name: "trace",
+        value: "[FILTER]",
+        optional: true,
+        help:
+          "print each packet and what became of it: all, or those of some addresses, subnets, " +
+          "protocols, peers and drop reasons, with commas between them",
+      },
+      ...PCAP_FLAGS,
       { name: "no-sysctl", help: "leave ip_forward as it is" },
       { name: "log-level", value: "LEVEL", help: "error, warn, info (default) or debug" },
       json("logs as JSON lines"),
@@ -131,6 +142,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       "sudo tunnet --peer",
       "sudo tunnet --peer --http 127.0.0.1:9309",
       "sudo tunnet --peer -c lab.yaml --node node-a",
+      "sudo tunnet --peer --trace 172.2.0.0/16,icmp --pcap node.pcapng",
       "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
       "sudo tunnet --peer --mode tap 192.168.0.7 --listen 192.168.0.8",
     ],
@@ -282,5 +294,5 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
 /** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
 export const LATER = {
   commands: [] as readonly string[],
-  flags: ["trace", "pcap"] as readonly string[],
+  flags: [] as readonly string[],
 } as const;

@@ -61,13 +61,26 @@ function checkShapes(args: readonly string[], command: CommandSpec): void {
   }
 }
 
-/** `--pcap -` as `--pcap=-`: parse-args takes a lone dash for a positional argument. */
-function joinDashes(args: readonly string[], valued: readonly string[]): string[] {
-  return args.flatMap((arg, i) => {
-    const takes = (at: number) => args[at] === "-" && valued.includes(args[at - 1]!.slice(2));
-    if (i > 0 && takes(i)) return [];
-    return i + 1 < args.length && takes(i + 1) ? [`${arg}=-`] : [arg];
-  });
+/**
+ * Joins flags with the values that parse-args would misread: a lone dash
+ * (`--pcap -`) it takes for a positional argument, and it knows no values that
+ * may be left out. Such a one is whatever follows that is neither a flag nor an
+ * inline peer (CIDR=HOST).
+ */
+function joinValues(args: readonly string[], { flags }: CommandSpec): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    const next = args[i + 1];
+    const flag = flags.find(({ name, value }) => value !== undefined && arg === `--${name}`);
+    const takes = next !== undefined &&
+      (next === "-" || flag?.optional === true && !/^-|=/.test(next));
+    if (flag && takes) {
+      joined.push(`${arg}=${next}`);
+      i++;
+    } else joined.push(flag?.optional ? `${arg}=` : arg);
+  }
+  return joined;
 }
 
 /** Takes the arguments apart by the command's flags. Throws a UsageError. */
@@ -79,7 +92,7 @@ export function readRaw(args: readonly string[], command: CommandSpec): RawArgs 
     fail({ what: "--peer= has no value", how: "--peer=CIDR=HOST, or --peer alone" });
   }
   const valued = command.flags.filter(({ value }) => value !== undefined).map(({ name }) => name);
-  const parsed = parseArgs(joinDashes(flagArgs, valued), {
+  const parsed = parseArgs(joinValues(flagArgs, command), {
     string: [...valued, "_"],
     boolean: command.flags.filter(({ value }) => value === undefined).map(({ name }) => name),
     collect: valued,
@@ -92,14 +105,14 @@ export function readRaw(args: readonly string[], command: CommandSpec): RawArgs 
     const got = parsed[name];
     return Array.isArray(got) ? got.map(String) : [];
   };
-  for (const { name, value, repeatable } of command.flags) {
+  for (const { name, value, repeatable, optional } of command.flags) {
     if (value === undefined) continue;
     const got = values(name);
     if (got.length > 1 && !repeatable) {
       fail({ what: `--${name} is given ${got.length} times`, how: `--${name} ${value} once` });
     }
     // A bare --peer is the command itself.
-    if (got.includes("") && !(command.name === "up" && name === "peer")) {
+    if (got.includes("") && !optional && !(command.name === "up" && name === "peer")) {
       fail({ what: `--${name} has no value`, how: `--${name} ${value}` });
     }
   }

@@ -2,10 +2,13 @@
 
 import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { UsageError } from "../errors.ts";
 import { createLog, type EndingLog } from "../log.ts";
 import type { Reread } from "../node/options.ts";
 import { runNode } from "../node/run.ts";
 import { writesToJournal } from "../service/journal.ts";
+import { EVERYTHING, readTraceFilter } from "../trace/filter.ts";
+import type { TraceOptions } from "../trace/tracer.ts";
 import { VERSION } from "../version.ts";
 import type { UpOptions } from "./args.ts";
 import { type Here, loadHere } from "./here.ts";
@@ -40,6 +43,21 @@ function openLog({ logLevel: level, json }: UpOptions): EndingLog {
   });
 }
 
+/** What of the packets is to be shown. Throws a UsageError for a filter that means nothing. */
+function traceOptions(
+  { trace, pcap, json }: UpOptions,
+  { config }: LoadedConfig,
+  self: NodeConfig,
+): TraceOptions | undefined {
+  if (trace === undefined && pcap === undefined) return undefined;
+  const names = config.nodes.filter((node) => node !== self).map(({ name }) => name);
+  const filter = trace ? readTraceFilter(trace, names) : undefined;
+  if (filter?.problem) {
+    throw new UsageError({ ...filter.problem, what: `--trace: ${filter.problem.what}` });
+  }
+  return { lines: trace === "" ? EVERYTHING : filter?.value, pcap, json };
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: UpOptions, workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
@@ -56,6 +74,7 @@ export async function runUp(options: UpOptions, workerUrl: string): Promise<numb
     engine: options.engine,
     status: { socket: options.statusSocket, http: options.http },
     watchConfig: options.watchConfig,
+    trace: traceOptions(options, loaded, self),
     sysctl: options.sysctl,
     log,
     workerUrl,

@@ -1,14 +1,13 @@
 /** Ethernet II and 802.3 frames, VLAN tags (IEEE 802.1Q) and ARP (RFC 826). Pure. */
 
-import { VLAN_TAGS_MAX } from "../limits.ts";
+import { VLAN_TAGS_SHOWN_MAX } from "../limits.ts";
+import { ETHER_TYPE, ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from "../net/ethernet.ts";
 import { decodeIpv4 } from "./ipv4.ts";
 import { decodeIpv6 } from "./ipv6.ts";
-import { ETHER_TYPE, ETHER_TYPE_NAMES } from "./names.ts";
+import { ETHER_TYPE_NAMES } from "./names.ts";
 import type { VlanTag } from "./types.ts";
 import { type Findings, hexNumber, type Window } from "./window.ts";
 
-const HEADER_BYTES = 14;
-const TAG_BYTES = 4;
 /** From here on the field is a type, below it is a length (IEEE 802.3, 3.2.6). */
 const ETHER_TYPE_MIN = 0x600;
 /** ARP for IPv4 over Ethernet. */
@@ -19,25 +18,25 @@ export const FRAME_MIN_BYTES = 60;
 /** A frame without preamble and checksum, as a tap device hands it out. */
 export function decodeEthernet(frame: Window, findings: Findings): void {
   findings.protocol = "Ethernet";
-  if (!findings.header(frame, HEADER_BYTES, "Ethernet")) return findings.data(frame);
+  if (!findings.header(frame, ETHERNET_HEADER_BYTES, "Ethernet")) return findings.data(frame);
   const vlans: VlanTag[] = [];
-  let at = HEADER_BYTES;
+  let at = ETHERNET_HEADER_BYTES;
   let type = frame.u16(12);
   const head = { kind: "ethernet", source: frame.mac(6), destination: frame.mac(0) } as const;
-  while (type === ETHER_TYPE.vlan || type === ETHER_TYPE.service) {
-    if (vlans.length === VLAN_TAGS_MAX) {
+  while (type === ETHER_TYPE.vlan || type === ETHER_TYPE.providerVlan) {
+    if (vlans.length === VLAN_TAGS_SHOWN_MAX) {
       findings.layers.push({ ...head, vlans, etherType: type });
-      findings.note("lying", `more than ${VLAN_TAGS_MAX} VLAN tags`);
+      findings.note("lying", `more than ${VLAN_TAGS_SHOWN_MAX} VLAN tags`);
       return findings.data(frame.from(at));
     }
-    if (!findings.header(frame.from(at), TAG_BYTES, "VLAN")) {
+    if (!findings.header(frame.from(at), VLAN_TAG_BYTES, "VLAN")) {
       findings.layers.push({ ...head, vlans, etherType: type });
       return findings.data(frame.from(at));
     }
     const control = frame.u16(at);
     vlans.push({ etherType: type, id: control & 0xfff, priority: control >> 13 });
     type = frame.u16(at + 2);
-    at += TAG_BYTES;
+    at += VLAN_TAG_BYTES;
   }
   const payload = frame.from(at);
   if (type < ETHER_TYPE_MIN) {
@@ -50,7 +49,7 @@ export function decodeEthernet(frame: Window, findings: Findings): void {
   }
   findings.layers.push({ ...head, vlans, etherType: type });
   findings.protocol = ETHER_TYPE_NAMES[type] ?? `EtherType ${hexNumber(type, 4)}`;
-  const padded = frame.length <= FRAME_MIN_BYTES + vlans.length * TAG_BYTES;
+  const padded = frame.length <= FRAME_MIN_BYTES + vlans.length * VLAN_TAG_BYTES;
   switch (type) {
     case ETHER_TYPE.arp:
       return decodeArp(payload, findings);

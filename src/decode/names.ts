@@ -1,14 +1,5 @@
 /** Names of numbers, as IANA and the RFCs give them. Data only. */
 
-/** EtherTypes (IEEE; IANA, IEEE 802 Numbers). */
-export const ETHER_TYPE = {
-  ipv4: 0x0800,
-  arp: 0x0806,
-  vlan: 0x8100,
-  ipv6: 0x86dd,
-  service: 0x88a8,
-} as const;
-
 /** Names of EtherTypes that are shown without being decoded, and of those that are. */
 export const ETHER_TYPE_NAMES: Readonly<Record<number, string>> = {
   0x0800: "IPv4",

@@ -5,6 +5,7 @@
  */
 
 import { NODES_MAX } from "../limits.ts";
+import type { Observer } from "./observer.ts";
 
 /** Names of all counters. Those under `DROPS` count packets that went no further. */
 export const COUNTERS = [
@@ -55,16 +56,19 @@ export interface LaneCounters {
   readonly totals: Float64Array;
   readonly peerPackets: Float64Array;
   readonly peerBytes: Float64Array;
+  /** Who is shown each packet as it is counted; nobody, as a rule. */
+  readonly observer: Observer | undefined;
 }
 
 /** Bytes of shared memory for one lane's counters. */
 export const LANE_COUNTERS_BYTES = 8 * (COUNTERS.length + 2 * NODES_MAX);
 
 /** Views of one lane's counters in its shared memory. */
-export function laneCounters(buffer: ArrayBufferLike): LaneCounters {
+export function laneCounters(buffer: ArrayBufferLike, observer?: Observer): LaneCounters {
   return {
     totals: new Float64Array(buffer, 0, COUNTERS.length),
     peerPackets: new Float64Array(buffer, 8 * COUNTERS.length, NODES_MAX),
     peerBytes: new Float64Array(buffer, 8 * (COUNTERS.length + NODES_MAX), NODES_MAX),
+    observer,
   };
 }

@@ -14,6 +14,7 @@ import { makeInbound, makeOutbound } from "./directions.ts";
 import type { OnControl } from "./inbound.ts";
 import type { Direction, LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
+import type { Observer } from "./observer.ts";
 
 /** Sleeps until the device has something to read; `async_wait.ts` has the real one. */
 export interface AsyncWait {
@@ -32,6 +33,8 @@ export interface DatagramParts {
   readonly mode?: Mode;
   readonly openDevice: (device: OpenTun) => PacketDevice;
   readonly openWait: (fd: number) => AsyncWait;
+  /** Makes who is shown the lane's packets; absent: nobody. */
+  readonly openObserver?: (() => Observer) | undefined;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
   readonly onControl: OnControl;
   /** The lane ended without having been stopped. */
@@ -71,7 +74,8 @@ export class DatagramLanes extends Lanes {
       macs: this.macs,
       now_ms: () => performance.now(),
     };
-    const [outbound, inbound] = this.countersOfLane(0).map(laneCounters);
+    const observer = parts.openObserver?.();
+    const [outbound, inbound] = this.countersOfLane(0).map((one) => laneCounters(one, observer));
     const run: Run = {
       inbound: makeInbound(way, inbound!, parts.onControl),
       outbound: makeOutbound(way, outbound!),

@@ -102,15 +102,23 @@ export class Egress {
     ethernet_bytes = 0,
   ): EgressResult {
     const result = this.#send(peer, offset, length, version, ethernet_bytes);
-    if (result !== EGRESS.queued) this.counters.totals[DROP_COUNTER[result]]!++;
+    if (result !== EGRESS.queued) {
+      this.#drop(result, peer, offset - ethernet_bytes, ethernet_bytes + length);
+    }
     return result;
   }
 
   /** Queues a frame of which only the Ethernet header is looked at; otherwise like `send`. */
   sendOpaque(peer: number, offset: number, length: number): EgressResult {
     const result = this.#sendOpaque(peer, offset, length);
-    if (result !== EGRESS.queued) this.counters.totals[DROP_COUNTER[result]]!++;
+    if (result !== EGRESS.queued) this.#drop(result, peer, offset, length);
     return result;
+  }
+
+  #drop(result: EgressResult, peer: number, offset: number, length: number): void {
+    const counter = DROP_COUNTER[result];
+    this.counters.totals[counter]!++;
+    this.counters.observer?.droppedOut(this.burst.view, counter, peer, offset, length);
   }
 
   #send(
@@ -280,11 +288,12 @@ export class Egress {
     body: number,
     bodyLength: number,
   ): void {
-    const { socket, burst } = this;
+    const { socket, burst, counters: { observer } } = this;
+    const stride = HEADER_STRIDE_BYTES;
+    observer?.sent(burst.view, peer, count, head, stride, headLength, body, bodyLength);
     for (let queued = 0; queued < count;) {
       const headAt = head + queued * HEADER_STRIDE_BYTES;
       const bodyAt = body + queued * bodyLength;
-      const stride = HEADER_STRIDE_BYTES;
       const left = count - queued;
       queued += socket.queue(burst, peer, left, headAt, stride, headLength, bodyAt, bodyLength);
       if (queued < count) socket.flush(this.counters);

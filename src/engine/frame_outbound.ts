@@ -66,13 +66,17 @@ export class FrameOutbound {
 
   #switch(offset: number, length: number): void {
     const { view } = this.#egress.burst;
-    if (!checkFrame(view, offset, length)) return this.#count(COUNTER.malformed);
+    if (!checkFrame(view, offset, length)) return this.#drop(COUNTER.malformed, offset, length);
     // The peer would take it for a control datagram.
-    if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#count(COUNTER.reserved_type);
+    if (view.getUint8(offset) === CONTROL_FIRST_BYTE) {
+      return this.#drop(COUNTER.reserved_type, offset, length);
+    }
 
     const source = this.macs.lookup(view, offset + ETHERNET.source);
     if (source !== NOBODY && source !== (SELF | FIXED)) {
-      if ((source & FIXED) !== 0) return this.#count(COUNTER.spoofed_source);
+      if ((source & FIXED) !== 0) {
+        return this.#drop(COUNTER.spoofed_source, offset, length);
+      }
       this.#hasComeHere(view, offset + ETHERNET.source);
     }
     const ethernet_bytes = ethernetHeaderBytes(view, offset, length);
@@ -80,7 +84,7 @@ export class FrameOutbound {
     const owner = this.#ownerOfDestination(offset);
     if (owner === NOBODY) return this.#flood(offset, length, version, ethernet_bytes);
     // A station of this very node: a bridge that has forgotten it sends its frames everywhere.
-    if (owner === SELF) return this.#count(COUNTER.no_route);
+    if (owner === SELF) return this.#drop(COUNTER.no_route, offset, length);
     const result = this.#send(owner, offset, length, version, ethernet_bytes);
     if (result !== EGRESS.tooBig || version === PACKET.malformed) return;
     this.#answer(owner, offset, length, version, ethernet_bytes);
@@ -139,7 +143,8 @@ export class FrameOutbound {
       reached++;
       this.#send(peer, offset, length, version, ethernet_bytes);
     }
-    this.#count(reached > 0 ? COUNTER.flooded : COUNTER.no_route);
+    if (reached > 0) this.#count(COUNTER.flooded);
+    else this.#drop(COUNTER.no_route, offset, length);
   }
 
   #send(
@@ -158,6 +163,11 @@ export class FrameOutbound {
   #hasComeHere(view: DataView, source: number): void {
     if (!this.#moveLimit.take()) return this.#count(COUNTER.mac_limited);
     if (this.macs.forget(view, source)) this.#count(COUNTER.mac_moved);
+  }
+
+  #drop(counter: number, offset: number, length: number): void {
+    this.#count(counter);
+    this.counters.observer?.droppedOut(this.#egress.burst.view, counter, -1, offset, length);
   }
 
   #count(counter: number): void {

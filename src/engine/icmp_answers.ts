@@ -58,6 +58,8 @@ export class IcmpAnswers {
     this.#offset[0] = start - VNET_BYTES;
     this.#length[0] = VNET_BYTES + ethernet_bytes + size;
     const result = this.device.write(this.#burst, this.#offset, this.#length, 1);
-    if (result === WRITE.ok) this.counters.totals[COUNTER.icmp_errors]!++;
+    if (result !== WRITE.ok) return;
+    this.counters.totals[COUNTER.icmp_errors]!++;
+    this.counters.observer?.answered(out, start, ethernet_bytes + size);
   }
 }

@@ -90,21 +90,27 @@ export class Inbound {
   #handle(slot: number, offset: number, length: number): void {
     const peer = this.#burst.peer[slot]!;
     if (peer === UNKNOWN_PEER) return this.#stranger(slot, offset, length);
-    if (length === 0) return this.#count(COUNTER.malformed);
+    if (length === 0) return this.#drop(COUNTER.malformed, peer, offset, length);
     const { view } = this.#burst;
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
-    if (this.#peerForeign[peer] === 1) return this.#count(COUNTER.wrong_mode);
+    if (this.#peerForeign[peer] === 1) {
+      return this.#drop(COUNTER.wrong_mode, peer, offset, length);
+    }
     const partial = this.#peerPartial[peer] === 1;
     const verdict = this.gate.admit(view, offset, length, peer, this.#merger, partial);
-    if (verdict !== ADMITTED) return this.#count(verdict);
+    if (verdict !== ADMITTED) return this.#drop(verdict, peer, offset, length);
     this.#countPackets(peer, 1, length);
+    this.counters.observer?.received(view, peer, offset, length, 1);
   }
 
   /** Packets that were received as one with a good one before them: those of one run with it. */
   #follow(slot: number, offset: number, segment: number, length: number): number {
     const whole = Math.floor(length / segment);
     const taken = this.#merger.follow(this.#burst.view, offset, segment, whole);
-    if (taken > 0) this.#countPackets(this.#burst.peer[slot]!, taken, taken * segment);
+    if (taken === 0) return 0;
+    const { view, peer } = this.#burst;
+    this.#countPackets(peer[slot]!, taken, taken * segment);
+    this.counters.observer?.received(view, peer[slot]!, offset, segment, taken);
     return taken;
   }
 
@@ -137,7 +143,8 @@ export class Inbound {
    */
   #stranger(slot: number, offset: number, length: number): void {
     const peerHost = this.socket.fromPeerHost(slot);
-    this.#count(peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer);
+    const reason = peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer;
+    this.#drop(reason, UNKNOWN_PEER, offset, length);
     const control = (this.#roaming || peerHost) && length > 0 &&
       this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
     if ((!peerHost && !control) || !this.#strangerLimit.take()) return;
@@ -154,6 +161,11 @@ export class Inbound {
       sender: this.socket.senderOf(slot),
       bytes,
     });
+  }
+
+  #drop(counter: number, peer: number, offset: number, length: number): void {
+    this.#count(counter);
+    this.counters.observer?.droppedIn(this.#burst.view, counter, peer, offset, length);
   }
 
   #count(counter: number): void {

@@ -4,9 +4,11 @@
 /// <reference lib="deno.worker" />
 
 import { dropPrivileges } from "../service/privileges.ts";
+import { RingWriter } from "../trace/ring.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import { BatchSocket } from "../udp/batch.ts";
 import { MacTable } from "../switch/mac_table.ts";
+import { WallClock } from "./clock.ts";
 import { laneCounters } from "./counters.ts";
 import { makeInbound, makeOutbound } from "./directions.ts";
 import { Fib } from "./fib.ts";
@@ -23,8 +25,10 @@ function run(setup: LaneSetup): void {
   const macs = setup.macs && new MacTable(setup.macs);
   const parts = { device, socket, macs, now_ms: () => performance.now() };
   const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
+  const { observer } = setup;
+  const ring = observer && new RingWriter(observer.memory, observer.snap_bytes, new WallClock());
   const directions = setup.directions.map((name) => {
-    const counters = laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!);
+    const counters = laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!, ring);
     return name === "outbound"
       ? makeOutbound(parts, counters)
       : makeInbound(parts, counters, onControl);

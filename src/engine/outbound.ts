@@ -60,13 +60,13 @@ export class Outbound {
     const length = burst.length[slot]!;
     const version = checkPacket(view, offset, length);
     if (version === PACKET.malformed || this.#routes === undefined) {
-      this.#count(COUNTER.malformed);
+      this.#drop(COUNTER.malformed, offset, length);
       return;
     }
     const peer = this.#peerOf(offset, version);
     // Also a subnet of this node: had it a bridge here, the packet would not have come to us.
     if (peer < 0) {
-      this.#count(COUNTER.no_route);
+      this.#drop(COUNTER.no_route, offset, length);
       this.#answers.answer("noRoute", view, offset, length, version, 0);
       return;
     }
@@ -121,7 +121,8 @@ export class Outbound {
       );
   }
 
-  #count(counter: number): void {
+  #drop(counter: number, offset: number, length: number): void {
     this.counters.totals[counter]!++;
+    this.counters.observer?.droppedOut(this.#egress.burst.view, counter, -1, offset, length);
   }
 }

@@ -7,7 +7,7 @@ import type { IpVersion } from "../net/prefix.ts";
 import type { OpenTun } from "../tun/device.ts";
 import type { ControlDatagram } from "./inbound.ts";
 import type { LaneEnd } from "./lane.ts";
-import type { LaneMessage, LaneSetup } from "./lane_protocol.ts";
+import type { LaneMessage, LaneSetup, ObserverSetup } from "./lane_protocol.ts";
 import { Lanes } from "./lanes.ts";
 import { type LanePlan, planLanes } from "./plan_lanes.ts";
 
@@ -30,6 +30,8 @@ export interface SupervisorParts {
   /** How many lanes to run (plan_lanes.ts). */
   readonly lanes: number;
   readonly waker: Waker;
+  /** Makes the place where a lane shows its packets; absent: nobody looks. */
+  readonly openObserver?: (() => ObserverSetup) | undefined;
   /** A control datagram from a peer, or something of a stranger that is worth a look. */
   readonly onControl: (datagram: ControlDatagram) => void;
   /** The lanes ended without having been stopped. */
@@ -139,6 +141,7 @@ export class Supervisor extends Lanes {
       counters: this.countersOfLane(lane),
       stop,
       macs: this.macs?.memory,
+      observer: parts.openObserver?.(),
     };
     worker.postMessage(setup);
     return { worker, eventFd, ended };

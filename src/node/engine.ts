@@ -3,6 +3,7 @@
 import { libc } from "../../ffi/libc.ts";
 import type { Mode } from "../config/types.ts";
 import { AsyncPollWait } from "../engine/async_wait.ts";
+import { WallClock } from "../engine/clock.ts";
 import { DatagramLanes, type DatagramParts } from "../engine/datagram_lanes.ts";
 import {
   describeEngine,
@@ -15,6 +16,8 @@ import { lanesFor } from "../engine/plan_lanes.ts";
 import { Supervisor } from "../engine/supervisor.ts";
 import { openEvent, signalEvent } from "../engine/wait.ts";
 import type { Log } from "../log.ts";
+import { RingWriter } from "../trace/ring.ts";
+import type { Tracer } from "../trace/tracer.ts";
 import type { OpenTun } from "../tun/device.ts";
 import { LinuxTun } from "../tun/linux.ts";
 import type { UdpSide } from "../udp/datagram.ts";
@@ -37,6 +40,7 @@ export function makeLanes(
   lanes: number,
   mode: Mode,
   { onControl, onEnd }: Pick<DatagramParts, "onControl" | "onEnd">,
+  tracer: Tracer | undefined,
 ): Lanes {
   if (!udp.batch) {
     return new DatagramLanes({
@@ -45,6 +49,10 @@ export function makeLanes(
       mode,
       openDevice: (device) => new LinuxTun(device),
       openWait: (fd) => new AsyncPollWait(fd),
+      openObserver: tracer && (() => {
+        const { memory, snap_bytes } = tracer.openRing();
+        return new RingWriter(memory, snap_bytes, new WallClock());
+      }),
       onControl,
       onEnd,
     });
@@ -61,6 +69,7 @@ export function makeLanes(
       signal: signalEvent,
       close: (eventFd) => void libc().call.close(eventFd),
     },
+    openObserver: tracer && (() => tracer.openRing()),
     onControl,
     onEnd,
   });

@@ -10,6 +10,7 @@ import type { Rtnetlink } from "../link/link.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { resolveHost } from "../peers/resolve.ts";
+import { Tracer } from "../trace/tracer.ts";
 import type { UdpSide } from "../udp/datagram.ts";
 import { UdpPaths } from "../udp/path.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
@@ -34,6 +35,7 @@ const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(re
 export class Node {
   readonly roster: Roster;
   readonly device: TunnelDevice;
+  readonly tracer: Tracer | undefined;
   readonly supervisor: Lanes;
   readonly publisher: Publisher;
   readonly pathWatch: PathWatch;
@@ -55,10 +57,19 @@ export class Node {
     const lanes = lanesOf(engine, config.mode);
     const wanted = { features: wantedFeatures(engine), queues: queuesFor(lanes) };
     this.device = new TunnelDevice(rt, paths, this.roster, wanted, log);
+    this.tracer = options.trace && new Tracer({
+      options: options.trace,
+      device: config.device,
+      link: config.mode === "tap" ? "ethernet" : "ip",
+      application: `tunnet ${options.version}`,
+      peer: (index) => this.roster.shown(index),
+      totals: (direction) => this.supervisor.totals(direction),
+      log,
+    });
     this.supervisor = makeLanes(udp, workerUrl, lanes, config.mode, {
       onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
-    });
+    }, this.tracer);
     this.publisher = new Publisher(this.roster, paths, this.supervisor);
     const deviceName = () => this.roster.config.device;
     this.kernelDrops = new KernelDrops(this.supervisor, udp.fd, rt, deviceName);
@@ -103,6 +114,7 @@ export class Node {
     // Frames are switched, not routed.
     if (sysctl && loaded.config.mode === "tun") enableForwarding(self, log);
     this.publisher.publish();
+    await this.tracer?.start();
     await this.supervisor.start(tun);
     logEngine(log, engine, this.udp, tun, this.supervisor.laneCount);
     this.#timers = [
@@ -144,6 +156,7 @@ export class Node {
     await this.status.close();
     for (const timer of this.#timers) clearInterval(timer);
     await this.supervisor.stop();
+    await this.tracer?.close();
     // After the last packet: what comes later is of a new start.
     this.liveness.goodbye();
     this.device.close();
@@ -170,6 +183,7 @@ export class Node {
     if (reason instanceof RunError) return this.#ended.reject(reason);
     log.warn("device_gone", `${device} was removed; making it again`);
     await this.supervisor.stop();
+    this.tracer?.closeRings();
     this.device.close();
     for (let failure = ""; !this.#stopping;) {
       try {

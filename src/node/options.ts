@@ -3,6 +3,7 @@
 import type { EngineChoice } from "../engine/features.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { Log } from "../log.ts";
+import type { TraceOptions } from "../trace/tracer.ts";
 
 /** A config that was read again. */
 export interface Reread {
@@ -32,6 +33,8 @@ export interface NodeOptions {
   };
   /** Whether a change of the config's file is noticed. */
   readonly watchConfig: boolean;
+  /** Packets to be shown, or written to a capture; undefined: none. */
+  readonly trace: TraceOptions | undefined;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
   readonly log: Log;

@@ -2,7 +2,13 @@
 
 import type { Config, NodeConfig } from "../config/types.ts";
 import { NODES_MAX } from "../limits.ts";
-import { type Address, formatAddress, type IpVersion, parseAddress } from "../net/prefix.ts";
+import {
+  type Address,
+  formatAddress,
+  formatEndpoint,
+  type IpVersion,
+  parseAddress,
+} from "../net/prefix.ts";
 import { PeerBook } from "../peers/peers.ts";
 import { pickVersion } from "../peers/pick.ts";
 import { peersOf } from "./plan.ts";
@@ -164,6 +170,13 @@ export class Roster {
   /** The peer with an index; undefined where there is none (any more). */
   at(index: number): Peer | undefined {
     return this.#byIndex[index];
+  }
+
+  /** A peer's name, and where it is reached, as text. */
+  shown(index: number): { readonly name: string; readonly endpoint: string } | undefined {
+    const peer = this.at(index);
+    const host = peer?.address && formatAddress(peer.address.bytes);
+    return peer && { name: peer.name, endpoint: host ? formatEndpoint(host, peer.port) : "" };
   }
 
   /** Peers of a config that the roster does not have: those that need an index of their own. */

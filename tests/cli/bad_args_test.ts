@@ -34,7 +34,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["-x"], 'unknown flag "-x"; try: tunnet --help'],
   [["--json"], '"--json" stands before the command; try: tunnet --peer --json'],
   [["-c", "t.yaml", "check"], '"-c" stands before the command; try: tunnet check -c t.yaml'],
-  [["--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
+  [["--trace"], '"--trace" stands before the command; try: tunnet --peer --trace'],
   [["--engine=batch"], '"--engine" stands before the command; try: tunnet --peer --engine=batch'],
   [["--mode", "tap"], '"--mode" stands before the command; try: tunnet --peer --mode tap'],
   [
@@ -42,8 +42,12 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     'unknown flag "--devise" (did you mean "--device"?); try: tunnet up --help',
   ],
   [["up", "--mode", "bridge"], '--mode: "bridge" is not a mode; try: tun or tap'],
-  [["up", "--trace"], '"--trace" is not available in this version; try: tunnet up --help'],
-  [["up", "--pcap=f"], '"--pcap" is not available in this version; try: tunnet up --help'],
+  [["up", "--trace", "a", "--trace=b"], "--trace is given 2 times; try: --trace [FILTER] once"],
+  [
+    ["up", "--trace", "--pcap", "-"],
+    "--trace and --pcap - (both write to standard output); try: --pcap FILE",
+  ],
+  [["up", "--pcap="], "--pcap has no value; try: --pcap FILE|-"],
   [
     ["up", "--engine", "bacth"],
     '--engine: "bacth" is not an engine (did you mean "batch"?); try: auto, batch or datagram; ' +

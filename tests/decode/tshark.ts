@@ -55,10 +55,15 @@ export class Row {
 }
 
 /** Every packet of a capture as tshark reads it. tshark may complain of nothing. */
-export async function tsharkRows(file: string, filter?: string): Promise<readonly Row[]> {
+export async function tsharkRows(
+  file: string,
+  filter?: string,
+  preferences: readonly string[] = [],
+): Promise<readonly Row[]> {
   const { code, stdout, stderr } = await runProgram("tshark", [
     ...["-n", "-r", file, "-T", "fields", "-E", "separator=/t", "-E", `aggregator=${AGGREGATOR}`],
     ...["-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"],
+    ...preferences.flatMap((preference) => ["-o", preference]),
     ...(filter === undefined ? [] : ["-Y", filter]),
     ...FIELDS.flatMap((field) => ["-e", field]),
   ]);

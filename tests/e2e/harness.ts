@@ -149,6 +149,24 @@ export class Bed implements AsyncDisposable {
     return child;
   }
 
+  /** Sends datagrams to node 0, with node `from`'s underlay address and tunnet's port. */
+  async send(from: number, datagrams: readonly Uint8Array[]): Promise<void> {
+    const { namespace, address } = this.node(from);
+    const script = repoPath("tests/e2e/send.ts");
+    const child = this.spawn(namespace, [
+      ...[Deno.execPath(), "run", "-A", "--no-config", "--unstable-net", script],
+      ...[address, "3009", this.node(0).address, "3009"],
+    ], "piped");
+    const lines = datagrams.map((datagram) =>
+      Array.from(datagram, (byte) => byte.toString(16).padStart(2, "0")).join("") + "\n"
+    );
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(lines.join("")));
+    await writer.close();
+    const { code, stderr } = await child.output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+  }
+
   /** Captures what crosses a device with tcpdump, from now until `stop`; `file` grows meanwhile. */
   async capture(
     namespace: string,
@@ -156,7 +174,8 @@ export class Bed implements AsyncDisposable {
   ): Promise<{ file: string; stop: () => Promise<void> }> {
     const file = `${this.dir}/${crypto.randomUUID()}.pcap`;
     const words = ["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root"];
-    const child = this.spawn(namespace, [...words, "-B", "16384", "-w", file]);
+    // The buffer (KiB) has a slot of this size (bytes) for each packet: long ones are cut.
+    const child = this.spawn(namespace, [...words, "-B", "32768", "-s", "2048", "-w", file]);
     const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
     for (let said = ""; !said.includes("listening on");) {
       const { value, done } = await reader.read();

@@ -1,30 +1,6 @@
 import { assert, assertEquals } from "../assert.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
-import { Bed, repoPath, until } from "./harness.ts";
-
-const hex = (bytes: Uint8Array) =>
-  Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
-
-/** Sends from node `from` with its underlay address and tunnet's port. */
-async function send(bed: Bed, from: number, datagrams: readonly Uint8Array[]): Promise<void> {
-  const { namespace, address } = bed.node(from);
-  const child = bed.spawn(namespace, [
-    ...[
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--no-config",
-      "--unstable-net",
-      repoPath("tests/e2e/send.ts"),
-    ],
-    ...[address, "3009", bed.node(0).address, "3009"],
-  ], "piped");
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(datagrams.map((d) => `${hex(d)}\n`).join("")));
-  await writer.close();
-  const { code, stderr } = await child.output();
-  assertEquals(code, 0, new TextDecoder().decode(stderr));
-}
+import { Bed, until } from "./harness.ts";
 
 Deno.test("hostile datagrams: none reaches a pod, each is counted, the tunnel works on", async () => {
   // a and b are a tunnel; c is a known node gone hostile; d is a stranger.
@@ -85,8 +61,8 @@ Deno.test("hostile datagrams: none reaches a pod, each is counted, the tunnel wo
   const words = ["ping", "-q", "-n", "-i", "0.02", "-c", `${pings}`, bed.podAddress(1)];
   const [{ stdout }] = await Promise.all([
     bed.inPod(0, ...words),
-    send(bed, 3, strange),
-    send(bed, 2, [...malformed, ...spoofed, ...reserved]),
+    bed.send(3, strange),
+    bed.send(2, [...malformed, ...spoofed, ...reserved]),
   ]);
   assert(/ 0% packet loss/.test(stdout), stdout);
 
