@@ -73,6 +73,9 @@ export function forwardingSetting(version: IpVersion): string {
   return version === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
 }
 
+/** Whether bridged frames pass iptables (br_netfilter; Documentation/networking/ip-sysctl.rst). */
+export const BRIDGE_CALLS_IPTABLES = "net/bridge/bridge-nf-call-iptables";
+
 /** `IPv4` or `IPv6`. */
 export function versionName(version: IpVersion): string {
   return `IPv${version}`;

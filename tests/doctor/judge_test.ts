@@ -155,6 +155,18 @@ Deno.test("doctor: in mode tap nothing is asked of routes, forwarding and NAT", 
   assertEquals(wrong(judge(sysctl(facts, "net/ipv4/ip_forward", "0"))), []);
 });
 
+Deno.test("doctor: in mode tap a firewall may be asked of frames within the bridge", () => {
+  const tap: Facts = {
+    ...rules(STOPPED, "*filter\n:FORWARD DROP [0:0]"),
+    config: { ...config, mode: "tap", bridge: "br0" },
+    peers: [peer({ ...ANSWERED, hello: { ...HELLO, mode: "tap" } })],
+  };
+  assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "0"))), []);
+  assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "1"))), [
+    "bridge: fail: sysctl -w net.bridge.bridge-nf-call-iptables=0",
+  ]);
+});
+
 const file = "'my config.yaml'";
 
 /** Facts that differ from healthy ones, and all that is said of them. */

@@ -15,7 +15,13 @@ import { askStatus, findSocket } from "../../status/client.ts";
 import type { Facts, LinkFacts, PeerFacts, Probe } from "../facts.ts";
 import { probeAll, type ProbeTarget } from "../probing.ts";
 import { frameOverhead, innerMtu } from "../rules/routes.ts";
-import { forwardingSetting, interfaceSetting, isRunning, podAddress } from "../view.ts";
+import {
+  BRIDGE_CALLS_IPTABLES,
+  forwardingSetting,
+  interfaceSetting,
+  isRunning,
+  podAddress,
+} from "../view.ts";
 import { clockOffsets } from "./clocks.ts";
 import { readFirewall } from "./firewall.ts";
 import { deviceHolders, portHolders } from "./holders.ts";
@@ -40,7 +46,8 @@ function readLinks(rt: Rtnetlink, device: string): readonly LinkFacts[] {
 }
 
 function readSysctls(names: readonly string[]): ReadonlyMap<string, string> {
-  const settings = [forwardingSetting(4), forwardingSetting(6)].concat(
+  const common = [forwardingSetting(4), forwardingSetting(6), BRIDGE_CALLS_IPTABLES];
+  const settings = common.concat(
     names.flatMap((name) => [
       interfaceSetting(4, name, "forwarding"),
       interfaceSetting(4, name, "rp_filter"),

@@ -1,6 +1,13 @@
 /** What the packet filters do with pods' packets and with the tunnel's datagrams. Pure. */
 
-import { formatPrefix, type IpVersion, type Prefix } from "../../net/prefix.ts";
+import {
+  formatPrefix,
+  hostAddress,
+  type IpVersion,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from "../../net/prefix.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts } from "../facts.ts";
 import {
@@ -11,7 +18,15 @@ import {
   type Verdict,
   verdicts,
 } from "../firewall/model.ts";
-import { bridgeOf, podAddress, remoteSubnets, versionName, versionsOf } from "../view.ts";
+import {
+  BRIDGE_CALLS_IPTABLES,
+  bridgeOf,
+  podAddress,
+  remoteSubnets,
+  settingText,
+  versionName,
+  versionsOf,
+} from "../view.ts";
 
 /** Any port of a service: whoever lets nothing but one port through knows it. */
 const SERVICE_PORT = 80;
@@ -19,6 +34,9 @@ const SERVICE_PORT = 80;
 const CLIENT_PORT = 40_000;
 /** A bridge that is not there yet. */
 const NO_BRIDGE = "tunnet-br";
+
+/** Pods of mode tap whose network the config does not tell. */
+const ANY_NETWORK = parsePrefix("10.0.0.0/8")!.prefix;
 
 /** Conditions of a rule, in the words of both tools. */
 interface Condition {
@@ -146,6 +164,33 @@ function nat(facts: Facts, version: IpVersion): Finding[] {
   });
 }
 
+/**
+ * Mode tap: frames between two ports of one bridge are no business of a
+ * firewall, but with br_netfilter, which Docker loads, they pass FORWARD as well.
+ */
+function bridged({ config, sysctls, firewall }: Facts): Finding[] {
+  const { bridge, networks } = config;
+  if (bridge === undefined || sysctls.get(BRIDGE_CALLS_IPTABLES) !== "1") return [];
+  const network = networks.find(({ version }) => version === 4) ?? ANY_NETWORK;
+  const packet: Packet = {
+    version: 4,
+    protocol: "tcp",
+    source: parseAddress(hostAddress(network, 1))!,
+    destination: parseAddress(hostAddress(network, 2))!,
+    sourcePort: CLIENT_PORT,
+    destinationPort: SERVICE_PORT,
+    input: bridge,
+    output: bridge,
+  };
+  return verdicts(firewall, "forward", "filter", packet)
+    .filter(({ kind }) => kind === "drop")
+    .map((verdict): Finding => ({
+      status: verdict.certain ? "fail" : "warn",
+      why: sayDrop(`frames within ${bridge}`, verdict),
+      mend: `sysctl -w ${settingText(BRIDGE_CALLS_IPTABLES)}=0`,
+    }));
+}
+
 /** A peer's datagram to this node, or one of ours to it. */
 function datagrams(facts: Facts): readonly { readonly packet: Packet; readonly out: boolean }[] {
   const { port } = facts.self.endpoint;
@@ -246,6 +291,9 @@ export function firewallChecks(facts: Facts): readonly Check[] {
         nat(facts, version),
       ),
     ]),
+    ...(facts.config.mode === "tap"
+      ? checksOf("bridge", "firewall, frames within the bridge", "they pass", bridged(facts))
+      : []),
     ...checksOf(
       "firewall_udp",
       "firewall, datagrams between the nodes",
