@@ -18,8 +18,8 @@ import { type Address, parseAddress } from "../net/prefix.ts";
 import { SETUP_KINDS, type SetupKind } from "../setup/script.ts";
 import { nearest } from "../suggest.ts";
 import { type CaptureArgs, type DumpOptions, readCapture, readDump } from "./capture_args.ts";
-import { COMMAND_NAMES, type CommandName, COMMANDS, LATER } from "./flags.ts";
-import { fail, nearestFlag, type RawArgs, read, readRaw, unknownFlag } from "./raw_args.ts";
+import { COMMAND_NAMES, type CommandName, COMMANDS } from "./flags.ts";
+import { fail, nearestFlag, type RawArgs, read, readRaw } from "./raw_args.ts";
 
 /** Options of `up`. */
 export interface UpOptions extends ConfigOptions {
@@ -121,9 +121,6 @@ function isCommandName(word: string): word is CommandName {
 }
 
 function unknownCommand(word: string): never {
-  if (LATER.commands.includes(word)) {
-    fail({ what: `${quote(word)} is not available in this version`, how: GENERAL_HELP });
-  }
   const near = nearest(word, [...COMMAND_NAMES, "help"]);
   return fail({
     what: `unknown command ${quote(word)}`,
@@ -382,7 +379,6 @@ export function parseCommand(args: readonly string[]): Command {
       how: ["tunnet", command ?? "--peer", ...others].join(" "),
     });
   }
-  if (LATER.flags.includes(name.replace(/^--/, ""))) unknownFlag(name, COMMANDS.up);
   const near = nearestFlag(name, ["peer", "help", "version"]);
   return fail({
     what: `unknown flag ${quote(name)}`,

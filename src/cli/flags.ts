@@ -290,9 +290,3 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     examples: ["sudo tunnet doctor", "sudo tunnet doctor --node node-a --json"],
   },
 };
-
-/** Part of the design, but not of this version: an error says so instead of guessing at a slip. */
-export const LATER = {
-  commands: [] as readonly string[],
-  flags: [] as readonly string[],
-} as const;

@@ -5,7 +5,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { quote, type Result } from "../config/values.ts";
 import { type ErrorParts, UsageError } from "../errors.ts";
 import { nearest } from "../suggest.ts";
-import { type CommandSpec, LATER } from "./flags.ts";
+import type { CommandSpec } from "./flags.ts";
 
 /** Throws a UsageError. */
 export function fail(parts: ErrorParts): never {
@@ -18,13 +18,9 @@ export function nearestFlag(flag: string, names: readonly string[]): string | un
   return near && `--${near}`;
 }
 
-/** Refuses a flag that the command does not have. */
-export function unknownFlag(arg: string, command: CommandSpec): never {
+function unknownFlag(arg: string, command: CommandSpec): never {
   const flag = arg.replace(/=.*$/s, "");
   const how = `tunnet ${command.name} --help`;
-  if (LATER.flags.includes(flag.replace(/^--/, ""))) {
-    fail({ what: `${quote(flag)} is not available in this version`, how });
-  }
   const near = nearestFlag(flag, command.flags.map(({ name }) => name));
   return fail({
     what: `unknown flag ${quote(flag)}`,

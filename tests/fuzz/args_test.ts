@@ -1,5 +1,5 @@
 import { parseCommand } from "../../src/cli/args.ts";
-import { COMMAND_NAMES, COMMANDS, LATER } from "../../src/cli/flags.ts";
+import { COMMAND_NAMES, COMMANDS } from "../../src/cli/flags.ts";
 import { UsageError } from "../../src/errors.ts";
 import { assert } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";
@@ -10,7 +10,6 @@ const FLAGS = [
 const WORDS = [
   ...COMMAND_NAMES,
   ...FLAGS,
-  ...LATER.commands,
   "-c",
   "-h",
   "-",
