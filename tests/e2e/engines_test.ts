@@ -116,6 +116,32 @@ Deno.test("every subset of the engine carries the same traffic", async (t) => {
   await assertNoFaults(bed, full);
 });
 
+Deno.test("frames take every engine's way as well (mode tap)", async (t) => {
+  await using bed = await Bed.create({ mode: "tap" });
+  const file = await bed.randomFile(BYTES);
+  const full = await bed.start(1);
+  for (const engine of ["auto", "batch,-vnet,-gso,-gro", "batch,lanes=2", "datagram"]) {
+    await t.step(`--engine ${engine}`, async () => {
+      const config = ["-c", `${bed.dir}/tunnet.yaml`];
+      const tested = await bed.start(0, [...config, "--engine", engine]);
+      try {
+        checkLine(engineLine(tested), engine);
+        await bed.reachable(0, 1, 5_000);
+        await bed.ping(1, 0, "-s", "4000");
+        const arrived = await Promise.all([
+          bed.transfer(0, 1, file.path),
+          bed.transfer(1, 0, file.path, 4, 5002),
+        ]);
+        assertEquals(arrived, [file.sha256, file.sha256]);
+        await assertNoFaults(bed, tested);
+      } finally {
+        await tested.stop();
+      }
+    });
+  }
+  await assertNoFaults(bed, full);
+});
+
 /** Runs a program whose recvmmsg(2) fails as if the kernel did not have it. */
 const WITHOUT_RECVMMSG = [
   ...["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"],
