@@ -28,13 +28,18 @@ export function tableRoutes(
   return [...own, ...remote];
 }
 
-/** What the kernel routes to the device: the network, or else each remote subnet. */
+/**
+ * What the kernel routes to the device: the network, and each remote subnet that
+ * it does not cover, or that lies within a subnet of this node: its bridge's
+ * route would be the longer prefix.
+ */
 export function kernelRoutes(config: Config, self: NodeConfig): readonly Prefix[] {
   const remote = peersOf(config, self).flatMap((peer) => peer.subnets);
-  const uncovered = remote.filter((subnet) =>
-    !config.networks.some((network) => prefixCovers(network, subnet))
+  const ofTheirOwn = remote.filter((subnet) =>
+    !config.networks.some((network) => prefixCovers(network, subnet)) ||
+    self.subnets.some((own) => prefixCovers(own, subnet))
   );
-  return [...config.networks, ...uncovered];
+  return [...config.networks, ...ofTheirOwn];
 }
 
 /**
