@@ -109,6 +109,19 @@ Deno.test("trace: lines for people, with a spoofed packet's reason, a missing ro
   assertMatch(some.said()[0]!, /<- node-c dropped: spoofed_source$/);
 });
 
+Deno.test("trace: frames in mode tap, with their ARP, to each peer", async () => {
+  await using bed = await Bed.create({ mode: "tap" });
+  const [a] = await Promise.all([traced(bed, 0, "--trace", "arp"), bed.start(1)]);
+  await bed.reachable(0, 1, 5_000);
+  const asked = () =>
+    a.said().map((line) => JSON.parse(line)).find(({ to, layers }) =>
+      to === "node-b" && layers[1].kind === "arp" && layers[1].target === bed.podAddress(1)
+    );
+  await until("who-has of pod 1 is traced", 5_000, () => asked() !== undefined);
+  const [frame, arp] = asked().layers;
+  assertEquals([frame.kind, frame.etherType, arp.operation], ["ethernet", 0x806, 1]);
+});
+
 Deno.test("trace: a filter that means nothing is bad usage", async () => {
   await using bed = await Bed.create();
   const words = [...bed.command, "--peer", "-c", `${bed.dir}/tunnet.yaml`, "--trace", "icpm"];
