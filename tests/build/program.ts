@@ -15,7 +15,7 @@ if (what === "self") say([Deno.env.get("TUNNET_EXE") ?? "", Deno.cwd(), Deno.exe
 if (what === "env") {
   say(new TextDecoder().decode((await new Deno.Command("/usr/bin/env").output()).stdout));
 }
-if (what === "write") Deno.writeTextFileSync(rest[0]!, "");
+if (what === "load") say(Deno.loadavg());
 if (what === "wait") {
   const timer = setInterval(() => {}, 1_000);
   Deno.addSignalListener("SIGTERM", () => {

@@ -256,8 +256,9 @@ export class Bed implements AsyncDisposable {
     const texts = await Promise.all(
       shows.map((show) => ip(["-n", namespace, ...show.split(" ")])),
     );
-    // Lifetimes count down, and a device that was up once keeps its queueing discipline.
-    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires|qdisc) \S+/g, "")
+    // Lifetimes count down, a device that was up once keeps its queueing discipline, and the state
+    // of a bridge settles a while after its ports have.
+    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires|qdisc|state) \S+/g, "")
       .replaceAll(" tentative", "");
   }
 

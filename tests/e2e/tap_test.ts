@@ -58,7 +58,7 @@ Deno.test("two nodes, one subnet: ping, IPv6, TCP both ways with equal checksums
     const server = bed.spawn(bed.node(1).podNamespace, [
       ...["dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--user=root"],
       ...["--interface=eth0", "--bind-interfaces", "--pid-file=", "--log-facility=-"],
-      ...["--dhcp-range=10.1.0.50,10.1.0.60,255.255.255.0,1h", "--dhcp-authoritative"],
+      ...["--dhcp-range=10.1.0.50,10.1.0.59,255.255.255.0,1h", "--dhcp-authoritative"],
       `--dhcp-leasefile=${bed.dir}/leases`,
     ]);
     const script = `${bed.dir}/udhcpc.sh`;
