@@ -109,7 +109,7 @@ export const PROBES_MAX = 64;
 export const HELLO_LOSS_WINDOW = 32;
 
 /** How often a node looks whether device, address, routes and peers still stand. */
-export const HEALTH_INTERVAL_MS = 500;
+export const HEALTH_INTERVAL_MS = 1_000;
 
 /** How often a lost device is asked for again. */
 export const DEVICE_REOPEN_INTERVAL_MS = 250;
