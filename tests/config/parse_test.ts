@@ -206,8 +206,7 @@ Deno.test("parseConfig: an alias bomb costs little", () => {
     "too many subnets (at most 65536 in all)",
   );
   assertEquals(error.problems.length, PROBLEMS_MAX + 1);
-  // Written out, it would be 10^30 letters: any bound tells, so one that a busy host keeps.
-  assertLess(performance.now() - started, 20_000);
+  assertLess(performance.now() - started, 3_000);
 });
 
 Deno.test("parseConfig: problems beyond the hundredth are counted", () => {
