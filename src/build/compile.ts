@@ -2,7 +2,7 @@
 
 import { WORKER_SOURCE } from "./bundle.ts";
 import type { Target } from "./options.ts";
-import { PERMISSION_FLAGS, UNSTABLE_FLAGS } from "./permissions.ts";
+import { PERMISSION_FLAGS, UNSTABLE_FLAGS, V8_FLAGS } from "./permissions.ts";
 import { runTool } from "./run.ts";
 import { isElfFor } from "./runtime.ts";
 
@@ -38,6 +38,7 @@ export async function compileProgram(
     `--include=${WORKER_SOURCE}`,
     ...UNSTABLE_FLAGS,
     ...PERMISSION_FLAGS,
+    ...V8_FLAGS,
     `--output=${output}`,
     "main.ts",
   ], { cwd: directory, timeout_ms: COMPILE_TIMEOUT_MS });

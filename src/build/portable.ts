@@ -3,7 +3,7 @@
 import { gzipSync } from "node:zlib";
 import { type Program, WORKER_NAME } from "./bundle.ts";
 import type { Target } from "./options.ts";
-import { PERMISSION_FLAGS, UNSTABLE_FLAGS } from "./permissions.ts";
+import { PERMISSION_FLAGS, UNSTABLE_FLAGS, V8_FLAGS } from "./permissions.ts";
 
 /** Flags of `deno run` that keep the machine's own Deno settings out. */
 const RUN_FLAGS = [
@@ -15,6 +15,7 @@ const RUN_FLAGS = [
   "--no-code-cache",
   ...UNSTABLE_FLAGS,
   ...PERMISSION_FLAGS,
+  ...V8_FLAGS,
 ];
 
 /** What goes into the file. */

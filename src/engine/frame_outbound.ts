@@ -56,6 +56,8 @@ export class FrameOutbound {
       if (taken <= 0) break;
       this.#switch(burst.offset(count), burst.length[count]!);
       count++;
+      // Where frames come one by one, each leaves before the next is looked for.
+      if (count === 1 && this.#frames <= 1) this.#egress.flush();
     }
     this.#frames = count;
     if (count === 0) return 0;

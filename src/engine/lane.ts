@@ -1,6 +1,5 @@
 /** The loop of a lane: move bursts, follow the published table, sleep when idle. */
 
-import { BURST_PACKETS } from "../limits.ts";
 import { DEVICE_GONE } from "../tun/device.ts";
 import type { Fib, FibHalf } from "./fib.ts";
 
@@ -10,16 +9,16 @@ export interface Direction {
   turn(): number;
 }
 
-/** `poll` answers this when a descriptor is broken. */
+/** A descriptor is broken: its device is gone. */
 export const WAIT_BROKEN = -1;
 
 /** What a lane waits on; `wait.ts` has the real one. */
 export interface Wait {
   /**
-   * Looks which descriptors are readable: a bit for each, in their order. With
-   * `sleep`, waits until one is or somebody wakes the lane.
+   * Sleeps until a descriptor is readable or somebody wakes the lane. Returns a
+   * bit for each that is, in their order, or WAIT_BROKEN.
    */
-  poll(sleep: boolean): number;
+  poll(): number;
 }
 
 /** Why a lane came to its end. */
@@ -28,6 +27,7 @@ export type LaneEnd = "stopped" | "device_gone";
 /** What a lane runs with. */
 export interface LaneParts {
   readonly lane: number;
+  /** In the order in which they take their turns. */
   readonly directions: readonly Direction[];
   readonly fib: Fib;
   /** Waits on one descriptor for each direction, in the same order. */
@@ -48,17 +48,15 @@ export function runLane({ lane, directions, fib, wait, stop }: LaneParts): LaneE
       const half = fib.acquire(lane);
       for (const direction of directions) direction.useFib(half);
     }
-    let full = 0;
     for (let i = 0; i < directions.length; i++) {
       if ((ready & 1 << i) === 0) continue;
       const count = directions[i]!.turn();
       if (count === DEVICE_GONE) return "device_gone";
-      // A burst that is not full has taken all there was.
-      if (count >= BURST_PACKETS) full |= 1 << i;
+      // What was moved may be answered at once: the next direction looks without being told.
+      if (count > 0) ready |= 2 << i;
     }
-    const found = wait.poll(full === 0);
-    if (found === WAIT_BROKEN) return "device_gone";
-    ready = found | full;
+    ready = wait.poll();
+    if (ready === WAIT_BROKEN) return "device_gone";
   }
   return "stopped";
 }

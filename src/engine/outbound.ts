@@ -45,6 +45,8 @@ export class Outbound {
       if (taken === DEVICE_GONE && count === 0) return DEVICE_GONE;
       if (taken <= 0) break;
       this.#route(count++);
+      // Where packets come one by one, each leaves before the next is looked for.
+      if (count === 1 && this.#packets <= 1) this.#egress.flush();
     }
     this.#packets = count;
     if (count === 0) return 0;

@@ -1,7 +1,7 @@
 /** How many lanes a node runs, and what each one moves. Pure. */
 
 import { LANES_AUTO_MAX } from "../limits.ts";
-import { LANE_DIRECTIONS, type LaneDirection } from "./lane_protocol.ts";
+import type { LaneDirection } from "./lane_protocol.ts";
 
 /** What one lane does. */
 export interface LanePlan {
@@ -30,7 +30,8 @@ export function lanesFor(cores: number): number {
  * the kernel keeps a flow in one queue. `queues` is how many the device has.
  */
 export function planLanes(lanes: number, queues: number): readonly LanePlan[] {
-  if (lanes === 1) return [{ directions: LANE_DIRECTIONS, queue: 0 }];
+  // The way out comes second: what is written to the device is often answered in the same moment.
+  if (lanes === 1) return [{ directions: ["inbound", "outbound"], queue: 0 }];
   const outbound = Math.min(lanes - 1, queues);
   return [
     ...Array.from({ length: outbound }, (_, queue): LanePlan => ({

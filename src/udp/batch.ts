@@ -62,6 +62,8 @@ export class BatchSocket implements PacketSocket {
   readonly #inControls = new Uint32Array(BURST_PACKETS * CONTROL_WORDS);
   readonly #senders = new Uint32Array(BURST_PACKETS * NAME_WORDS);
   #inBurst: Burst | undefined;
+  /** Messages that the last recvmmsg filled. */
+  #received = 0;
 
   readonly #paths: UdpPaths;
   #refused: number[] = [];
@@ -99,6 +101,7 @@ export class BatchSocket implements PacketSocket {
       putAddress(this.#in, at + MSGHDR.iov / 4, iovecs + slot * IOVEC.size);
       this.#in[at + MSGHDR.iovlen / 4] = 1;
       putAddress(this.#in, at + MSGHDR.control / 4, controls + slot * CMSG_SPACE_8);
+      this.#in[at + MSGHDR.controllen / 4] = CMSG_SPACE_8;
     }
     const poll = new DataView(this.#writable.buffer);
     poll.setInt32(POLLFD.fd, fd, true);
@@ -130,12 +133,13 @@ export class BatchSocket implements PacketSocket {
   receive(burst: Burst): number {
     if (burst !== this.#inBurst) this.#useForReceiving(burst);
     const slots = Math.min(burst.slots, BURST_PACKETS);
-    for (let slot = 0; slot < slots; slot++) {
+    for (let slot = 0; slot < this.#received; slot++) {
       // The kernel has put in what it wrote last time.
       this.#in[slot * MESSAGE_WORDS + MSGHDR.controllen / 4] = CMSG_SPACE_8;
     }
     const { call } = this.#libc;
     const count = call.recvmmsg(this.fd, this.#inPointer, slots, MSG_DONTWAIT, null);
+    this.#received = Math.max(0, count);
     for (let slot = 0; slot < count; slot++) {
       const at = slot * MESSAGE_WORDS;
       const cut = (this.#in[at + MSGHDR.flags / 4]! & MSG_TRUNC) !== 0;
@@ -143,7 +147,7 @@ export class BatchSocket implements PacketSocket {
       burst.segment[slot] = this.#segmentSize(slot);
       burst.peer[slot] = this.#findPeer(slot * NAME_WORDS);
     }
-    return count < 0 ? 0 : count;
+    return this.#received;
   }
 
   senderOf(slot: number): Sender {

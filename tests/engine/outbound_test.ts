@@ -153,6 +153,30 @@ Deno.test("outbound: order within a burst is kept, and a lost device is told", (
   assertEquals(outbound.turn(), DEVICE_GONE);
 });
 
+Deno.test("outbound: a packet that comes alone leaves before the next is looked for", () => {
+  const { device, socket, outbound } = setup();
+  /** What had been sent at each read that found something or nothing. */
+  const sentBefore: number[] = [];
+  const read = device.read.bind(device);
+  device.read = (burst, slot) => {
+    sentBefore.push(socket.sent.length);
+    return read(burst, slot);
+  };
+  const turn = (packets: number) => {
+    device.waiting = Array.from({ length: packets }, () => ipv4("172.1.0.2", "172.2.0.2"));
+    socket.sent = [];
+    sentBefore.length = 0;
+    outbound.turn();
+    assertEquals(socket.sent.length, packets);
+    return sentBefore.join(" ");
+  };
+  assertEquals(turn(1), "0 1");
+  assertEquals(turn(3), "0 1 1 1", "the burst shows with its second packet");
+  assertEquals(turn(3), "0 0 0 0", "and is expected from then on");
+  assertEquals(turn(1), "0 0");
+  assertEquals(turn(1), "0 1");
+});
+
 Deno.test("outbound: what a path refuses is answered, and the path is known from then on", () => {
   const { device, socket, outbound, count } = setup();
   const big = ipv4("172.1.0.2", "172.2.0.2", payload(1250));

@@ -1,7 +1,7 @@
 import { assertEquals } from "../assert.ts";
 import { lanesFor, planLanes, queuesFor } from "../../src/engine/plan_lanes.ts";
 
-const BOTH = ["outbound", "inbound"] as const;
+const BOTH = ["inbound", "outbound"] as const;
 const inbound = { directions: ["inbound"], queue: 0 } as const;
 const outbound = (queue: number) => ({ directions: ["outbound"], queue } as const);
 
