@@ -1,13 +1,6 @@
 /**
  * How a lane sleeps, and how the main thread wakes it: poll(2) and eventfd(2).
- *
- * What was measured instead and lost, on two cores of a virtual machine with Linux 6.18:
- * - io_uring, one io_uring_enter for all reads of a burst: 0.96 to 1.11 µs a packet of 64 bytes in
- *   bursts of 8 and 32, against 0.90 to 1.16 µs for a read(2) each, and twice as long for a single
- *   packet. What the tun driver does for a packet outweighs the system call, and writes to the
- *   socket are many to a call already.
- * - Spinning before poll: no faster where each core has a lane to run, as the peer's lane, woken
- *   while this one spins, then has to be fetched from another core's sleep.
+ * io_uring and spinning before poll were measured and lost: CHANGELOG.md, "Learnt".
  */
 
 import {
