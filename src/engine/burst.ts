@@ -1,6 +1,7 @@
 /** The arena: a fixed number of packet slots, filled and drained in bursts. */
 
 import { BURST_PACKETS, FRAME_MAX_BYTES } from "../limits.ts";
+import { plainArena } from "../net/simd.ts";
 
 /**
  * Bytes before each packet. The IP header that follows is then aligned to 16,
@@ -25,22 +26,33 @@ export class Burst {
   /** Inbound: index of the peer that sent the slot's packet, or UNKNOWN_PEER. */
   readonly peer: Int32Array;
 
-  /** `extra_bytes` are added after the slots, for whatever else must be in the arena. */
-  constructor(readonly slots: number = BURST_PACKETS, extra_bytes = 0) {
-    this.bytes = new Uint8Array(slots * SLOT_STRIDE_BYTES + extra_bytes);
+  readonly #start: number;
+
+  /**
+   * `extra_bytes` are added after the slots, for whatever else must be in the
+   * arena, which `allocate` makes.
+   */
+  constructor(
+    readonly slots: number = BURST_PACKETS,
+    extra_bytes = 0,
+    allocate = plainArena,
+  ) {
+    const { bytes, view, start } = allocate(slots * SLOT_STRIDE_BYTES + extra_bytes);
+    this.bytes = bytes;
+    this.view = view;
+    this.#start = start;
     this.segment = new Int32Array(slots);
-    this.view = new DataView(this.bytes.buffer);
     this.length = new Int32Array(slots);
     this.peer = new Int32Array(slots);
   }
 
   /** Where the extra bytes start. */
   get extraOffset(): number {
-    return this.slots * SLOT_STRIDE_BYTES;
+    return this.#start + this.slots * SLOT_STRIDE_BYTES;
   }
 
   /** Where the packet of slot i starts in `bytes` and `view`. */
   offset(slot: number): number {
-    return slot * SLOT_STRIDE_BYTES + SLOT_HEADROOM_BYTES;
+    return this.#start + slot * SLOT_STRIDE_BYTES + SLOT_HEADROOM_BYTES;
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { MTU_IPV6_MIN_BYTES } from "../limits.ts";
+import { simdArena } from "../net/simd.ts";
 import {
   checksumFieldOf,
   fixedIpHeaderBytes,
@@ -46,7 +47,7 @@ const DROP_COUNTER = [
 /** The peers of one lane, and the burst whose packets go to them. */
 export class Egress {
   /** Packets are read into this one. */
-  readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES);
+  readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES, simdArena);
   readonly #splitter = new Splitter();
   #headers = 0;
   #peerMtu_bytes = new Int32Array(0);

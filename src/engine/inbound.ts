@@ -1,6 +1,7 @@
 /** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
 import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../limits.ts";
+import { simdArena } from "../net/simd.ts";
 import { CONTROL_FIRST_BYTE } from "../peers/hello.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../tun/device.ts";
 import { Merger } from "../tun/merge.ts";
@@ -31,7 +32,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** One lane's way in. */
 export class Inbound {
-  readonly #burst = new Burst();
+  readonly #burst = new Burst(undefined, 0, simdArena);
   readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
   readonly #strangerLimit: RateLimit;

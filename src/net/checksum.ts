@@ -1,5 +1,10 @@
 /** The Internet checksum (RFC 1071). Pure. */
 
+import { isSimd, SIMD_TURN_BYTES, simdSum } from "./simd.ts";
+
+/** Up to here a call of `simdSum` does not pay. */
+const SIMD_MIN_BYTES = 64;
+
 /**
  * Adds a byte range to a one's complement sum, 16 bits at a time. An odd last
  * byte counts as the high byte of a word. The result is not yet folded. Exact
@@ -8,13 +13,16 @@
  *
  * The words are summed in the machine's own order, little-endian, and the sum is
  * swapped once (RFC 1071, 2 (B)): swapping every word takes half as long again.
- * At 0.1 ns a byte it is a small part of what a packet costs, so there is no
- * WebAssembly here.
+ * In an arena of simd.ts it takes a fifth of the time.
  */
 export function sum16(view: DataView, offset: number, length: number, initial = 0): number {
   let high = 0;
   let low = 0;
   let at = offset;
+  if (length >= SIMD_MIN_BYTES && isSimd(view)) {
+    at += length & ~(SIMD_TURN_BYTES - 1);
+    low = simdSum(offset, at);
+  }
   for (const end = offset + (length & ~15); at < end; at += 16) {
     const a = view.getInt32(at, true);
     const b = view.getInt32(at + 4, true);

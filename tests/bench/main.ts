@@ -11,6 +11,7 @@ import { ipv4 } from "../fakes/packets.ts";
 import { random } from "../fuzz/random.ts";
 import { sum16 } from "../../src/net/checksum.ts";
 import { checkPacket } from "../../src/net/ip.ts";
+import { plainArena, simdArena } from "../../src/net/simd.ts";
 import { maskBytes } from "../../src/net/prefix.ts";
 import { NO_ROUTE, ROUTE_TABLE_BYTES, RouteTable } from "../../src/route/table.ts";
 import { Merger } from "../../src/tun/merge.ts";
@@ -63,62 +64,64 @@ function benchLookup(count: number): void {
 const MSS = 1420;
 const SEGMENTS = 44;
 
-/** A TCP super-packet with its virtio header, at offset 16 of an arena. */
-function superPacket(): { bytes: Uint8Array; view: DataView; length: number } {
+/** A TCP super-packet with its virtio header, at `at` of an arena like a lane's. */
+function superPacket(): { view: DataView; at: number; length: number } {
   const tcp = [0x9c, 0x40, 0x14, 0x51, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0];
   const packet = ipv4("172.1.0.2", "172.2.0.2", [...tcp, ...Array(MSS * SEGMENTS).fill(7)], {
     protocol: 6,
   });
-  const bytes = new Uint8Array(16 + packet.length);
-  bytes.set(packet, 16);
-  const view = new DataView(bytes.buffer);
-  writeVnet(view, 16 - VNET_BYTES, VNET_GSO.tcp4, 40, MSS, 20, 16);
-  return { bytes, view, length: packet.length };
+  const { bytes, view, start } = simdArena(16 + packet.length);
+  const at = start + 16;
+  bytes.set(packet, at);
+  writeVnet(view, at - VNET_BYTES, VNET_GSO.tcp4, 40, MSS, 20, 16);
+  return { view, at, length: packet.length };
 }
 
 function benchSegments(): void {
-  const { view, length } = superPacket();
+  const { view, at: whole, length } = superPacket();
   const out = new DataView(new ArrayBuffer(SPLIT_HEADER_MAX_BYTES + 8));
   const splitter = new Splitter();
   for (const complete of [false, true]) {
     const name = `split, checksums ${complete ? "completed" : "left partial"}`;
     measure(name, SEGMENTS, "segment", () => {
-      const segments = splitter.begin(view, 16, length, 16 - VNET_BYTES);
+      const segments = splitter.begin(view, whole, length, whole - VNET_BYTES);
       for (let i = 0; i < segments; i++) splitter.writeHeader(i, out, 0, complete);
     });
   }
   for (const complete of [false, true]) {
     // As UDP_GRO delivers them: one behind the other.
     const stride = MSS + 40;
-    const arena = new Uint8Array(16 + SEGMENTS * stride);
-    const arenaView = new DataView(arena.buffer);
-    splitter.begin(view, 16, length, 16 - VNET_BYTES);
+    const { bytes: arena, view: arenaView, start } = simdArena(16 + SEGMENTS * stride);
+    const row = start + 16;
+    splitter.begin(view, whole, length, whole - VNET_BYTES);
     for (let i = 0; i < SEGMENTS; i++) {
-      arena.fill(7, 16 + i * stride, 16 + (i + 1) * stride);
-      splitter.writeHeader(i, arenaView, 16 + i * stride, complete);
+      arena.fill(7, row + i * stride, row + (i + 1) * stride);
+      splitter.writeHeader(i, arenaView, row + i * stride, complete);
     }
     // Merging rewrites the first header: each turn starts from the same bytes.
-    const first = arena.slice(0, 16 + 40);
+    const first = arena.slice(row - 16, row + 40);
     const features = { tcp4: true, tcp6: true, udp: true };
     const merger = new Merger({ writeRun() {} }, features);
     const name = `check and merge, checksums ${complete ? "verified" : "partial"}`;
     measure(name, SEGMENTS, "segment", () => {
-      arena.set(first);
+      arena.set(first, row - 16);
       for (let i = 0; i < SEGMENTS; i++) {
-        const at = 16 + i * stride;
+        const at = row + i * stride;
         merger.add(arenaView, at, stride, checkPacket(arenaView, at, stride) as 4, true);
       }
       merger.flush();
     });
     if (complete) continue;
     measure("check and merge, received as one", SEGMENTS, "segment", () => {
-      arena.set(first);
-      merger.add(arenaView, 16, stride, checkPacket(arenaView, 16, stride) as 4, true);
-      merger.follow(arenaView, 16 + stride, stride, SEGMENTS - 1);
+      arena.set(first, row - 16);
+      merger.add(arenaView, row, stride, checkPacket(arenaView, row, stride) as 4, true);
+      merger.follow(arenaView, row + stride, stride, SEGMENTS - 1);
       merger.flush();
     });
   }
-  measure("checksum", 1, "1,420 bytes", () => void sum16(view, 16, MSS));
+  measure("checksum", 1, "1,420 bytes", () => void sum16(view, whole, MSS));
+  const plain = plainArena(MSS).view;
+  measure("checksum without SIMD", 1, "1,420 bytes", () => void sum16(plain, 0, MSS));
 }
 
 async function benchNode(): Promise<void> {
