@@ -114,13 +114,8 @@ export class Outbound {
     const routes = this.#routes;
     if (!routes) return NO_ROUTE;
     return version === PACKET.ipv4
-      ? routes.lookup4(view.getUint32(offset + IPV4.destination))
-      : routes.lookup6(
-        view.getUint32(offset + IPV6.destination),
-        view.getUint32(offset + IPV6.destination + 4),
-        view.getUint32(offset + IPV6.destination + 8),
-        view.getUint32(offset + IPV6.destination + 12),
-      );
+      ? routes.lookup4(view, offset + IPV4.destination)
+      : routes.lookup6(view, offset + IPV6.destination);
   }
 
   #drop(counter: number, offset: number, length: number): void {

@@ -42,12 +42,7 @@ export class PacketGate implements Gate {
   /** The peer whose subnet the packet's source lies in. */
   #ownerOf(view: DataView, offset: number, version: 4 | 6): number {
     return version === PACKET.ipv4
-      ? this.#routes!.lookup4(view.getUint32(offset + IPV4.source))
-      : this.#routes!.lookup6(
-        view.getUint32(offset + IPV6.source),
-        view.getUint32(offset + IPV6.source + 4),
-        view.getUint32(offset + IPV6.source + 8),
-        view.getUint32(offset + IPV6.source + 12),
-      );
+      ? this.#routes!.lookup4(view, offset + IPV4.source)
+      : this.#routes!.lookup6(view, offset + IPV6.source);
   }
 }

@@ -135,8 +135,12 @@ export class RouteTable {
     this.reload();
   }
 
-  /** Next hop of an IPv4 address given as an unsigned 32-bit number. */
-  lookup4(address: number): number {
+  /**
+   * Next hop of the IPv4 address that stands at `at` of `view`. It is not passed as
+   * a number: one above 2^31 would be allocated wherever V8 does not inline this.
+   */
+  lookup4(view: DataView, at: number): number {
+    const address = view.getUint32(at);
     const starts = this.#starts4;
     let low = 0;
     let high = this.#count4;
@@ -150,25 +154,29 @@ export class RouteTable {
     return this.#hops4[low]!;
   }
 
-  /** Next hop of an IPv6 address given as four unsigned 32-bit words, the first one leading. */
-  lookup6(word0: number, word1: number, word2: number, word3: number): number {
+  /** Next hop of the IPv6 address that stands at `at` of `view`. */
+  lookup6(view: DataView, at: number): number {
+    const word0 = view.getUint32(at);
+    const word1 = view.getUint32(at + 4);
+    const word2 = view.getUint32(at + 8);
+    const word3 = view.getUint32(at + 12);
     const starts = this.#starts6;
     let low = 0;
     let high = this.#count6;
     if (high === 0) return NO_ROUTE;
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      const at = 4 * middle;
-      const start0 = starts[at]!;
-      const start1 = starts[at + 1]!;
-      const start2 = starts[at + 2]!;
+      const range = 4 * middle;
+      const start0 = starts[range]!;
+      const start1 = starts[range + 1]!;
+      const start2 = starts[range + 2]!;
       const notAfter = start0 !== word0
         ? start0 < word0
         : start1 !== word1
         ? start1 < word1
         : start2 !== word2
         ? start2 < word2
-        : starts[at + 3]! <= word3;
+        : starts[range + 3]! <= word3;
       if (notAfter) low = middle;
       else high = middle;
     }
@@ -178,8 +186,6 @@ export class RouteTable {
   /** Next hop of an address in bytes, as commands and tests have it. */
   lookup(bytes: Uint8Array): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return bytes.length === 4
-      ? this.lookup4(view.getUint32(0))
-      : this.lookup6(view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12));
+    return bytes.length === 4 ? this.lookup4(view, 0) : this.lookup6(view, 0);
   }
 }

@@ -116,7 +116,8 @@ export class Merger {
    * The short way for what UDP_GRO delivers: `count` packets (or frames) of
    * `length` bytes, one behind the other at `offset`. Takes those from the front that are the
    * open run's next ones and equal its first packet in every byte of the header
-   * but for what counts on. Returns how many.
+   * but for what counts on, and for a whole TCP checksum, which has to be right.
+   * Returns how many.
    *
    * INVARIANT: what is taken here has the sender, the source and the sums of the
    * packet before it, so it would have passed all checks and been joined by `add`:
@@ -128,7 +129,7 @@ export class Merger {
     const payload = this.#segment_bytes;
     const ethernet_bytes = this.#ethernet_bytes;
     if (
-      this.#closed || !this.#partial || view !== this.#view || offset !== this.#end ||
+      this.#closed || view !== this.#view || offset !== this.#end ||
       length !== ethernet_bytes + header_bytes + payload ||
       this.#protocol !== PROTOCOL.tcp
     ) return 0;
@@ -152,6 +153,12 @@ export class Merger {
     const acknowledgment = view.getInt32(transport + TCP.acknowledgment, true);
     const offsetFlagsWindow = view.getInt32(transport + TCP.dataOffset, true);
     const checksumUrgent = view.getInt32(transport + TCP.checksum, true);
+    // A partial checksum is the same in all; a whole one is verified instead of compared.
+    const compared = this.#partial ? -1 : 0xffff_0000 | 0;
+    const transport_bytes = header_bytes - this.#ip_bytes + payload;
+    const seed = this.#partial
+      ? 0
+      : pseudoSum(view, first, this.#version, PROTOCOL.tcp, transport_bytes);
     const firstIdentification = view.getUint16(first + IPV4.identification);
     let taken = 0;
     while (taken < most) {
@@ -163,7 +170,7 @@ export class Merger {
         (view.getInt32(tcp, true) ^ ports) |
         (view.getInt32(tcp + TCP.acknowledgment, true) ^ acknowledgment) |
         (view.getInt32(tcp + TCP.dataOffset, true) ^ offsetFlagsWindow) |
-        (view.getInt32(tcp + TCP.checksum, true) ^ checksumUrgent);
+        ((view.getInt32(tcp + TCP.checksum, true) ^ checksumUrgent) & compared);
       if (version4) {
         const identification = (firstIdentification + this.#packets) & 0xffff;
         const checksum = foldChecksum(this.#headerSum + identification);
@@ -187,6 +194,7 @@ export class Merger {
         differs |= view.getInt32(at + k, true) ^ view.getInt32(first + k, true);
       }
       if (differs !== 0) break;
+      if (!this.#partial && foldChecksum(sum16(view, tcp, transport_bytes, seed)) !== 0) break;
       this.#append(at + header_bytes, payload);
       this.#nextSequence = (this.#nextSequence + payload) | 0;
       taken++;
