@@ -88,7 +88,9 @@ Deno.test({
       };
       const watching = until("the rate has moved", PATIENCE_MS, async () => {
         const now = await look();
-        if (/[kMG]bit/.test(now.rate) && now.flow > 0) during = now;
+        // The page may be drawn anew between two of these questions.
+        const moves = [now.rate, now.tile].every((rate) => /[kMG]bit/.test(rate)) && now.flow > 0;
+        if (moves && now.chart !== before.chart) during = now;
         return during !== before;
       });
       await Promise.all([transfer(), watching]);
