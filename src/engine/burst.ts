@@ -19,13 +19,16 @@ export const SLOT_STRIDE_BYTES = (SLOT_HEADROOM_BYTES + FRAME_MAX_BYTES + 63) & 
 export class Burst {
   /** Inbound: size of the datagrams that were received as one (UDP_GRO); 0: it is one. */
   readonly segment: Int32Array;
+  /** The memory that the arena lies in, which may hold others too: only offsets lead into it. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The same. */
   readonly view: DataView<ArrayBuffer>;
   /** Length of the packet in each slot, in bytes. */
   readonly length: Int32Array;
   /** Inbound: index of the peer that sent the slot's packet, or UNKNOWN_PEER. */
   readonly peer: Int32Array;
 
+  /** Where the arena starts in that memory. */
   readonly #start: number;
 
   /**

@@ -138,6 +138,26 @@ Deno.test("frames out: bytes are the frame's own, tags and padding included", ()
   assertEquals(socket.sent.filter(({ peer }) => peer === 2).map(({ bytes }) => bytes), frames);
 });
 
+Deno.test("frames out: one that comes alone leaves before the next is looked for", () => {
+  const { device, outbound, socket } = setup();
+  /** What had been sent at each read that found something or nothing. */
+  const sentBefore: number[] = [];
+  const read = device.read.bind(device);
+  device.read = (burst, slot) => {
+    sentBefore.push(socket.sent.length);
+    return read(burst, slot);
+  };
+  const turn = (frames: number) => {
+    device.waiting = Array.from({ length: frames }, () => frame(FIXED_1, HERE, 0x800, V4));
+    socket.sent = [];
+    sentBefore.length = 0;
+    outbound.turn();
+    assertEquals(socket.sent.length, frames);
+    return sentBefore.join(" ");
+  };
+  assertEquals([turn(1), turn(3), turn(3)], ["0 1", "0 1 1 1", "0 0 0 0"]);
+});
+
 const DROPS: readonly { name: string; bytes: Uint8Array; reason: CounterName }[] = [
   { name: "13 bytes", bytes: frame(AT_0, HERE, 0x800).slice(0, 13), reason: "malformed" },
   { name: "a group's source", bytes: frame(AT_0, BROADCAST, 0x800, V4), reason: "malformed" },
