@@ -247,6 +247,15 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  syscall: {
+    parameters: [
+      "u32", // long number
+      "i32", // int cmd: bpf(2) is the only one called so
+      "buffer", // union bpf_attr *attr
+      "u32", // unsigned int size
+    ],
+    result: "i32", // long
+  },
   geteuid: {
     parameters: [],
     result: "u32", // uid_t

@@ -41,6 +41,7 @@ const PURE = [
   /^src\/node\/(difference|plan|roaming|roster)\.ts$/,
   /^src\/service\/pulse\.ts$/,
   /^src\/link\/netlink\.ts$/,
+  /^src\/kernel\/(abi|assembler|counting|headers|inner_packet|map_mirror|packet_sockets|records|tables|tally|way_in|way_out)\.ts$/,
   /^src\/lab\/(topology|draw)\.ts$/,
   /^src\/setup\//,
   /^src\/decode\//,
@@ -59,7 +60,8 @@ const USES_FFI = [
   /^src\/udp\/(batch|buffers|datagram|path|probe|send_queue|sockaddr)\.ts$/,
   /^src\/link\//,
   /^src\/engine\/(async_wait|clock|wait)\.ts$/,
-  /^src\/node\/(engine|forwarding)\.ts$/,
+  /^src\/node\/(engine|forwarding|kernel_side)\.ts$/,
+  /^src\/kernel\/(bpf|helper|kernel_path|resources)\.ts$/,
   /^src\/service\/(journal|notify|privileges)\.ts$/,
   /^src\/doctor\/gather\/(host|sockets)\.ts$/,
 ];

@@ -1,7 +1,6 @@
 /**
- * What a lane counts, in shared memory: one writer for each number, any reader.
- * The writer is the lane, but for the drops that only the kernel sees: the main
- * thread writes them (node/kernel_drops.ts).
+ * What a lane counts, in shared memory: one writer, the lane, any reader. What
+ * only the kernel sees, the main thread counts in the same form (lanes.ts).
  */
 
 import { NODES_MAX } from "../limits.ts";
@@ -35,6 +34,8 @@ export const COUNTERS = [
   "socket_overflow",
   /** Dropped by the kernel: the device's queue was full. */
   "device_overflow",
+  /** Dropped by the kernel: its queue between two parts of the kernel path was full. */
+  "backlog_overflow",
 ] as const;
 
 /** The name of a counter. */

@@ -34,6 +34,11 @@ export const FEATURES = [
   "gso",
   /** UDP_GRO, Linux 5.0: many datagrams from a peer in one message. */
   "gro",
+  /**
+   * The kernel path, Linux 6.6: what needs no lane goes from device to device in the kernel, by
+   * programs of ours (BPF on tcx). Only `auto` has it.
+   */
+  "kernel",
 ] as const;
 /** One of FEATURES. */
 export type Feature = typeof FEATURES[number];
@@ -74,7 +79,9 @@ export interface EngineUse {
 /** The features that are to be asked of the kernel. */
 export function wantedFeatures({ engine, off }: EngineChoice): ReadonlySet<Feature> {
   if (engine === "datagram") return new Set();
-  return new Set(FEATURES.filter((feature) => !off.has(feature)));
+  return new Set(
+    FEATURES.filter((feature) => !off.has(feature) && (feature !== "kernel" || engine === "auto")),
+  );
 }
 
 function closure(off: ReadonlySet<Feature>): ReadonlySet<Feature> {
@@ -145,9 +152,9 @@ export function describeEngine(
   const inUse = words(FEATURES.filter((feature) => features.has(feature))) || "no offloads";
   const off = words(FEATURES.filter((feature) => choice.off.has(feature)));
   const missing = words(
-    FEATURES.filter((feature) => !features.has(feature) && !choice.off.has(feature)),
+    FEATURES.filter((feature) => !features.has(feature) && wantedFeatures(choice).has(feature)),
   );
-  const notes = [missing && `not in this kernel: ${missing}`, off && `switched off: ${off}`]
+  const notes = [missing && `not to be had: ${missing}`, off && `switched off: ${off}`]
     .filter((note) => note !== "");
   return `engine batch: ${inUse}, ${count}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }

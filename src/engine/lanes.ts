@@ -20,6 +20,8 @@ export abstract class Lanes {
   readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
   /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
   readonly #counters: (readonly SharedArrayBuffer[])[] = [];
+  /** The same for what never comes to a lane: the main thread writes it. */
+  readonly #carried = LANE_DIRECTIONS.map(() => new ArrayBuffer(LANE_COUNTERS_BYTES));
 
   /** The switch's table; undefined in mode tun. */
   readonly macs: MacTable | undefined;
@@ -66,7 +68,7 @@ export abstract class Lanes {
 
   #live(direction: LaneDirection): readonly LaneCounters[] {
     const index = LANE_DIRECTIONS.indexOf(direction);
-    return this.#counters.map((memory) => laneCounters(memory[index]!));
+    return [...this.#counters, this.#carried].map((memory) => laneCounters(memory[index]!));
   }
 
   /** Totals of one direction by name. */
@@ -78,17 +80,26 @@ export abstract class Lanes {
     >;
   }
 
-  /**
-   * Adds to a counter of what only the kernel sees: the cell has no other writer
-   * (see counters.ts).
-   */
-  countForKernel(
+  /** Adds to a counter what only the kernel sees. */
+  countForKernel(direction: LaneDirection, counter: CounterName, count: number): void {
+    this.#kernel(direction).totals[COUNTER[counter]]! += count;
+  }
+
+  /** Adds what the kernel path has carried to or from a peer. */
+  countCarried(
     direction: LaneDirection,
-    counter: "socket_overflow" | "device_overflow",
-    count: number,
+    peer: number,
+    { packets, bytes }: { readonly packets: number; readonly bytes: number },
   ): void {
-    const memory = this.countersOfLane(0)[LANE_DIRECTIONS.indexOf(direction)]!;
-    laneCounters(memory).totals[COUNTER[counter]]! += count;
+    const { totals, peerPackets, peerBytes } = this.#kernel(direction);
+    totals[COUNTER.packets]! += packets;
+    totals[COUNTER.bytes]! += bytes;
+    peerPackets[peer]! += packets;
+    peerBytes[peer]! += bytes;
+  }
+
+  #kernel(direction: LaneDirection): LaneCounters {
+    return laneCounters(this.#carried[LANE_DIRECTIONS.indexOf(direction)]!);
   }
 
   /**

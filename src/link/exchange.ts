@@ -9,6 +9,8 @@ const ATTEMPTS_MAX = 16;
 
 /** Names of request types for error texts. */
 const REQUEST_NAMES = new Map<number, string>([
+  [nl.RTM_NEWLINK, "RTM_NEWLINK"],
+  [nl.RTM_DELLINK, "RTM_DELLINK"],
   [nl.RTM_GETLINK, "RTM_GETLINK"],
   [nl.RTM_SETLINK, "RTM_SETLINK"],
   [nl.RTM_NEWADDR, "RTM_NEWADDR"],

@@ -13,6 +13,8 @@ export interface LinkInfo {
   readonly master: number;
   /** What made it: tun, dummy, bridge, veth; undefined for hardware and lo. */
   readonly kind: string | undefined;
+  /** Whether its packets have an Ethernet header. */
+  readonly ethernet: boolean;
 }
 
 /** An address on a device, with the length of the network that it stands in. */
@@ -61,6 +63,22 @@ export interface RoutePath {
   readonly learnt?: boolean;
 }
 
+/** A VXLAN-GPE device to make, one that takes whatever network identifier comes (`external`). */
+export interface VxlanSpec {
+  readonly name: string;
+  /** The UDP port that it receives on. */
+  readonly port: number;
+  readonly mtu_bytes: number;
+}
+
+/** Settings of a device's IPv4 (ip-sysctl.rst); what is left out stays. */
+export interface Ipv4Settings {
+  /** 0: no check of sources, 1: strict, 2: loose. The larger of this and `all`'s holds. */
+  readonly rpFilter?: number | undefined;
+  /** Whether what it receives is passed on to others. */
+  readonly forwarding?: boolean | undefined;
+}
+
 /** The MTU, state and bridge to give to a device; what is left out stays. */
 export interface LinkChange {
   /** Index of the bridge to become a port of; 0: of none any more. */
@@ -82,6 +100,11 @@ export interface Rtnetlink {
    */
   droppedOnSend(name: string): number | undefined;
   setLink(index: number, change: LinkChange): void;
+  /** EEXIST if there is a device of this name; EOPNOTSUPP where the kernel has no VXLAN. */
+  addVxlan(spec: VxlanSpec): void;
+  /** Removes a device that somebody made; ENODEV if there is none. */
+  removeLink(index: number): void;
+  setIpv4(index: number, settings: Ipv4Settings): void;
   /** All addresses, or those of one device. */
   addresses(index?: number): readonly LinkAddress[];
   /** EEXIST if it stands already. An IPv6 address is usable at once (no duplicate detection). */

@@ -21,6 +21,7 @@ import {
   RtnetlinkError,
 } from "./exchange.ts";
 import {
+  type Ipv4Settings,
   type LinkAddress,
   type LinkChange,
   type LinkInfo,
@@ -29,6 +30,7 @@ import {
   type RoutePath,
   type RouteSpec,
   type Rtnetlink,
+  type VxlanSpec,
 } from "./link.ts";
 import * as nl from "./netlink.ts";
 
@@ -152,6 +154,51 @@ class LinuxRtnetlink implements Rtnetlink {
       attributes: [
         ...(mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
         ...(master === undefined ? [] : [nl.u32Attribute(nl.IFLA_MASTER, master)]),
+      ],
+    });
+  }
+
+  addVxlan({ name, port, mtu_bytes }: VxlanSpec): void {
+    const on = Uint8Array.of(1);
+    const data = nl.nestedAttribute(nl.IFLA_INFO_DATA, [
+      { type: nl.IFLA_VXLAN_PORT, data: Uint8Array.of(port >> 8, port & 0xff) },
+      { type: nl.IFLA_VXLAN_LEARNING, data: Uint8Array.of(0) },
+      { type: nl.IFLA_VXLAN_COLLECT_METADATA, data: on },
+      { type: nl.IFLA_VXLAN_GPE, data: new Uint8Array(0) },
+    ]);
+    this.#exchange.request({
+      type: nl.RTM_NEWLINK,
+      flags: nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+      body: nl.linkBody(0),
+      attributes: [
+        nl.textAttribute(nl.IFLA_IFNAME, name),
+        nl.u32Attribute(nl.IFLA_MTU, mtu_bytes),
+        nl.nestedAttribute(nl.IFLA_LINKINFO, [
+          nl.textAttribute(nl.IFLA_INFO_KIND, "vxlan"),
+          data,
+        ]),
+      ],
+    });
+  }
+
+  removeLink(index: number): void {
+    this.#exchange.request({ type: nl.RTM_DELLINK, body: nl.linkBody(index) });
+  }
+
+  setIpv4(index: number, { rpFilter, forwarding }: Ipv4Settings): void {
+    const { IPV4_DEVCONF } = nl;
+    const settings = [
+      ...(rpFilter === undefined ? [] : [nl.u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
+      ...(forwarding === undefined
+        ? []
+        : [nl.u32Attribute(IPV4_DEVCONF.forwarding, forwarding ? 1 : 0)]),
+    ];
+    const conf = nl.nestedAttribute(nl.IFLA_INET_CONF, settings);
+    this.#exchange.request({
+      type: nl.RTM_SETLINK,
+      body: nl.linkBody(index),
+      attributes: [
+        nl.nestedAttribute(nl.IFLA_AF_SPEC, [nl.nestedAttribute(nl.AF_INET, [conf])]),
       ],
     });
   }

@@ -41,6 +41,7 @@ export const NLA_TYPE_MASK = 0x3fff;
 
 /** Message types (linux/rtnetlink.h). */
 export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
@@ -56,10 +57,22 @@ export const IFLA_MTU = 4;
 export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_STATS64 = 23;
+export const IFLA_AF_SPEC = 26;
 /** Offset of tx_dropped in struct rtnl_link_stats64 (linux/if_link.h). */
 export const STATS64_TX_DROPPED = 56;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+/** A VXLAN device's settings; its port is in network order. */
+export const IFLA_VXLAN_LEARNING = 7;
+export const IFLA_VXLAN_PORT = 15;
+export const IFLA_VXLAN_COLLECT_METADATA = 25;
+export const IFLA_VXLAN_GPE = 27;
+/** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */
+export const IFLA_INET_CONF = 1;
+export const IPV4_DEVCONF = { forwarding: 1, rpFilter: 8 } as const;
+/** Ethernet, or what looks like it (linux/if_arp.h). */
+export const ARPHRD_ETHER = 1;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 export const IFF_UP = 1;
 
@@ -89,7 +102,7 @@ export const RTPROT_STATIC = 4;
 
 /** Address families (linux/socket.h). */
 export const AF_UNSPEC = 0;
-const AF_INET = 2;
+export const AF_INET = 2;
 const AF_INET6 = 10;
 
 /** Sizes of nlmsghdr, nlattr, ifinfomsg, ifaddrmsg, rtmsg and rtnexthop. */
@@ -161,6 +174,14 @@ export function u32Attribute(type: number, value: number): Attribute {
 /** An attribute holding text with a closing NUL. */
 export function textAttribute(type: number, text: string): Attribute {
   return { type, data: new TextEncoder().encode(text + "\0") };
+}
+
+/** An attribute holding other attributes. */
+export function nestedAttribute(type: number, attributes: readonly Attribute[]): Attribute {
+  // As a message, they would stand behind a header.
+  const header = { type: 0, flags: 0, sequence: 0 };
+  const data = encodeMessage(header, new Uint8Array(0), attributes).subarray(HEADER_BYTES);
+  return { type, data };
 }
 
 /** A whole request. `body` is the fixed structure that the type asks for. */
@@ -348,6 +369,7 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
     up: (view.getUint32(8, true) & IFF_UP) !== 0,
     master: u32(attributes, IFLA_MASTER) ?? 0,
     kind: info && text(decodeAttributes(info), IFLA_INFO_KIND),
+    ethernet: view.getUint16(2, true) === ARPHRD_ETHER,
   };
 }
 

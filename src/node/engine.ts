@@ -76,7 +76,11 @@ export function makeLanes(
 }
 
 /** The features that a device and a socket turned out to have. */
-export function featuresInUse({ vnet, features }: OpenTun, udp: UdpSide): ReadonlySet<Feature> {
+export function featuresInUse(
+  { vnet, features }: OpenTun,
+  udp: UdpSide,
+  kernel: boolean,
+): ReadonlySet<Feature> {
   const found: Readonly<Partial<Record<Feature, boolean>>> = {
     vnet,
     csum: features.checksum,
@@ -84,6 +88,7 @@ export function featuresInUse({ vnet, features }: OpenTun, udp: UdpSide): Readon
     tso4: features.tcp4,
     tso6: features.tcp6,
     uso: features.udp,
+    kernel,
   };
   const ofDevice = (Object.keys(found) as Feature[]).filter((feature) => found[feature]);
   return new Set([...ofDevice, ...udp.features]);
@@ -96,8 +101,9 @@ export function logEngine(
   udp: UdpSide,
   device: OpenTun,
   lanes: number,
+  kernel: boolean,
 ): void {
-  const features = featuresInUse(device, udp);
+  const features = featuresInUse(device, udp, kernel);
   const engine = udp.batch ? "batch" : "datagram";
   const queues = device.queues.length;
   const use: EngineUse = { engine, features, lanes, queues };

@@ -17,6 +17,7 @@ import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { enableForwarding } from "./forwarding.ts";
 import { Follower } from "./follow.ts";
 import { KernelDrops } from "./kernel_drops.ts";
+import { KernelSide, whyNoKernelPath } from "./kernel_side.ts";
 import { Liveness } from "./liveness.ts";
 import type { NodeOptions } from "./options.ts";
 import { PathWatch } from "./path_watch.ts";
@@ -37,6 +38,7 @@ export class Node {
   readonly device: TunnelDevice;
   readonly tracer: Tracer | undefined;
   readonly supervisor: Lanes;
+  readonly kernel: KernelSide;
   readonly publisher: Publisher;
   readonly pathWatch: PathWatch;
   readonly kernelDrops: KernelDrops;
@@ -70,7 +72,19 @@ export class Node {
       onControl: (datagram) => this.liveness.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
     }, this.tracer);
-    this.publisher = new Publisher(this.roster, paths, this.supervisor);
+    this.kernel = new KernelSide({
+      rt,
+      lanes: this.supervisor,
+      listen: options.listen,
+      unwanted: whyNoKernelPath({
+        wanted: udp.batch && wanted.features.has("kernel"),
+        mode: config.mode,
+        ipVersion: udp.ipVersion,
+        traced: options.trace !== undefined,
+      }),
+      log,
+    });
+    this.publisher = new Publisher(this.roster, paths, this.supervisor, this.kernel);
     const deviceName = () => this.roster.config.device;
     this.kernelDrops = new KernelDrops(this.supervisor, udp.fd, rt, deviceName);
     this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
@@ -97,6 +111,7 @@ export class Node {
       roster: this.roster,
       device: this.device,
       supervisor: this.supervisor,
+      kernel: this.kernel,
       udp,
       strangers,
       reload: () => this.reloader.reload(),
@@ -111,12 +126,13 @@ export class Node {
     await this.follower.resolveAll();
     const tun = this.device.open();
     this.kernelDrops.deviceOpened();
+    await this.#openKernelPath();
     // Frames are switched, not routed.
     if (sysctl && loaded.config.mode === "tun") enableForwarding(self, log);
     this.publisher.publish();
     await this.tracer?.start();
     await this.supervisor.start(tun);
-    logEngine(log, engine, this.udp, tun, this.supervisor.laneCount);
+    logEngine(log, engine, this.udp, tun, this.supervisor.laneCount, this.kernel.inUse);
     this.#timers = [
       setInterval(() => this.liveness.tick(), HELLO_INTERVAL_MS),
       setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
@@ -147,6 +163,7 @@ export class Node {
   /** Logs what was carried and dropped so far. */
   logCounters(): void {
     this.kernelDrops.read();
+    this.kernel.read();
     logCounters(this.supervisor, this.options.log);
   }
 
@@ -159,11 +176,13 @@ export class Node {
     await this.tracer?.close();
     // After the last packet: what comes later is of a new start.
     this.liveness.goodbye();
+    this.kernel.close();
     this.device.close();
   }
 
   #health(): void {
     this.supervisor.macs?.tick(performance.now() / 1000);
+    this.#checkKernelPath();
     this.liveness.check();
     if (this.publisher.stale) this.publisher.republish();
     this.device.check();
@@ -176,6 +195,24 @@ export class Node {
     }
   }
 
+  async #openKernelPath(): Promise<void> {
+    await this.kernel.open({ name: this.roster.config.device, index: this.device.index });
+    this.device.describeKernelPath(this.kernel.inUse);
+  }
+
+  /** A path that is given up is taken back from the peers at once. */
+  #checkKernelPath(): void {
+    const before = this.kernel.inUse;
+    try {
+      if (this.kernel.check()) this.publisher.markStale();
+    } catch (error) {
+      this.options.log.debug("kernel_path", error instanceof Error ? error.message : String(error));
+    }
+    if (this.kernel.inUse === before) return;
+    this.device.describeKernelPath(this.kernel.inUse);
+    this.liveness.announce();
+  }
+
   /** The lanes have ended: a lost device is made again, a bug ends the node. */
   async #recover(reason: LaneEnd | RunError): Promise<void> {
     if (this.#stopping) return;
@@ -184,10 +221,14 @@ export class Node {
     log.warn("device_gone", `${device} was removed; making it again`);
     await this.supervisor.stop();
     this.tracer?.closeRings();
+    this.kernel.close();
     this.device.close();
     for (let failure = ""; !this.#stopping;) {
       try {
-        await this.supervisor.start(this.device.open());
+        const tun = this.device.open();
+        await this.#openKernelPath();
+        this.publisher.markStale();
+        await this.supervisor.start(tun);
         // The new device may have another MTU or other features.
         this.liveness.announce();
         log.info("device_back", `${device} is back`);

@@ -4,6 +4,7 @@ import { type FibPeer, REACH } from "../engine/fib.ts";
 import type { Lanes } from "../engine/lanes.ts";
 import { SETTLE_CHECK_INTERVAL_MS } from "../limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
+import type { KernelSide } from "./kernel_side.ts";
 import type { Paths } from "./paths.ts";
 import { fixedMacs, tableRoutes } from "./plan.ts";
 import type { Peer, Roster } from "./roster.ts";
@@ -25,6 +26,7 @@ export class Publisher {
     readonly roster: Roster,
     readonly paths: Paths,
     readonly supervisor: Lanes,
+    readonly kernel: KernelSide,
   ) {}
 
   /** Whether the published table is behind. */
@@ -52,7 +54,9 @@ export class Publisher {
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
     const roaming = peers.some(({ node }) => node.roaming === true);
     const routes = tableRoutes(self, reachable);
-    supervisor.fib.publish(entries, routes, defaultPeer?.index ?? -1, roaming);
+    const rest = defaultPeer?.index ?? -1;
+    supervisor.fib.publish(entries, routes, rest, roaming);
+    this.kernel.publish({ entries, routes, defaultPeer: rest });
     supervisor.macs?.setFixed(fixedMacs(self, peers));
   }
 

@@ -11,6 +11,7 @@ import { buildStatus, TOTAL } from "../status/snapshot.ts";
 import type { Status } from "../status/types.ts";
 import type { UdpSide } from "../udp/datagram.ts";
 import { featuresInUse } from "./engine.ts";
+import type { KernelSide } from "./kernel_side.ts";
 import type { NodeOptions } from "./options.ts";
 import type { Roster } from "./roster.ts";
 import type { Strangers } from "./strangers.ts";
@@ -22,6 +23,7 @@ export interface NodeStatusParts {
   readonly roster: Roster;
   readonly device: TunnelDevice;
   readonly supervisor: Lanes;
+  readonly kernel: KernelSide;
   readonly udp: UdpSide;
   readonly strangers: Strangers;
   /** Reads the config again. */
@@ -64,7 +66,7 @@ export class NodeStatus {
 
   /** The status of this moment. */
   status(): Status {
-    const { options, roster, device, supervisor, udp, strangers, sharedNames } = this.parts;
+    const { options, roster, device, supervisor, kernel, udp, strangers, sharedNames } = this.parts;
     const { config } = roster;
     return buildStatus({
       version: options.version,
@@ -82,7 +84,7 @@ export class NodeStatus {
       engine: {
         name: udp.batch ? "batch" : "datagram",
         lanes: supervisor.laneCount,
-        features: device.tun ? [...featuresInUse(device.tun, udp)] : [],
+        features: device.tun ? [...featuresInUse(device.tun, udp, kernel.inUse)] : [],
       },
       peers: roster.peers,
       book: roster.book,
@@ -98,7 +100,8 @@ export class NodeStatus {
 
   /** The counters of now. */
   #sample(): Sample {
-    const { roster: { peers }, supervisor } = this.parts;
+    const { roster: { peers }, supervisor, kernel } = this.parts;
+    kernel.read();
     const outbound = supervisor.countersOf("outbound");
     const inbound = supervisor.countersOf("inbound");
     const of = ({ peerPackets, peerBytes }: typeof outbound, peer: number): Count => ({

@@ -47,6 +47,8 @@ export class TunnelDevice {
   #tun: OpenTun | undefined;
   #config: DeviceConfig | undefined;
   #port: BridgePort | undefined;
+  #index = 0;
+  #kernelPath = false;
   /** What the last check complained of. */
   #trouble = "";
 
@@ -70,6 +72,11 @@ export class TunnelDevice {
     return link === undefined ? "gone" : link.up ? "up" : "down";
   }
 
+  /** The open device's index. */
+  get index(): number {
+    return this.#index;
+  }
+
   /** The open device; undefined while there is none. */
   get tun(): OpenTun | undefined {
     return this.#tun;
@@ -85,6 +92,7 @@ export class TunnelDevice {
     try {
       const link = rt.getLink(config.device);
       if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
+      this.#index = link.index;
       this.#config = configureDevice(rt, {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
@@ -146,12 +154,15 @@ export class TunnelDevice {
   describe(): void {
     const { config: { mode }, self: { name }, book } = this.roster;
     const partial = this.#tun?.features.partial === true;
-    book.self = {
-      name,
-      mode,
-      mtu_bytes: this.#mtu_bytes,
-      capabilities: partial ? CAPABILITY.partialChecksum : 0,
-    };
+    const capabilities = (partial ? CAPABILITY.partialChecksum : 0) |
+      (this.#kernelPath ? CAPABILITY.kernelPath : 0);
+    book.self = { name, mode, mtu_bytes: this.#mtu_bytes, capabilities };
+  }
+
+  /** Tells the book whether this node takes what a kernel path sends. */
+  describeKernelPath(there: boolean): void {
+    this.#kernelPath = there;
+    this.describe();
   }
 
   /** Takes back what the device was given, and lets go of it. */

@@ -37,6 +37,8 @@ export const PROTOCOL_VERSION = 1;
 export const CAPABILITY = {
   /** TCP and UDP checksums may hold the pseudo header's sum only; the receiver completes them. */
   partialChecksum: 1,
+  /** What a kernel path sends: super-packets where the underlay has them, no UDP checksum. */
+  kernelPath: 2,
 } as const;
 
 /** A hello, decoded. */

@@ -26,7 +26,7 @@ function link(
   mtu_bytes: number,
   ...texts: string[]
 ): LinkFacts {
-  const info: LinkInfo = { index, name, kind, mtu_bytes, up: true, master: 0 };
+  const info: LinkInfo = { index, name, kind, mtu_bytes, up: true, master: 0, ethernet: true };
   const addresses = texts.map((text) => {
     const [address, length] = text.split("/");
     return { index, address: parseAddress(address!)!, length_bits: Number(length) };

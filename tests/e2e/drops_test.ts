@@ -4,6 +4,9 @@ import { assert, assertEquals } from "../assert.ts";
 import { ip, type LabProcess, runProgram } from "../../src/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
+/** A node whose packets all go by its lanes: only they stand still, or are jammed. */
+const lanes = (bed: Bed) => ["-c", `${bed.dir}/tunnet.yaml`, "--engine", "batch"];
+
 /** Sends so many bytes of UDP from pod to pod, where nobody listens, as fast as it goes. */
 async function flood(bed: Bed, from: number, to: number, size: number): Promise<void> {
   const target = `UDP4-SENDTO:${bed.podAddress(to)}:9999`;
@@ -24,7 +27,7 @@ async function stopped(process: LabProcess, body: () => Promise<void>): Promise<
 
 Deno.test("drops in the kernel: of the socket's buffer and of the device's queue", async (t) => {
   await using bed = await Bed.create();
-  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  const [a, b] = await Promise.all([bed.start(0, lanes(bed)), bed.start(1, lanes(bed))]);
   await bed.ping(0, 1);
   await t.step("a receiver that stands still overflows its socket", async () => {
     await stopped(b, () => flood(bed, 0, 1, 100_000_000));
@@ -54,7 +57,7 @@ Deno.test("drops in the kernel: of the socket's buffer and of the device's queue
     // Nobody reads from it.
     await flood(bed, 1, 0, 1_000_000);
     await bed.onNode(1, ..."ip route del 172.1.0.0/16 dev tunnet0".split(" "));
-    const again = await bed.start(1);
+    const again = await bed.start(1, lanes(bed));
     await bed.reachable(0, 1, 5_000);
     assertEquals((await bed.counters(again)).outbound["device_overflow"], 0);
   });
@@ -62,7 +65,7 @@ Deno.test("drops in the kernel: of the socket's buffer and of the device's queue
 
 Deno.test("a jammed way out does not hold up the way in", async () => {
   await using bed = await Bed.create();
-  const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+  const [a] = await Promise.all([bed.start(0, lanes(bed)), bed.start(1, lanes(bed))]);
   await bed.ping(0, 1);
   // 1 Mbit/s with a queue longer than the socket's send buffer: the socket is full for minutes.
   const tbf = "qdisc add dev eth0 root tbf rate 1mbit burst 32k limit 200mb";

@@ -10,12 +10,14 @@ import { Bed } from "./harness.ts";
 import { seedText, startSeed } from "./seed.ts";
 
 /**
- * Each feature alone left out, several at once, none at all, the way through Deno,
- * and numbers of lanes: one for both ways, one each, three queues for the way out.
+ * All, without the kernel path, each other feature alone left out, several at once, none at all,
+ * the way through Deno, and numbers of lanes: one for both ways, one each, three queues for the way
+ * out.
  */
 const ALL_SUBSETS = [
   "auto",
-  ...FEATURES.map((feature) => `batch,-${feature}`),
+  "auto,-kernel",
+  ...FEATURES.filter((feature) => feature !== "kernel").map((feature) => `batch,-${feature}`),
   "batch,-tso",
   "batch,-tso,-uso",
   "batch,-gso,-gro",

@@ -64,10 +64,13 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
       value,
     );
   };
-  assertEquals(line(FEATURES, "auto"), "engine batch: vnet csum partial tso uso gso gro, 2 lanes");
+  assertEquals(
+    line(FEATURES, "auto"),
+    "engine batch: vnet csum partial tso uso gso gro kernel, 2 lanes",
+  );
   assertEquals(
     line(["vnet", "csum", "tso4", "gso"], "batch,-tso6"),
-    "engine batch: vnet csum tso4 gso, 2 lanes (not in this kernel: partial uso gro; switched off: tso6)",
+    "engine batch: vnet csum tso4 gso, 2 lanes (not to be had: partial uso gro; switched off: tso6)",
   );
   assertEquals(
     line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
 import { canMakeNamespaces, type Driver, Namespace } from "./namespace.ts";
 
 interface IpLink {
+  readonly link_type: string;
   ifindex: number;
   ifname: string;
   mtu: number;
@@ -53,13 +54,14 @@ test("rtnetlink: links are found by name and index as ip shows them", async (ns)
   await ns.ip("link set veth-a master br-a");
   const all = await ns.json<IpLink[]>("-d link");
   const indexOf = (name?: string) => all.find(({ ifname }) => ifname === name)?.ifindex ?? 0;
-  for (const { ifindex, ifname, mtu, flags, linkinfo, master } of all) {
+  for (const { ifindex, ifname, mtu, flags, linkinfo, master, link_type } of all) {
     const link = {
       index: ifindex,
       name: ifname,
       mtu_bytes: mtu,
       up: flags.includes("UP"),
       master: indexOf(master),
+      ethernet: link_type === "ether",
       ...(linkinfo?.info_kind ? { kind: linkinfo.info_kind } : {}),
     };
     assertEquals(await driver.call("getLink", ifname), link);

@@ -188,7 +188,13 @@ Deno.test("decodeLink", async (t) => {
       up: true,
       master: 0,
       kind: "tun",
+      ethernet: false,
     });
+  });
+  await t.step("Ethernet, by its type", () => {
+    const link = linkBody(2);
+    link.set([1, 0], 2);
+    assertEquals(decodeLink(concat(link, attributes(name))).ethernet, true);
   });
   await t.step("a port of a bridge", () => {
     const master = u32Attribute(10, 7);

@@ -1,0 +1,70 @@
+/**
+ * What the kernel's BPF programs see of the kernel: numbers and layouts of
+ * linux/bpf.h, on 64-bit little-endian machines. Data only. Offsets are in bytes.
+ */
+
+/** struct __sk_buff: what a program may read of a packet. */
+export const SKB = {
+  len: 0,
+  packetType: 4,
+  protocol: 16,
+  vlanPresent: 20,
+  gsoSegments: 164,
+  gsoSize: 176,
+} as const;
+
+/** `packetType` of what is for this host (linux/if_packet.h). */
+export const PACKET_HOST = 0;
+
+/** Ethernet types in network order, as `protocol` holds them (linux/if_ether.h). */
+export const ETHERTYPE_IPV4_NETWORK = 0x0008;
+
+/** Helpers, by number (enum bpf_func_id). */
+export const HELPER = {
+  mapLookup: 1,
+  storeBytes: 9,
+  getTunnelKey: 20,
+  redirect: 23,
+  loadBytes: 26,
+  changeHead: 43,
+  adjustRoom: 50,
+  fibLookup: 69,
+} as const;
+
+/** Flags of `storeBytes`: keep a checksum that the network card made of the whole packet. */
+export const RECOMPUTE_CHECKSUM = 1;
+
+/** `redirect`: as if received by the device. */
+export const REDIRECT_INGRESS = 1;
+
+/** `adjustRoom`: room between the link header and the network header. */
+export const ROOM_AT_LINK_HEADER = 1;
+/** Flags of `adjustRoom` (Linux 5.2): segments keep their size; what the new headers are. */
+export const ROOM = { fixedGso: 1, encapIpv4: 2, encapUdp: 16 } as const;
+
+/** struct bpf_fib_lookup: a question about a route, and its answer in place. */
+export const FIB = {
+  size: 64,
+  family: 0,
+  protocol: 1,
+  totalLength: 6,
+  ifindex: 8,
+  source: 16,
+  destination: 32,
+  sourceMac: 52,
+  destinationMac: 58,
+} as const;
+/** Flag of `fibLookup`: as for a packet of this host, out of the device `ifindex`. */
+export const FIB_OUTPUT = 2;
+
+/** struct bpf_tunnel_key: where a tunnel device received a packet from. IPv4 in host order. */
+export const TUNNEL_KEY = {
+  size: 44,
+  id: 0,
+  remoteIpv4: 4,
+  tos: 20,
+  ttl: 21,
+} as const;
+
+/** Results of a program on a device's way in or out (enum tcx_action_base, Linux 6.6). */
+export const VERDICT = { next: -1, drop: 2 } as const;

@@ -1,0 +1,173 @@
+/** Maps, programs and where they stand, through bpf(2). */
+
+import {
+  BPF_ATTR,
+  BPF_COMMAND,
+  BPF_LINK_TYPE,
+  BPF_MAP_TYPE,
+  BPF_NO_PREALLOC,
+  BPF_PROGRAM_SCHED_CLS,
+  SYS_BPF,
+} from "../../ffi/layout.ts";
+import { addressOf, cString, libc, SyscallError } from "../../ffi/libc.ts";
+import { readKernelFile } from "../link/sysctl.ts";
+import { INSTRUCTION_BYTES } from "./assembler.ts";
+
+const CPU_LIST_MAX_BYTES = 256;
+
+/** The verifier's words on a program that it refuses; there are more only if it is very long. */
+const VERIFIER_LOG_BYTES = 1 << 20;
+
+/** Its last words say why. */
+const VERIFIER_LINES = 3;
+
+/** Helpers that look up routes are for programs under a licence that the kernel accepts. */
+const LICENSE = cString("Dual MIT/GPL");
+
+/** What a map is. */
+export type MapKind = keyof typeof BPF_MAP_TYPE;
+
+function call(command: keyof typeof BPF_COMMAND, attr: Uint8Array<ArrayBuffer>): number {
+  const number = SYS_BPF[Deno.build.arch];
+  return libc().call.syscall(number, BPF_COMMAND[command], attr, attr.length);
+}
+
+/** A map that the kernel's programs share with this process. Throws a SyscallError where it fails. */
+export class BpfMap {
+  readonly fd: number;
+  readonly #key: Uint8Array<ArrayBuffer>;
+  readonly #value: Uint8Array<ArrayBuffer>;
+  readonly #attr = new Uint8Array(BPF_ATTR.size);
+
+  /** `value_bytes` is one processor's, where each has its own. */
+  constructor(
+    readonly kind: MapKind,
+    key_bytes: number,
+    readonly value_bytes: number,
+    entries: number,
+  ) {
+    const attr = new Uint8Array(BPF_ATTR.size);
+    const view = new DataView(attr.buffer);
+    view.setUint32(BPF_ATTR.map.type, BPF_MAP_TYPE[kind], true);
+    view.setUint32(BPF_ATTR.map.keyBytes, key_bytes, true);
+    view.setUint32(BPF_ATTR.map.valueBytes, value_bytes, true);
+    view.setUint32(BPF_ATTR.map.entries, entries, true);
+    // What is not there takes no memory.
+    if (kind !== "perCpuArray") view.setUint32(BPF_ATTR.map.flags, BPF_NO_PREALLOC, true);
+    this.fd = libc().check("bpf(BPF_MAP_CREATE)", call("mapCreate", attr));
+    const copies = kind.startsWith("perCpu") ? possibleProcessors() : 1;
+    this.#key = new Uint8Array(key_bytes);
+    this.#value = new Uint8Array(value_bytes * copies);
+    const element = new DataView(this.#attr.buffer);
+    element.setUint32(BPF_ATTR.element.map, this.fd, true);
+    element.setBigUint64(BPF_ATTR.element.key, BigInt(addressOf(this.#key)), true);
+    element.setBigUint64(BPF_ATTR.element.value, BigInt(addressOf(this.#value)), true);
+  }
+
+  /** Makes an entry, or gives it another value; one for each processor, where each has its own. */
+  set(key: Uint8Array, value: Uint8Array): void {
+    this.#key.set(key);
+    this.#value.fill(0);
+    this.#value.set(value);
+    libc().check("bpf(BPF_MAP_UPDATE_ELEM)", call("mapUpdate", this.#attr));
+  }
+
+  /** Removes an entry, if it is there. */
+  delete(key: Uint8Array): void {
+    this.#key.set(key);
+    call("mapDelete", this.#attr);
+  }
+
+  /** The value of an entry, good until the next call; undefined if there is none. */
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#key.set(key);
+    return call("mapLookup", this.#attr) < 0 ? undefined : this.#value;
+  }
+
+  close(): void {
+    libc().call.close(this.fd);
+  }
+}
+
+/** Loads a program for a device's way in or out; its descriptor. Throws a SyscallError with the verifier's words. */
+export function loadProgram(name: string, instructions: Uint8Array<ArrayBuffer>): number {
+  const log = new Uint8Array(VERIFIER_LOG_BYTES);
+  const fd = call("programLoad", programAttr(name, instructions));
+  if (fd >= 0) return fd;
+  const error = new SyscallError("bpf(BPF_PROG_LOAD)", libc().errno());
+  // Once more for its words: asked for at once, they would cost every start.
+  const again = call("programLoad", programAttr(name, instructions, log));
+  if (again >= 0) return again;
+  const text = new TextDecoder().decode(log.subarray(0, log.indexOf(0))).trimEnd();
+  if (text) error.message += `: ${text.split("\n").slice(-VERIFIER_LINES).join("; ")}`;
+  throw error;
+}
+
+function programAttr(
+  name: string,
+  instructions: Uint8Array<ArrayBuffer>,
+  log?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const { program, size } = BPF_ATTR;
+  const attr = new Uint8Array(size);
+  const view = new DataView(attr.buffer);
+  view.setUint32(program.type, BPF_PROGRAM_SCHED_CLS, true);
+  view.setUint32(program.count, instructions.length / INSTRUCTION_BYTES, true);
+  view.setBigUint64(program.instructions, BigInt(addressOf(instructions)), true);
+  view.setBigUint64(program.license, BigInt(addressOf(LICENSE)), true);
+  attr.set(new TextEncoder().encode(name).subarray(0, program.nameMax), program.name);
+  if (log) {
+    view.setUint32(program.logLevel, 1, true);
+    view.setUint32(program.logBytes, log.length, true);
+    view.setBigUint64(program.log, BigInt(addressOf(log)), true);
+  }
+  return attr;
+}
+
+/**
+ * Puts a program on a device's way in or out (tcx, Linux 6.6). It stands there
+ * until the descriptor that this returns is closed, so it ends with the process,
+ * however that ends. Throws a SyscallError.
+ */
+export function attachProgram(
+  program: number,
+  ifindex: number,
+  way: keyof typeof BPF_LINK_TYPE,
+): number {
+  const attr = new Uint8Array(BPF_ATTR.size);
+  const view = new DataView(attr.buffer);
+  view.setUint32(BPF_ATTR.link.program, program, true);
+  view.setUint32(BPF_ATTR.link.ifindex, ifindex, true);
+  view.setUint32(BPF_ATTR.link.attachType, BPF_LINK_TYPE[way], true);
+  return libc().check("bpf(BPF_LINK_CREATE)", call("linkCreate", attr));
+}
+
+/** What a program made of a packet that was shown to it. */
+export interface TestRun {
+  readonly verdict: number;
+  readonly packet: Uint8Array;
+}
+
+/** Shows a frame to a program, which stands nowhere for that. Throws a SyscallError. */
+export function testProgram(program: number, frame: Uint8Array<ArrayBuffer>): TestRun {
+  const { test, size } = BPF_ATTR;
+  const out = new Uint8Array(frame.length + 256);
+  const attr = new Uint8Array(size);
+  const view = new DataView(attr.buffer);
+  view.setUint32(test.program, program, true);
+  view.setUint32(test.inBytes, frame.length, true);
+  view.setUint32(test.outBytes, out.length, true);
+  view.setBigUint64(test.in, BigInt(addressOf(frame)), true);
+  view.setBigUint64(test.out, BigInt(addressOf(out)), true);
+  libc().check("bpf(BPF_PROG_TEST_RUN)", call("programTest", attr));
+  return {
+    verdict: view.getInt32(test.verdict, true),
+    packet: out.subarray(0, view.getUint32(test.outBytes, true)),
+  };
+}
+
+/** Processors that the kernel could ever have, such as `0-3`: each has its own counts. */
+function possibleProcessors(): number {
+  const text = readKernelFile("/sys/devices/system/cpu/possible", CPU_LIST_MAX_BYTES) ?? "0";
+  return Number(text.trim().split(/[-,]/).at(-1)) + 1;
+}

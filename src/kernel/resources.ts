@@ -1,0 +1,103 @@
+/** What the kernel path holds in the kernel: its maps, programs and helper device. */
+
+import { libc } from "../../ffi/libc.ts";
+import { NODES_MAX, SUBNETS_MAX } from "../limits.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import { attachProgram, BpfMap, loadProgram } from "./bpf.ts";
+import { Helper } from "./helper.ts";
+import * as records from "./records.ts";
+import { arrival, type Secret, wayIn } from "./way_in.ts";
+import { wayOut } from "./way_out.ts";
+
+/** What the kernel path is made for. */
+export interface KernelPathParts {
+  readonly rt: Rtnetlink;
+  /** The tunnel's device. */
+  readonly device: { readonly name: string; readonly index: number };
+  /** The node's UDP port. */
+  readonly port: number;
+}
+
+/** The maps that the programs share with this process (records.ts has their layouts). */
+export interface KernelMaps {
+  readonly routes4: BpfMap;
+  readonly routes6: BpfMap;
+  readonly peers: BpfMap;
+  readonly senders: BpfMap;
+  readonly hosts: BpfMap;
+  readonly counts: BpfMap;
+  readonly events: BpfMap;
+}
+
+/** Maps, programs and helper, from `open` to `close`. */
+export class KernelResources {
+  readonly #closers: (() => void)[] = [];
+  readonly maps: KernelMaps;
+  readonly helper: Helper;
+  /** Descriptors of the programs that stand where the packets are. */
+  readonly programs: { readonly out: number; readonly in: number };
+
+  /** Throws a RunError or a SyscallError, and nothing is left then. */
+  constructor({ rt, device, port }: KernelPathParts) {
+    try {
+      this.maps = this.#makeMaps();
+      const { maps } = this;
+      const fds = Object.fromEntries(
+        Object.entries(maps).map(([name, { fd }]) => [name, fd]),
+      ) as Record<keyof KernelMaps, number>;
+      const common = { ...fds, port, tunIfindex: device.index, secret: makeSecret() };
+      const onHelper = this.#program("tunnet_arrival", arrival(common));
+      this.helper = Helper.make(rt, device.name, (index) => {
+        this.#descriptor(attachProgram(onHelper, index, "in"));
+      });
+      this.#closers.push(() => this.helper.close());
+      this.helper.letIn();
+      const { port: helperPort, loopback: loopbackIfindex } = this.helper;
+      this.programs = {
+        out: this.#program("tunnet_out", wayOut(common)),
+        in: this.#program("tunnet_in", wayIn({ ...common, helperPort, loopbackIfindex })),
+      };
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Lets go of everything, the last first. */
+  close(): void {
+    for (const close of this.#closers.splice(0).reverse()) close();
+  }
+
+  #makeMaps(): KernelMaps {
+    const { ROUTE_KEY, OWNER_BYTES } = records;
+    const make = (...what: ConstructorParameters<typeof BpfMap>): BpfMap => {
+      const map = new BpfMap(...what);
+      this.#closers.push(() => map.close());
+      return map;
+    };
+    return {
+      routes4: make("lpmTrie", ROUTE_KEY.address + 4, OWNER_BYTES, SUBNETS_MAX),
+      routes6: make("lpmTrie", ROUTE_KEY.address + 16, OWNER_BYTES, SUBNETS_MAX),
+      peers: make("hash", 4, records.PEER.size, NODES_MAX),
+      senders: make("hash", records.SENDER_KEY.size, records.SENDER.size, NODES_MAX),
+      hosts: make("hash", 4, 4, NODES_MAX),
+      counts: make("perCpuHash", 4, records.COUNTS.size, NODES_MAX),
+      events: make("perCpuArray", 4, records.EVENTS.size, 1),
+    };
+  }
+
+  #program(name: string, instructions: Uint8Array<ArrayBuffer>): number {
+    return this.#descriptor(loadProgram(name, instructions));
+  }
+
+  #descriptor(fd: number): number {
+    this.#closers.push(() => void libc().call.close(fd));
+    return fd;
+  }
+}
+
+/** Another one for each start. */
+function makeSecret(): Secret {
+  const [vni, dscp, ttl] = crypto.getRandomValues(new Uint32Array(3));
+  return { vni: vni! & 0xff_ffff, dscp: dscp! & 0x3f, ttl: 1 + ttl! % 255 };
+}

@@ -1,0 +1,189 @@
+/** The node's side of the kernel path: when there is one, what it follows, and what it has done. */
+
+import { SyscallError } from "../../ffi/libc.ts";
+import type { FibPeer } from "../engine/fib.ts";
+import { REACH } from "../engine/fib.ts";
+import type { Lanes } from "../engine/lanes.ts";
+import { RunError } from "../errors.ts";
+import { KernelPath } from "../kernel/kernel_path.ts";
+import type { KernelPathPeer } from "../kernel/tables.ts";
+import { PATHS_PER_CHECK } from "../limits.ts";
+import type { Rtnetlink } from "../link/link.ts";
+import type { Log } from "../log.ts";
+import { parseAddress } from "../net/prefix.ts";
+import { CAPABILITY } from "../peers/hello.ts";
+import type { Route } from "../route/table.ts";
+
+/** What the node's side needs. */
+export interface KernelSideParts {
+  readonly rt: Rtnetlink;
+  readonly lanes: Lanes;
+  /** Where the node's UDP socket listens; IPv4, or there is no kernel path. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Why there is to be no kernel path; undefined: it is wanted. */
+  readonly unwanted: string | undefined;
+  readonly log: Log;
+}
+
+/** The table that is to be followed. */
+export interface PublishedTable {
+  /** By index. */
+  readonly entries: readonly FibPeer[];
+  readonly routes: readonly Route[];
+  /** -1: there is none. */
+  readonly defaultPeer: number;
+}
+
+/** By which device, and with which address of ours, a peer is reached. */
+interface Way {
+  readonly ifindex: number;
+  readonly source: Uint8Array;
+}
+
+const NO_TABLE: PublishedTable = { entries: [], routes: [], defaultPeer: -1 };
+const ANY_HOST: readonly string[] = ["0.0.0.0", "::"];
+
+const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
+  one?.ifindex === other?.ifindex && String(one?.source) === String(other?.source);
+
+/** Opens and closes the kernel path, keeps it in step, and takes over its counts. */
+export class KernelSide {
+  #path: KernelPath | undefined;
+  #table = NO_TABLE;
+  /** The ways that were published, by the peer's index. */
+  #ways = new Map<number, Way>();
+  /** The peer whose way is looked at next. */
+  #next = 0;
+
+  constructor(readonly parts: KernelSideParts) {}
+
+  /** Whether packets may go by it. */
+  get inUse(): boolean {
+    return this.#path !== undefined;
+  }
+
+  /** Opens the path for a device, if it is wanted and works here; says so if not. */
+  async open(device: { readonly name: string; readonly index: number }): Promise<void> {
+    const { rt, listen: { port }, unwanted, log } = this.parts;
+    if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
+    try {
+      this.#path = await KernelPath.open({ rt, device, port });
+      const { helper } = this.#path;
+      log.debug("kernel_path", `kernel path with ${helper.name} on UDP port ${helper.port} of lo`);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      log.info("kernel_path", `${error.message}; packets go by the lanes`);
+    }
+  }
+
+  /** Follows a table; tells whether there still is a path. */
+  publish(table: PublishedTable): void {
+    this.#table = table;
+    if (!this.#path) return;
+    this.read();
+    this.#ways = new Map();
+    const peers: KernelPathPeer[] = [];
+    table.entries.forEach((entry, index) => {
+      if (!runsKernelPath(entry)) return;
+      const way = this.#wayTo(entry);
+      if (!way) return;
+      this.#ways.set(index, way);
+      const { address, port, mtu_bytes } = entry;
+      peers.push({ index, address, port, mtu_bytes, ...way });
+    });
+    try {
+      this.#path.publish(peers, table.routes, table.defaultPeer);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      this.#giveUp(error.message);
+    }
+  }
+
+  /**
+   * Looks whether the path still carries, and whether anybody captures on the
+   * device. Tells whether the table is to be published again, because a peer is
+   * reached by another way now.
+   */
+  check(): boolean {
+    const path = this.#path;
+    if (!path) return false;
+    this.read();
+    const lost = path.lost();
+    const { lanes, log } = this.parts;
+    lanes.countForKernel("outbound", "send_failed", lost.sendFailed);
+    lanes.countForKernel("inbound", "device_rejected", lost.rejected);
+    lanes.countForKernel("inbound", "backlog_overflow", lost.overflow);
+    lanes.countForKernel("inbound", "unknown_peer", lost.foreign);
+    if (path.isStuck(lost)) {
+      const { name, port } = path.helper;
+      this.#giveUp(`nothing comes out of ${name}; does a firewall drop UDP port ${port} on lo?`);
+      return false;
+    }
+    const change = path.watch();
+    if (change === "paused") log.info("kernel_path", "somebody captures: packets go by the lanes");
+    if (change === "resumed") log.info("kernel_path", "nobody captures any more");
+    return this.#waysChanged();
+  }
+
+  /** Adds what was carried since the last time to the counters. */
+  read(): void {
+    for (const { peer, outbound, inbound } of this.#path?.carried() ?? []) {
+      this.parts.lanes.countCarried("outbound", peer, outbound);
+      this.parts.lanes.countCarried("inbound", peer, inbound);
+    }
+  }
+
+  /** Takes the path away. */
+  close(): void {
+    this.read();
+    this.#path?.close();
+    this.#path = undefined;
+    this.#ways.clear();
+  }
+
+  #giveUp(why: string): void {
+    this.parts.log.warn("kernel_path", `the kernel path is given up: ${why}`);
+    this.close();
+  }
+
+  #waysChanged(): boolean {
+    const indexes = [...this.#ways.keys()];
+    if (this.#next >= indexes.length) this.#next = 0;
+    const some = indexes.slice(this.#next, this.#next + PATHS_PER_CHECK);
+    this.#next += some.length;
+    return some.some((index) => {
+      const entry = this.#table.entries[index];
+      return entry !== undefined && !sameWay(this.#ways.get(index), this.#wayTo(entry));
+    });
+  }
+
+  /** The kernel's choice; undefined if there is none by a device whose headers the programs know. */
+  #wayTo({ address }: FibPeer): Way | undefined {
+    const { rt, listen: { host } } = this.parts;
+    const path = rt.routeTo({ version: 4, bytes: address });
+    const source = ANY_HOST.includes(host) ? path?.source : parseAddress(host);
+    if (!path || source?.version !== 4 || !rt.getLink(path.index)?.ethernet) return undefined;
+    return { ifindex: path.index, source: source.bytes };
+  }
+}
+
+/** Whether a peer says that it takes what a kernel path sends. */
+function runsKernelPath({ address, capabilities, heard, reach }: FibPeer): boolean {
+  return heard && reach === REACH.udp && address.length === 4 &&
+    (capabilities & CAPABILITY.kernelPath) !== 0;
+}
+
+/** Why a node is to have no kernel path, by what it runs with; undefined if it may. */
+export function whyNoKernelPath(
+  { wanted, mode, ipVersion, traced }: {
+    readonly wanted: boolean;
+    readonly mode: "tun" | "tap";
+    readonly ipVersion: 4 | 6;
+    readonly traced: boolean;
+  },
+): string | undefined {
+  if (!wanted) return "switched off";
+  if (mode === "tap") return "mode tap has none";
+  if (ipVersion === 6) return "an IPv6 underlay has none";
+  return traced ? "every packet is to be seen" : undefined;
+}
