@@ -58,7 +58,7 @@ export const CAP_VERSION_3 = 0x20080522;
 export const CAP_HEADER = { size: 8, version: 0 } as const;
 export const CAP_DATA = { size: 12, effective: 0, permitted: 4, inheritable: 8 } as const;
 /** Capabilities that tunnet knows by name, and a number that no kernel reaches soon (last: 40). */
-export const CAPABILITIES = { dacReadSearch: 2, netAdmin: 12 } as const;
+export const CAPABILITIES = { dacReadSearch: 2, netAdmin: 12, bpf: 39 } as const;
 export const CAP_LAST = 63;
 
 /** prctl(2): linux/prctl.h. */

@@ -268,7 +268,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
     flags: [
       { name: "docker", help: "Docker networks with the node's subnets, without NAT (default)" },
       { name: "netns", help: "a bridge with the node's subnets, and a namespace as a pod" },
-      { name: "systemd", help: "a service that runs the node with CAP_NET_ADMIN alone" },
+      { name: "systemd", help: "a service that runs the node with few rights" },
       { name: "undo", help: "print the script that takes it back" },
       CONFIG,
       NODE,

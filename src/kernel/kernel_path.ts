@@ -6,6 +6,7 @@
  * that the programs leave alone.
  */
 
+import { ERRNO } from "../../ffi/errno.ts";
 import { libc, SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../errors.ts";
 import {
@@ -60,7 +61,7 @@ export class KernelPath {
     } catch (error) {
       path?.close();
       if (!(error instanceof SyscallError)) throw error;
-      throw new RunError({ what: "no kernel path", why: error.message });
+      throw new RunError({ what: "no kernel path", why: explain(error) });
     }
   }
 
@@ -70,9 +71,9 @@ export class KernelPath {
   }
 
   /**
-   * Follows the forwarding table. `peers` are those that run the kernel path as
-   * well; `defaultPeer` is -1 where there is none. Throws a SyscallError where
-   * the kernel takes no more; the path is to be closed then.
+   * Follows the forwarding table. What comes from any of the peers is looked at;
+   * `defaultPeer` is -1 where there is none. Throws a SyscallError where the
+   * kernel takes no more; the path is to be closed then.
    */
   publish(peers: readonly KernelPathPeer[], routes: readonly Route[], defaultPeer: number): void {
     this.#standAt(new Set(peers.map(({ ifindex }) => ifindex)));
@@ -135,7 +136,12 @@ export class KernelPath {
     }
     for (const ifindex of ifindexes) {
       if (this.#underlays.has(ifindex)) continue;
-      this.#underlays.set(ifindex, attachProgram(this.#resources.programs.in, ifindex, "in"));
+      try {
+        this.#underlays.set(ifindex, attachProgram(this.#resources.programs.in, ifindex, "in"));
+      } catch (error) {
+        // It has just gone; the peers will be reached by another one, or not at all.
+        if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENODEV) throw error;
+      }
     }
   }
 
@@ -162,4 +168,12 @@ export class KernelPath {
   #letGo(link: number): void {
     libc().call.close(link);
   }
+}
+
+/** What stands in the way, in words that help. */
+function explain({ call, errno, message }: SyscallError): string {
+  if (errno === ERRNO.EPERM) return "it takes root, or CAP_BPF and CAP_NET_ADMIN";
+  if (errno === ERRNO.ENOSYS || call.includes("LINK_CREATE")) return "it takes Linux 6.6 or newer";
+  if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN devices";
+  return message;
 }

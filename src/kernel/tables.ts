@@ -5,9 +5,10 @@ import type { Route } from "../route/table.ts";
 import { type Entries, type Entry, MapMirror } from "./map_mirror.ts";
 import * as records from "./records.ts";
 
-/** A peer that runs the kernel path, and its index. */
+/** A peer, its index, and whether it runs the kernel path too: only then is it sent to. */
 export interface KernelPathPeer extends records.KernelPeer {
   readonly index: number;
+  readonly takes: boolean;
 }
 
 /** Names of the maps that follow the forwarding table. */
@@ -50,7 +51,10 @@ export class KernelTables {
       return [records.senderKey(peer), record];
     }));
     // Last: now packets are sent.
-    byIndex.replace(peers.map((peer) => [records.u32(peer.index), records.peerRecord(peer)]));
+    byIndex.replace(
+      peers.filter(({ takes }) => takes)
+        .map((peer) => [records.u32(peer.index), records.peerRecord(peer)]),
+    );
   }
 }
 

@@ -84,12 +84,12 @@ export class KernelSide {
     this.#ways = new Map();
     const peers: KernelPathPeer[] = [];
     table.entries.forEach((entry, index) => {
-      if (!runsKernelPath(entry)) return;
+      if (!isReached(entry)) return;
       const way = this.#wayTo(entry);
       if (!way) return;
       this.#ways.set(index, way);
       const { address, port, mtu_bytes } = entry;
-      peers.push({ index, address, port, mtu_bytes, ...way });
+      peers.push({ index, address, port, mtu_bytes, takes: runsKernelPath(entry), ...way });
     });
     try {
       this.#path.publish(peers, table.routes, table.defaultPeer);
@@ -147,14 +147,13 @@ export class KernelSide {
   }
 
   #waysChanged(): boolean {
-    const indexes = [...this.#ways.keys()];
-    if (this.#next >= indexes.length) this.#next = 0;
-    const some = indexes.slice(this.#next, this.#next + PATHS_PER_CHECK);
-    this.#next += some.length;
-    return some.some((index) => {
-      const entry = this.#table.entries[index];
-      return entry !== undefined && !sameWay(this.#ways.get(index), this.#wayTo(entry));
-    });
+    const { entries } = this.#table;
+    if (this.#next >= entries.length) this.#next = 0;
+    const begin = this.#next;
+    this.#next += PATHS_PER_CHECK;
+    return entries.slice(begin, this.#next).some((entry, i) =>
+      isReached(entry) && !sameWay(this.#ways.get(begin + i), this.#wayTo(entry))
+    );
   }
 
   /** The kernel's choice; undefined if there is none by a device whose headers the programs know. */
@@ -167,10 +166,14 @@ export class KernelSide {
   }
 }
 
+/** Whether packets may come from it at all. */
+function isReached({ address, reach }: FibPeer): boolean {
+  return reach === REACH.udp && address.length === 4;
+}
+
 /** Whether a peer says that it takes what a kernel path sends. */
-function runsKernelPath({ address, capabilities, heard, reach }: FibPeer): boolean {
-  return heard && reach === REACH.udp && address.length === 4 &&
-    (capabilities & CAPABILITY.kernelPath) !== 0;
+function runsKernelPath({ capabilities, heard }: FibPeer): boolean {
+  return heard && (capabilities & CAPABILITY.kernelPath) !== 0;
 }
 
 /** Why a node is to have no kernel path, by what it runs with; undefined if it may. */

@@ -2,7 +2,7 @@
 
 import type { Node } from "../node/node.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
-import { dropPrivileges, worksWith } from "./privileges.ts";
+import { type Capability, dropPrivileges, worksWith } from "./privileges.ts";
 import { Pulse } from "./pulse.ts";
 import { FileWatch } from "./watch.ts";
 
@@ -76,8 +76,11 @@ export class Service {
       // To open a pipe would be to wait for its writer.
       if (Deno.statSync(file).isFile) Deno.openSync(file).close();
     });
-    const keep = ["netAdmin", ...(readable ? [] : ["dacReadSearch"] as const)] as const;
-    const names = readable ? "CAP_NET_ADMIN" : "CAP_NET_ADMIN and CAP_DAC_READ_SEARCH";
+    const keep: Capability[] = ["netAdmin"];
+    // A device that is made again needs programs of its own.
+    if (this.node.kernel.inUse) keep.push("bpf");
+    if (!readable) keep.push("dacReadSearch");
+    const names = keep.map((name) => CAPABILITY_NAMES[name]).join(" and ");
     if (dropPrivileges(keep)) log.debug("privileges", `kept no capability but ${names}`);
     else log.warn("privileges", "could not give up the capabilities that are needed no more");
   }
@@ -131,6 +134,12 @@ export class Service {
     return `${self.name}: ${up} of ${peers.length} peers up, MTU ${device.mtu_bytes}`;
   }
 }
+
+const CAPABILITY_NAMES: Readonly<Record<Capability, string>> = {
+  netAdmin: "CAP_NET_ADMIN",
+  bpf: "CAP_BPF",
+  dacReadSearch: "CAP_DAC_READ_SEARCH",
+};
 
 /** How often it is looked whether the status line has changed. */
 const STATUS_INTERVAL_MS = 1_000;

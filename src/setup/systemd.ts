@@ -1,4 +1,4 @@
-/** `tunnet setup --systemd`: a unit that runs the node with nothing but CAP_NET_ADMIN. Pure. */
+/** `tunnet setup --systemd`: a unit that runs the node with CAP_NET_ADMIN and CAP_BPF only. Pure. */
 
 import type { NodeConfig } from "../config/types.ts";
 import {
@@ -58,10 +58,11 @@ RestartPreventExitStatus=2
 WatchdogSec=${WATCHDOG_S}
 TimeoutStopSec=15
 
-# No user of the host, and one right only: to configure the network.
+# No user of the host, and two rights only: to configure the network, and to load programs that
+# carry packets within the kernel. Without CAP_BPF, packets go by the lanes.
 DynamicUser=yes
-AmbientCapabilities=CAP_NET_ADMIN${port}
-CapabilityBoundingSet=CAP_NET_ADMIN${port}
+AmbientCapabilities=CAP_NET_ADMIN CAP_BPF${port}
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF${port}
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
 # The socket of \`tunnet status\`, and what a portable executable unpacks.
@@ -89,7 +90,7 @@ RestrictSUIDSGID=yes
 LockPersonality=yes
 KeyringMode=private
 SystemCallArchitectures=native
-SystemCallFilter=@system-service @pkey
+SystemCallFilter=@system-service @pkey bpf
 SystemCallErrorNumber=EPERM
 UMask=0077
 
