@@ -1,5 +1,6 @@
 /** Maps, programs and where they stand, through bpf(2). */
 
+import { ERRNO } from "../../ffi/errno.ts";
 import {
   BPF_ATTR,
   BPF_COMMAND,
@@ -38,6 +39,8 @@ export class BpfMap {
   readonly #key: Uint8Array<ArrayBuffer>;
   readonly #value: Uint8Array<ArrayBuffer>;
   readonly #attr = new Uint8Array(BPF_ATTR.size);
+  /** The same without a value: the kernel refuses a removal that names one. */
+  readonly #attrOfKey = new Uint8Array(BPF_ATTR.size);
 
   /** `value_bytes` is one processor's, where each has its own. */
   constructor(
@@ -58,10 +61,13 @@ export class BpfMap {
     const copies = kind.startsWith("perCpu") ? possibleProcessors() : 1;
     this.#key = new Uint8Array(key_bytes);
     this.#value = new Uint8Array(value_bytes * copies);
-    const element = new DataView(this.#attr.buffer);
-    element.setUint32(BPF_ATTR.element.map, this.fd, true);
-    element.setBigUint64(BPF_ATTR.element.key, BigInt(addressOf(this.#key)), true);
-    element.setBigUint64(BPF_ATTR.element.value, BigInt(addressOf(this.#value)), true);
+    for (const attr of [this.#attr, this.#attrOfKey]) {
+      const element = new DataView(attr.buffer);
+      element.setUint32(BPF_ATTR.element.map, this.fd, true);
+      element.setBigUint64(BPF_ATTR.element.key, BigInt(addressOf(this.#key)), true);
+    }
+    const value = BigInt(addressOf(this.#value));
+    new DataView(this.#attr.buffer).setBigUint64(BPF_ATTR.element.value, value, true);
   }
 
   /** Makes an entry, or gives it another value; one for each processor, where each has its own. */
@@ -75,7 +81,9 @@ export class BpfMap {
   /** Removes an entry, if it is there. */
   delete(key: Uint8Array): void {
     this.#key.set(key);
-    call("mapDelete", this.#attr);
+    if (call("mapDelete", this.#attrOfKey) >= 0) return;
+    const errno = libc().errno();
+    if (errno !== ERRNO.ENOENT) throw new SyscallError("bpf(BPF_MAP_DELETE_ELEM)", errno);
   }
 
   /** The value of an entry, good until the next call; undefined if there is none. */
