@@ -1,8 +1,8 @@
 /** What the kernel drops is counted, and a jam in one direction does not hold up the other. */
 
 import { assert, assertEquals } from "../assert.ts";
-import { ip, type LabProcess, runProgram } from "../../src/lab/lab.ts";
-import { Bed, until } from "./harness.ts";
+import { ip, runProgram } from "../../src/lab/lab.ts";
+import { Bed, stopped, until } from "./harness.ts";
 
 /** A node whose packets all go by its lanes: only they stand still, or are jammed. */
 const lanes = (bed: Bed) => ["-c", `${bed.dir}/tunnet.yaml`, "--engine", "batch"];
@@ -15,22 +15,12 @@ async function flood(bed: Bed, from: number, to: number, size: number): Promise<
   assertEquals(code, 0, stderr);
 }
 
-/** Runs `body` while a process stands still. */
-async function stopped(process: LabProcess, body: () => Promise<void>): Promise<void> {
-  Deno.kill(process.pid, "SIGSTOP");
-  try {
-    await body();
-  } finally {
-    Deno.kill(process.pid, "SIGCONT");
-  }
-}
-
 Deno.test("drops in the kernel: of the socket's buffer and of the device's queue", async (t) => {
   await using bed = await Bed.create();
   const [a, b] = await Promise.all([bed.start(0, lanes(bed)), bed.start(1, lanes(bed))]);
   await bed.ping(0, 1);
   await t.step("a receiver that stands still overflows its socket", async () => {
-    await stopped(b, () => flood(bed, 0, 1, 100_000_000));
+    await stopped([b], () => flood(bed, 0, 1, 100_000_000));
     const overflown = async () => (await bed.counters(b)).inbound["socket_overflow"]! > 0;
     await until("socket_overflow is counted", 5_000, overflown);
     await bed.reachable(0, 1, 5_000);
@@ -38,7 +28,7 @@ Deno.test("drops in the kernel: of the socket's buffer and of the device's queue
   await t.step("a sender that stands still overflows its device", async () => {
     const { outbound } = await bed.counters(a);
     assertEquals((await bed.counters(b)).outbound["device_overflow"], 0);
-    await stopped(a, () => flood(bed, 0, 1, 10_000_000));
+    await stopped([a], () => flood(bed, 0, 1, 10_000_000));
     const dropped = async () => {
       const path = "/sys/class/net/tunnet0/statistics/tx_dropped";
       return Number((await bed.onNode(0, "cat", path)).stdout);

@@ -51,6 +51,19 @@ export async function until(
   }
 }
 
+/** Runs `body` while processes stand still. */
+export async function stopped(
+  processes: readonly LabProcess[],
+  body: () => Promise<void>,
+): Promise<void> {
+  for (const { pid } of processes) Deno.kill(pid, "SIGSTOP");
+  try {
+    await body();
+  } finally {
+    for (const { pid } of processes) Deno.kill(pid, "SIGCONT");
+  }
+}
+
 let beds = 0;
 
 /** A test bed: a lab's namespaces without any tunnet yet. Always removed at the end. */
@@ -149,13 +162,13 @@ export class Bed implements AsyncDisposable {
     return child;
   }
 
-  /** Sends datagrams to node 0, with node `from`'s underlay address and tunnet's port. */
-  async send(from: number, datagrams: readonly Uint8Array[]): Promise<void> {
+  /** Sends datagrams to a port of node 0, with node `from`'s underlay address and tunnet's port. */
+  async send(from: number, datagrams: readonly Uint8Array[], port = 3009): Promise<void> {
     const { namespace, address } = this.node(from);
     const script = repoPath("tests/e2e/send.ts");
     const child = this.spawn(namespace, [
       ...[Deno.execPath(), "run", "-A", "--no-config", "--unstable-net", script],
-      ...[address, "3009", this.node(0).address, "3009"],
+      ...[address, "3009", this.node(0).address, `${port}`],
     ], "piped");
     const lines = datagrams.map((datagram) =>
       Array.from(datagram, (byte) => byte.toString(16).padStart(2, "0")).join("") + "\n"
@@ -209,6 +222,14 @@ export class Bed implements AsyncDisposable {
       timeout_ms,
       async () => (await this.inPod(from, ...words)).code === 0,
     );
+  }
+
+  /** Whether a ping gets through while processes stand still: by the kernel path alone. */
+  async reachesFrozen(from: number, to: number, frozen: readonly LabProcess[]): Promise<boolean> {
+    let code = 1;
+    const words = ["ping", "-n", "-q", "-c", "1", "-W", "0.5", this.podAddress(to)];
+    await stopped(frozen, async () => void ({ code } = await this.inPod(from, ...words)));
+    return code === 0;
   }
 
   /** Sends a file over TCP between pods; resolves to the SHA-256 of what arrived. */

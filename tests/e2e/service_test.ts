@@ -194,7 +194,8 @@ function threadsOf(pid: number) {
 
 const NONE = "0".repeat(16);
 const NET_ADMIN = "0000000000001000";
-const NET_ADMIN_AND_READ = "0000000000001004";
+const NET_ADMIN_AND_BPF = "0000008000001000";
+const NET_ADMIN_BPF_AND_READ = "0000008000001004";
 
 /** Waits until the main thread has these capabilities left: it is ready a moment before. */
 function dropped(pid: number, left: string): Promise<void> {
@@ -202,15 +203,16 @@ function dropped(pid: number, left: string): Promise<void> {
   return until(`only ${left} is left`, 5_000, () => permitted() === left);
 }
 
-Deno.test("privileges: the main thread keeps CAP_NET_ADMIN, the lanes nothing, and that suffices", async (t) => {
+Deno.test("privileges: the main thread keeps CAP_NET_ADMIN and CAP_BPF, the lanes nothing, and that suffices", async (t) => {
   await using bed = await Bed.create();
   const a = await bed.start(0);
   await bed.start(1);
-  await dropped(a.pid, NET_ADMIN);
+  await dropped(a.pid, NET_ADMIN_AND_BPF);
   const check = () => {
     const threads = threadsOf(a.pid);
     const { effective, permitted, ambient, locked } = threads.find(({ main }) => main)!;
-    assertEquals([effective, permitted, ambient, locked], [NET_ADMIN, NET_ADMIN, NONE, "1"]);
+    const kept = NET_ADMIN_AND_BPF;
+    assertEquals([effective, permitted, ambient, locked], [kept, kept, NONE, "1"]);
     const without = threads.filter((one) => one.permitted === NONE && one.effective === NONE);
     assert(without.length >= 1, JSON.stringify(threads));
     for (const { locked } of without) assertEquals(locked, "1");
@@ -220,6 +222,7 @@ Deno.test("privileges: the main thread keeps CAP_NET_ADMIN, the lanes nothing, a
     await bed.onNode(0, ..."ip link del tunnet0".split(" "));
     await bed.reachable(0, 1, 5_000);
     check();
+    await until("its kernel path is made again", 10_000, () => bed.reachesFrozen(0, 1, [a]));
   });
   await t.step("the config is read again", async () => {
     Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
@@ -240,7 +243,7 @@ Deno.test("privileges: a config that only root may read can be read again", asyn
   Deno.chownSync(`${home}/tunnet.yaml`, USER, USER);
   Deno.chownSync(home, USER, USER);
   const a = await bed.start(0, ["-c", `${home}/tunnet.yaml`]);
-  await dropped(a.pid, NET_ADMIN_AND_READ);
+  await dropped(a.pid, NET_ADMIN_BPF_AND_READ);
   Deno.writeTextFileSync(`${home}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
   const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
   assertMatch(stdout, /changed mtu/, stderr);
@@ -289,11 +292,20 @@ function launchAsUser(bed: Bed, capabilities: string) {
   ]);
 }
 
+Deno.test("an ordinary user with CAP_BPF as well has the kernel path", async () => {
+  await using bed = await Bed.create();
+  const a = launchAsUser(bed, ",+net_admin,+bpf");
+  await Promise.all([a.ready(), bed.start(1)]);
+  await bed.ping(0, 1);
+  await until("it carries while a stands still", 10_000, () => bed.reachesFrozen(0, 1, [a]));
+});
+
 Deno.test("an ordinary user with only CAP_NET_ADMIN runs a node", async (t) => {
   await using bed = await Bed.create();
   const before = await bed.state(0);
   const a = launchAsUser(bed, ",+net_admin");
   await a.ready();
+  assertMatch(a.log, /no kernel path \(it takes root, or CAP_BPF/);
   await bed.start(1);
   await bed.ping(0, 1);
   await t.step("as that user, with that capability", () => {

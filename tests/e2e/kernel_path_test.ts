@@ -1,0 +1,299 @@
+/** The kernel path: what it carries, who sees it, what takes it away, and what it leaves behind. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { ipv4 } from "../fakes/packets.ts";
+import { ip, type LabProcess, runProgram } from "../../src/lab/lab.ts";
+import { Bed, stopped, until } from "./harness.ts";
+
+const BYTES = 40_000_000;
+const HELPER = "tunnet0-in";
+const HELPER_PORT = 4790;
+
+/** A line of a node's log: what its engine is. */
+function engineOf({ log }: LabProcess): string {
+  const line = log.split("\n").find((one) => one.includes('"event":"engine"'));
+  return JSON.parse(line!).message;
+}
+
+const inUse = (process: LabProcess) => / kernel[ ,]/.test(engineOf(process).split(" (")[0]!);
+
+/** The log line with an event of the kernel path that contains a text. */
+const said = ({ log }: LabProcess, text: string) =>
+  log.split("\n").some((line) => line.includes('"kernel_path"') && line.includes(text));
+
+async function bothUp(processes: readonly LabProcess[]): Promise<void> {
+  const known = () => processes.every(({ log }) => log.includes('"event":"peer_up"'));
+  await until("the nodes know each other", 5_000, known);
+}
+
+async function statistic(bed: Bed, node: number, device: string, name: string): Promise<number> {
+  const file = `/sys/class/net/${device}/statistics/${name}`;
+  return Number((await bed.onNode(node, "cat", file)).stdout);
+}
+
+/** What was carried since `before`, once both sides say the same. */
+async function carriedAlike(bed: Bed, a: LabProcess, b: LabProcess): Promise<void> {
+  let all: unknown;
+  const alike = async () => {
+    const [one, other] = await Promise.all([bed.counters(a), bed.counters(b)]);
+    all = [one, other];
+    return one.outbound["packets"] === other.inbound["packets"] &&
+      one.outbound["bytes"] === other.inbound["bytes"] &&
+      one.inbound["packets"] === other.outbound["packets"] &&
+      one.inbound["bytes"] === other.outbound["bytes"];
+  };
+  await until("both count the same", 5_000, alike).catch((error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(all)}`);
+  });
+}
+
+Deno.test("the kernel path carries while both programs stand still", async (t) => {
+  await using bed = await Bed.create({ ipv6: true });
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  assert(inUse(a) && inUse(b), engineOf(a));
+  // The next hop becomes known by the hellos, the pods' neighbours by the first pings.
+  for (const version of [4, 6] as const) await bed.ping(0, 1, bed.podAddress(1, version));
+  const file = await bed.randomFile(BYTES);
+  const before = (await bed.counters(a)).outbound;
+  const entered = await statistic(bed, 1, HELPER, "rx_packets");
+  await stopped([a, b], async () => {
+    for (const version of [4, 6] as const) {
+      await t.step(`IPv${version}: ping, fragments, TCP both ways`, async () => {
+        const to = bed.podAddress(1, version);
+        await bed.ping(0, 1, to);
+        if (version === 4) await bed.ping(0, 1, to, "-s", "4000");
+        await bed.ping(1, 0, bed.podAddress(0, version), "-s", "1400");
+        assertEquals(await bed.transfer(0, 1, file.path, version), file.sha256);
+        assertEquals(await bed.transfer(1, 0, file.path, version, 5002), file.sha256);
+      });
+    }
+  });
+  await t.step("each packet is counted, as the segments that a path would carry", async () => {
+    await carriedAlike(bed, a, b);
+    const { packets, bytes } = (await bed.counters(a)).outbound;
+    // Two files, and the acknowledgements of two others.
+    assert(bytes! - before["bytes"]! > 2 * BYTES);
+    assert(packets! - before["packets"]! > 2 * BYTES / 1472);
+  });
+  await t.step("super-packets cross the underlay whole", async () => {
+    const came = await statistic(bed, 1, HELPER, "rx_packets") - entered;
+    assert(came < BYTES / 1472, `${came} packets for ${2 * BYTES} bytes and acknowledgements`);
+  });
+  await t.step("nothing was dropped", async () => {
+    for (const process of [a, b]) {
+      const { outbound, inbound } = await bed.counters(process);
+      const { packets: _out, bytes: _sent, no_route: _scans, icmp_errors: _told, ...out } =
+        outbound;
+      const { packets: _in, bytes: _received, control: _hellos, ...rest } = inbound;
+      assertEquals([...Object.entries(out), ...Object.entries(rest)].filter(([, n]) => n > 0), []);
+    }
+  });
+});
+
+Deno.test("UDP of every size goes by the kernel path as it is", async () => {
+  await using bed = await Bed.create();
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  const address = bed.podAddress(1);
+  bed.spawn(bed.node(1).podNamespace, [
+    ...["socat", "-b", "65536", "UDP4-RECVFROM:6000,fork,reuseaddr", "EXEC:cat"],
+  ]);
+  await stopped([a, b], async () => {
+    for (const size of [1, 64, 1443, 1444, 1445, 4000, 8000]) {
+      const script = `head -c ${size} /dev/urandom > ${bed.dir}/sent; for i in $(seq 20); do ` +
+        `timeout 5 socat -b 65536 -t 0.2 - UDP4:${address}:6000 < ${bed.dir}/sent | ` +
+        `cmp -s - ${bed.dir}/sent && exit 0; done; exit 1`;
+      assertEquals((await bed.inPod(0, "sh", "-c", script)).code, 0, `${size} bytes and back`);
+    }
+  });
+  await carriedAlike(bed, a, b);
+});
+
+Deno.test("who captures on the device sees both ways, and packets go on", async () => {
+  await using bed = await Bed.create();
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  const capture = await bed.capture(bed.node(0).namespace, "tunnet0");
+  await until("it is noticed", 5_000, () => said(a, "somebody captures"));
+  await bed.ping(0, 1, "-s", "1000");
+  const shown = async () => (await runProgram("tcpdump", ["-nr", capture.file])).stdout;
+  const seen = async () => {
+    const text = await shown();
+    return text.includes("echo request") && text.includes("echo reply");
+  };
+  await until("request and reply are seen", 5_000, seen);
+  await capture.stop();
+  await until("nobody is left", 5_000, () => said(a, "nobody captures"));
+  await stopped([a, b], async () => void await bed.ping(0, 1));
+});
+
+Deno.test("a firewall on lo, from the start or later: packets go by the lanes", async (t) => {
+  await using bed = await Bed.create();
+  const rule = `INPUT -i lo -p udp --dport ${HELPER_PORT} -j DROP`.split(" ");
+  const b = await bed.start(1);
+  await bed.onNode(0, "iptables", "-A", ...rule);
+  await t.step("from the start", async () => {
+    const a = await bed.start(0);
+    await bothUp([a, b]);
+    assert(!inUse(a), engineOf(a));
+    assertMatch(a.log, /no kernel path .*UDP port 4790 .*firewall/);
+    await bed.ping(0, 1);
+    assertEquals(await bed.onNode(0, "ip", "link", "show", HELPER).then(({ code }) => code), 1);
+    await a.stop();
+  });
+  await t.step("later", async () => {
+    await bed.onNode(0, "iptables", "-D", ...rule);
+    const a = await bed.start(0);
+    await bothUp([a]);
+    assert(inUse(a), engineOf(a));
+    await bed.ping(0, 1);
+    await bed.onNode(0, "iptables", "-A", ...rule);
+    bed.spawn(bed.node(1).podNamespace, ["ping", "-i", "0.02", "-c", "500", bed.podAddress(0)]);
+    await until("it is given up", 10_000, () => said(a, "given up"));
+    assertMatch(a.log, /a firewall drop UDP port 4790 on lo/);
+    await bed.reachable(1, 0, 5_000);
+    assert((await bed.counters(a)).inbound["backlog_overflow"]! > 0);
+    const file = await bed.randomFile(4_000_000);
+    assertEquals(await bed.transfer(1, 0, file.path), file.sha256);
+  });
+});
+
+Deno.test("strict source checks on lo are eased while it runs, and back afterwards", async () => {
+  await using bed = await Bed.create();
+  const strict = ["-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.lo.rp_filter=1"];
+  for (const i of [0, 1]) assertEquals((await bed.onNode(i, "sysctl", ...strict)).code, 0);
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  await stopped([a, b], async () => void await bed.ping(0, 1, "-s", "1400"));
+  await a.stop();
+  const { stdout } = await bed.onNode(0, "sysctl", "-n", "net.ipv4.conf.lo.rp_filter");
+  assertEquals(stdout.trim(), "1");
+});
+
+/** VXLAN-GPE with an IPv4 packet inside, as the helper takes it from this node, with no secret. */
+function forged(): Uint8Array {
+  return Uint8Array.of(0x0c, 0, 0, 1, 0, 0, 1, 0, ...ipv4("172.2.0.2", "172.1.0.2"));
+}
+
+Deno.test("the helper takes nothing from others, not even after a crash", async (t) => {
+  // b is a peer, c a stranger.
+  await using bed = await Bed.create({ nodes: 3, configured: 2 });
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  const capture = await bed.capture(bed.node(0).podNamespace, "eth0");
+  const packets = Array.from({ length: 50 }, forged);
+  await t.step("while the node runs: dropped, and counted", async () => {
+    const before = (await bed.counters(a)).inbound["unknown_peer"]!;
+    await bed.send(2, packets, HELPER_PORT);
+    const counted = async () =>
+      (await bed.counters(a)).inbound["unknown_peer"]! === before + packets.length;
+    await until("all are counted", 5_000, counted);
+  });
+  await t.step("a crash leaves a device behind that passes nothing on", async () => {
+    Deno.kill(a.pid, "SIGKILL");
+    await a.status;
+    const before = await statistic(bed, 0, HELPER, "rx_packets");
+    await bed.send(2, packets, HELPER_PORT);
+    const came = async () =>
+      await statistic(bed, 0, HELPER, "rx_packets") === before + packets.length;
+    await until("all have come to the device", 5_000, came);
+  });
+  await t.step("the next start makes it anew, and takes it away in the end", async () => {
+    const again = await bed.start(0);
+    await bothUp([again]);
+    assert(inUse(again), engineOf(again));
+    await bed.reachable(0, 1, 5_000);
+    await again.stop();
+    assertEquals((await bed.onNode(0, "ip", "link", "show", HELPER)).code, 1);
+  });
+  await capture.stop();
+  const { stdout } = await runProgram("tcpdump", ["-nr", capture.file, "udp"]);
+  assertEquals(stdout, "", "no forged packet reached the pod");
+});
+
+Deno.test("another program has the helper's port: the next one is taken", async () => {
+  await using bed = await Bed.create();
+  bed.spawn(bed.node(0).namespace, ["socat", "-u", `UDP4-RECV:${HELPER_PORT}`, "OPEN:/dev/null"]);
+  const bound = async () => (await bed.onNode(0, "ss", "-Hlun")).stdout.includes(`:${HELPER_PORT}`);
+  await until("the port is taken", 5_000, bound);
+  const args = ["-c", `${bed.dir}/tunnet.yaml`, "--log-level", "debug"];
+  const [a, b] = await Promise.all([bed.start(0, args), bed.start(1)]);
+  await bothUp([a, b]);
+  assertStringIncludes(a.log, `UDP port ${HELPER_PORT + 1} of lo`);
+  await bed.ping(0, 1);
+  await stopped([a, b], async () => void await bed.ping(0, 1));
+});
+
+/** What stands in the way of a kernel path, how it comes about, and what the node says. */
+const OBSTACLES: readonly {
+  readonly what: string;
+  readonly prepare?: readonly string[];
+  readonly args?: readonly string[];
+  readonly wrap?: readonly string[];
+  readonly says: RegExp;
+}[] = [
+  {
+    what: "lo is down",
+    prepare: ["ip", "link", "set", "lo", "down"],
+    says: /no helper \(lo is down\); packets go by the lanes/,
+  },
+  {
+    what: "a long device name",
+    args: ["--device", "tunnet-device"],
+    says: /no helper for tunnet-device \(the device's name is too long\)/,
+  },
+  {
+    what: "another device of the helper's name",
+    prepare: ["ip", "link", "add", HELPER, "type", "bridge"],
+    says: /no helper tunnet0-in \(there is another device of this name\)/,
+  },
+  {
+    what: "no right to load programs",
+    wrap: ["setpriv", "--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-bpf,-sys_admin"],
+    says: /no kernel path \(it takes root, or CAP_BPF and CAP_NET_ADMIN\)/,
+  },
+];
+
+for (const { what, prepare, args = [], wrap, says } of OBSTACLES) {
+  Deno.test(`no kernel path, and the lanes carry: ${what}`, async () => {
+    await using bed = await Bed.create();
+    if (prepare) assertEquals((await bed.onNode(0, ...prepare)).code, 0);
+    const a = bed.launch(0, ["-c", `${bed.dir}/tunnet.yaml`, ...args], wrap);
+    await Promise.all([a.ready(), bed.start(1)]);
+    assert(!inUse(a), engineOf(a));
+    assertMatch(a.log, says);
+    await bed.ping(0, 1);
+    await bed.ping(1, 0, "-s", "4000");
+  });
+}
+
+Deno.test("the path follows when a peer is reached by another device", async () => {
+  await using bed = await Bed.create();
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  // A second wire between the nodes; the route to the peer's address leads over it.
+  const [one, other] = [bed.node(0), bed.node(1)];
+  const words =
+    `link add wire netns ${one.namespace} type veth peer name wire netns ${other.namespace}`;
+  await ip(words.split(" "));
+  for (const [self, peer] of [[one, other], [other, one]] as const) {
+    await ip(["-n", self.namespace, "link", "set", "wire", "up"]);
+    await ip(["-n", self.namespace, "route", "replace", `${peer.address}/32`, "dev", "wire"]);
+  }
+  const carries = async () => {
+    let there = false;
+    const before = await statistic(bed, 1, "wire", "rx_packets");
+    await stopped([a, b], async () => {
+      const words = ["ping", "-q", "-c", "5", "-i", "0.1", "-W", "1", bed.podAddress(1)];
+      there = (await bed.inPod(0, ...words)).stdout.includes("5 received");
+    });
+    return there && await statistic(bed, 1, "wire", "rx_packets") >= before + 5;
+  };
+  await until("it carries by the new wire", 15_000, carries);
+});
