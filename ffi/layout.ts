@@ -82,6 +82,7 @@ export const IPPROTO_ICMP = 1;
 export const SOL_UDP = 17;
 export const IPPROTO_IPV6 = 41;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_XFRM = 6;
 
 /** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
 export const SO_REUSEADDR = 2;

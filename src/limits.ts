@@ -102,6 +102,13 @@ export const HELLO_ASK_INTERVAL_MS = 1_000;
  */
 export const HELLO_SILENCE_MS = 13_000;
 
+/**
+ * A peer that has echoed none of our hellos of so long is not sent to by the kernel path: something
+ * lets hellos through one way only. It echoes the last one with its own, so a lost one of each is
+ * still within.
+ */
+export const HELLO_UNHEARD_MS = 18_000;
+
 /** Missing peers that are looked after at a time: each is a socket. */
 export const PROBES_MAX = 64;
 

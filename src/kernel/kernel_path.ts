@@ -71,9 +71,8 @@ export class KernelPath {
   }
 
   /**
-   * Follows the forwarding table. What comes from any of the peers is looked at;
-   * `defaultPeer` is -1 where there is none. Throws a SyscallError where the
-   * kernel takes no more; the path is to be closed then.
+   * Follows the forwarding table. `defaultPeer` is -1 where there is none. Throws
+   * a SyscallError where the kernel takes no more; the path is to be closed then.
    */
   publish(peers: readonly KernelPathPeer[], routes: readonly Route[], defaultPeer: number): void {
     this.#standAt(new Set(peers.map(({ ifindex }) => ifindex)));

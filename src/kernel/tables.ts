@@ -5,9 +5,14 @@ import type { Route } from "../route/table.ts";
 import { type Entries, type Entry, MapMirror } from "./map_mirror.ts";
 import * as records from "./records.ts";
 
-/** A peer, its index, and whether it runs the kernel path too: only then is it sent to. */
+/**
+ * A peer that runs the kernel path too. Both must have heard each other before
+ * packets go that way, so what a firewall forbids stays forbidden: hellos pass it
+ * like any datagram of the host, the programs do not.
+ */
 export interface KernelPathPeer extends records.KernelPeer {
   readonly index: number;
+  /** Whether it hears us: only then is it sent to. */
   readonly takes: boolean;
 }
 

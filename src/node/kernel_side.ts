@@ -8,6 +8,7 @@ import { RunError } from "../errors.ts";
 import { KernelPath } from "../kernel/kernel_path.ts";
 import type { KernelPathPeer } from "../kernel/tables.ts";
 import { PATHS_PER_CHECK } from "../limits.ts";
+import { outboundPolicies } from "../link/ipsec.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { parseAddress } from "../net/prefix.ts";
@@ -32,6 +33,8 @@ export interface PublishedTable {
   readonly routes: readonly Route[];
   /** -1: there is none. */
   readonly defaultPeer: number;
+  /** Whether hellos get through to the peer with this index. */
+  readonly hearsUs: (index: number) => boolean;
 }
 
 /** By which device, and with which address of ours, a peer is reached. */
@@ -40,7 +43,14 @@ interface Way {
   readonly source: Uint8Array;
 }
 
-const NO_TABLE: PublishedTable = { entries: [], routes: [], defaultPeer: -1 };
+const NO_TABLE: PublishedTable = {
+  entries: [],
+  routes: [],
+  defaultPeer: -1,
+  hearsUs: () => false,
+};
+/** The programs send what the kernel would encrypt, or hold back, as it is. */
+const IPSEC = "this host has IPsec policies, which it would pass by";
 const ANY_HOST: readonly string[] = ["0.0.0.0", "::"];
 
 const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
@@ -66,6 +76,7 @@ export class KernelSide {
   async open(device: { readonly name: string; readonly index: number }): Promise<void> {
     const { rt, listen: { port }, unwanted, log } = this.parts;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
+    if (outboundPolicies() > 0) return log.info("kernel_path", `no kernel path: ${IPSEC}`);
     try {
       this.#path = await KernelPath.open({ rt, device, port });
       const { helper } = this.#path;
@@ -84,12 +95,12 @@ export class KernelSide {
     this.#ways = new Map();
     const peers: KernelPathPeer[] = [];
     table.entries.forEach((entry, index) => {
-      if (!isReached(entry)) return;
+      if (!runsKernelPath(entry)) return;
       const way = this.#wayTo(entry);
       if (!way) return;
       this.#ways.set(index, way);
       const { address, port, mtu_bytes } = entry;
-      peers.push({ index, address, port, mtu_bytes, takes: runsKernelPath(entry), ...way });
+      peers.push({ index, address, port, mtu_bytes, takes: table.hearsUs(index), ...way });
     });
     try {
       this.#path.publish(peers, table.routes, table.defaultPeer);
@@ -114,6 +125,10 @@ export class KernelSide {
     lanes.countForKernel("inbound", "device_rejected", lost.rejected);
     lanes.countForKernel("inbound", "backlog_overflow", lost.overflow);
     lanes.countForKernel("inbound", "unknown_peer", lost.foreign);
+    if (outboundPolicies() > 0) {
+      this.#giveUp(IPSEC);
+      return false;
+    }
     if (path.isStuck(lost)) {
       const { name, port } = path.helper;
       this.#giveUp(`nothing comes out of ${name}; does a firewall drop UDP port ${port} on lo?`);
@@ -152,7 +167,7 @@ export class KernelSide {
     const begin = this.#next;
     this.#next += PATHS_PER_CHECK;
     return entries.slice(begin, this.#next).some((entry, i) =>
-      isReached(entry) && !sameWay(this.#ways.get(begin + i), this.#wayTo(entry))
+      runsKernelPath(entry) && !sameWay(this.#ways.get(begin + i), this.#wayTo(entry))
     );
   }
 
@@ -166,14 +181,10 @@ export class KernelSide {
   }
 }
 
-/** Whether packets may come from it at all. */
-function isReached({ address, reach }: FibPeer): boolean {
-  return reach === REACH.udp && address.length === 4;
-}
-
-/** Whether a peer says that it takes what a kernel path sends. */
-function runsKernelPath({ capabilities, heard }: FibPeer): boolean {
-  return heard && (capabilities & CAPABILITY.kernelPath) !== 0;
+/** Whether a peer says, and has said not long ago, that it runs the kernel path. */
+function runsKernelPath({ address, capabilities, reach }: FibPeer): boolean {
+  return reach === REACH.udp && address.length === 4 &&
+    (capabilities & CAPABILITY.kernelPath) !== 0;
 }
 
 /** Why a node is to have no kernel path, by what it runs with; undefined if it may. */

@@ -53,10 +53,11 @@ export class Liveness {
     const now_ms = performance.now();
     const { peerPackets } = publisher.supervisor.countersOf("inbound");
     book.carried((peer) => peerPackets[peer]!, now_ms);
-    for (const { peer } of book.expire(now_ms)) {
+    for (const { peer, kind } of book.expire(now_ms)) {
+      publisher.markStale();
+      if (kind !== "silent") continue;
       const { name } = book.peers[peer]!;
       log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
-      publisher.markStale();
     }
     this.#prober.check(now_ms);
     for (const index of book.overdue(now_ms)) {

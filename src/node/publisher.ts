@@ -56,7 +56,8 @@ export class Publisher {
     const routes = tableRoutes(self, reachable);
     const rest = defaultPeer?.index ?? -1;
     supervisor.fib.publish(entries, routes, rest, roaming);
-    this.kernel.publish({ entries, routes, defaultPeer: rest });
+    const hearsUs = (index: number) => this.roster.book.peers[index]?.hearsUs === true;
+    this.kernel.publish({ entries, routes, defaultPeer: rest, hearsUs });
     supervisor.macs?.setFixed(fixedMacs(self, peers));
   }
 

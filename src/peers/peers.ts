@@ -5,6 +5,7 @@ import {
   HELLO_INTERVAL_MS,
   HELLO_OVERDUE_MS,
   HELLO_SILENCE_MS,
+  HELLO_UNHEARD_MS,
 } from "../limits.ts";
 import type { Mode } from "../config/types.ts";
 import { VERSION } from "../version.ts";
@@ -41,6 +42,10 @@ export interface PeerState {
   program: string;
   /** Its time of sending, to be echoed. */
   echo_us: number;
+  /** When the last of our hellos was sent that it has echoed; 0: none of this run. */
+  heardUs_ms: number;
+  /** Whether that was not long ago: hellos get through both ways. */
+  hearsUs: boolean;
   /** Which of its hellos arrived. */
   readonly loss: HelloLoss;
   /** Hellos made for it so far, and when the last one was. */
@@ -58,6 +63,7 @@ export interface PeerEvent {
     | "up"
     | "silent"
     | "down"
+    /** It understands other things than before, or hears us now, or does so no more. */
     | "capabilities"
     /** It calls itself otherwise than before, or runs in another mode. */
     | "described"
@@ -116,6 +122,8 @@ export class PeerBook {
       protocol: 0,
       program: "",
       echo_us: 0,
+      heardUs_ms: 0,
+      hearsUs: false,
       loss: new HelloLoss(),
       sent: 0,
       sent_ms: 0,
@@ -195,7 +203,10 @@ export class PeerBook {
     if (!hello) return { peer, kind: "bad_control" };
     // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
     const restarted = hello.sent_us < known.echo_us - RESTART_US;
-    if (restarted) known.loss.reset();
+    if (restarted) {
+      known.loss.reset();
+      known.heardUs_ms = 0;
+    }
     const sameDescription = known.saidName === hello.name && known.saidMode === hello.mode;
     note(known, hello, now_ms);
     if (hello.leaving) {
@@ -204,7 +215,10 @@ export class PeerBook {
       return was === "down" ? undefined : { peer, kind: "down" };
     }
     const wasUp = known.state === "up" && !restarted;
-    const sameCapabilities = known.capabilities === hello.capabilities;
+    const heardUs = known.hearsUs;
+    known.hearsUs = isHeard(known, now_ms);
+    const sameCapabilities = known.capabilities === hello.capabilities &&
+      known.hearsUs === heardUs;
     known.capabilities = hello.capabilities;
     if (!wasUp) {
       enter(known, "up", now_ms);
@@ -215,13 +229,18 @@ export class PeerBook {
     return hello.answer ? { peer, kind: "asked" } : undefined;
   }
 
-  /** Looks who has fallen silent. */
+  /** Looks who has fallen silent, and who does not hear us any more. */
   expire(now_ms: number): PeerEvent[] {
     const events: PeerEvent[] = [];
     this.#peers.forEach((known, peer) => {
-      if (known?.state !== "up" || now_ms - known.heard_ms < HELLO_SILENCE_MS) return;
-      enter(known, "silent", known.heard_ms);
-      events.push({ peer, kind: "silent" });
+      if (known?.state !== "up") return;
+      if (now_ms - known.heard_ms >= HELLO_SILENCE_MS) {
+        enter(known, "silent", known.heard_ms);
+        events.push({ peer, kind: "silent" });
+      } else if (known.hearsUs && !isHeard(known, now_ms)) {
+        known.hearsUs = false;
+        events.push({ peer, kind: "capabilities" });
+      }
     });
     return events;
   }
@@ -280,7 +299,14 @@ function note(known: PeerState, hello: Hello, now_ms: number): void {
   if (hello.echo_us === 0) return;
   const rtt_ms = (now_ms * 1000 - hello.echo_us - hello.held_us) / 1000;
   // An echo from before our restart is of another clock.
-  if (rtt_ms >= 0 && rtt_ms < HELLO_SILENCE_MS) known.rtt_ms = rtt_ms;
+  if (rtt_ms < 0 || rtt_ms >= HELLO_SILENCE_MS) return;
+  known.rtt_ms = rtt_ms;
+  known.heardUs_ms = hello.echo_us / 1000;
+}
+
+/** Whether a peer has heard a hello of ours not long ago. */
+function isHeard({ heardUs_ms }: PeerState, now_ms: number): boolean {
+  return heardUs_ms > 0 && now_ms - heardUs_ms < HELLO_UNHEARD_MS;
 }
 
 /** Whether a peer that is up should have said hello by now. */
@@ -292,5 +318,8 @@ function enter(known: PeerState, state: PeerStateName, since_ms: number, why = "
   known.state = state;
   known.since_ms = since_ms;
   known.why = why;
-  if (state !== "up") known.capabilities = 0;
+  if (state === "up") return;
+  known.capabilities = 0;
+  known.heardUs_ms = 0;
+  known.hearsUs = false;
 }

@@ -161,6 +161,45 @@ Deno.test("a firewall on lo, from the start or later: packets go by the lanes", 
   });
 });
 
+Deno.test("IPsec policies, from the start or later: packets go by the lanes, which obey them", async (t) => {
+  await using bed = await Bed.create();
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  const policy = (i: number, action: string) => [
+    ...["ip", "xfrm", "policy", action, "dir", "out"],
+    ...["src", bed.node(i).address, "dst", bed.node(1 - i).address],
+  ];
+  await t.step("later: what is blocked stays blocked", async () => {
+    assertEquals((await bed.onNode(0, ...policy(0, "add"), "action", "block")).code, 0);
+    await until("the path is given up", 5_000, () => said(a, "IPsec policies"));
+    const words = ["ping", "-c", "1", "-W", "0.5", bed.podAddress(1)];
+    assertEquals((await bed.inPod(0, ...words)).code, 1);
+  });
+  await t.step("from the start", async () => {
+    await a.stop();
+    assertEquals((await bed.onNode(0, ...policy(0, "del"))).code, 0);
+    assertEquals((await bed.onNode(0, ...policy(1, "add"), "action", "block")).code, 0);
+    const again = await bed.start(0);
+    assert(!inUse(again), engineOf(again));
+    await bed.reachable(0, 1, 5_000);
+  });
+});
+
+Deno.test("who is not heard is not sent to in the kernel: a firewall is obeyed", async () => {
+  await using bed = await Bed.create();
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  await until("the path carries", 5_000, () => bed.reachesFrozen(0, 1, [a, b]));
+  // The programs pass this rule by, the hellos do not.
+  const rule = ["iptables", "-A", "OUTPUT", "-p", "udp", "--dport", "3009", "-j", "DROP"];
+  assertEquals((await bed.onNode(0, ...rule)).code, 0);
+  const words = ["ping", "-c", "1", "-W", "0.2", bed.podAddress(1)];
+  const blocked = async () => (await bed.inPod(0, ...words)).code !== 0;
+  await until("nothing gets through", 30_000, blocked);
+});
+
 Deno.test("strict source checks on lo are eased while it runs, and back afterwards", async () => {
   await using bed = await Bed.create();
   const strict = ["-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.lo.rp_filter=1"];
