@@ -246,12 +246,9 @@ export const HELPER_PORTS = 16;
 /** MTU of the helper, which sends nothing: below 1,280 the kernel runs no IPv6 on it. */
 export const HELPER_MTU_BYTES = 576;
 
-/** How often, and how long each time, a start waits for what it sent to its own helper. */
+/** How often, and how long each time, a node waits for what it sent to its own helper. */
 export const HELPER_PROOF_ATTEMPTS = 20;
 export const HELPER_PROOF_INTERVAL_MS = 10;
-
-/** Packets that must have got lost between the kernel path's parts before it is given up. */
-export const KERNEL_PATH_LOST_MAX = 20;
 
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */
 export const PACKET_SOCKETS_MAX_BYTES = 64 * 1024;

@@ -18,10 +18,12 @@ export const PACKET_HOST = 0;
 
 /** Ethernet types in network order, as `protocol` holds them (linux/if_ether.h). */
 export const ETHERTYPE_IPV4_NETWORK = 0x0008;
+export const ETHERTYPE_IPV6_NETWORK = 0xdd86;
 
 /** Helpers, by number (enum bpf_func_id). */
 export const HELPER = {
   mapLookup: 1,
+  timeNs: 5,
   storeBytes: 9,
   getTunnelKey: 20,
   redirect: 23,
@@ -30,6 +32,9 @@ export const HELPER = {
   adjustRoom: 50,
   fibLookup: 69,
 } as const;
+
+/** Flag of `getTunnelKey`: the tunnel's addresses are IPv6. */
+export const TUNNEL_IPV6 = 1;
 
 /** Flags of `storeBytes`: keep a checksum that the network card made of the whole packet. */
 export const RECOMPUTE_CHECKSUM = 1;
@@ -40,7 +45,15 @@ export const REDIRECT_INGRESS = 1;
 /** `adjustRoom`: room between the link header and the network header. */
 export const ROOM_AT_LINK_HEADER = 1;
 /** Flags of `adjustRoom` (Linux 5.2): segments keep their size; what the new headers are. */
-export const ROOM = { fixedGso: 1, encapIpv4: 2, encapUdp: 16 } as const;
+export const ROOM = {
+  fixedGso: 1,
+  encapIpv4: 2,
+  encapIpv6: 4,
+  encapUdp: 16,
+  /** Linux 6.3: what is inside has this version, if the outer header has the other. */
+  decapIpv4: 128,
+  decapIpv6: 256,
+} as const;
 
 /** struct bpf_fib_lookup: a question about a route, and its answer in place. */
 export const FIB = {
@@ -57,11 +70,14 @@ export const FIB = {
 /** Flag of `fibLookup`: as for a packet of this host, out of the device `ifindex`. */
 export const FIB_OUTPUT = 2;
 
-/** struct bpf_tunnel_key: where a tunnel device received a packet from. IPv4 in host order. */
+/**
+ * struct bpf_tunnel_key: where a tunnel device received a packet from. An IPv4
+ * address is a number in host order, an IPv6 address stands as on the wire.
+ */
 export const TUNNEL_KEY = {
   size: 44,
   id: 0,
-  remoteIpv4: 4,
+  remote: 4,
   tos: 20,
   ttl: 21,
 } as const;

@@ -10,7 +10,10 @@ const EVENTS_KEY = 0;
 /** Where a key stands on the stack; each program has it free here. */
 export const KEY_AT: number = FREE - 8;
 
-/** Adds STACK.segments and .bytes to the counts of the peer whose index stands at KEY_AT. */
+/**
+ * Adds STACK.segments and .bytes to the counts of the peer whose index stands at
+ * KEY_AT, and leaves in r0 where they are, or 0.
+ */
 export function writePeerCount(asm: Assembler, counts: number, way: "out" | "in"): void {
   const [packets, bytes] = way === "out"
     ? [COUNTS.packetsOut, COUNTS.bytesOut]

@@ -1,24 +1,74 @@
 /** The headers that the kernel path writes around packets. Pure: they write instructions. */
 
+import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../net/ip.ts";
+import {
+  ETHERTYPE_IPV4_NETWORK,
+  ETHERTYPE_IPV6_NETWORK,
+  HELPER,
+  ROOM,
+  ROOM_AT_LINK_HEADER,
+} from "./abi.ts";
 import { type Assembler, imm, R } from "./assembler.ts";
-import { HELPER, ROOM_AT_LINK_HEADER } from "./abi.ts";
 import { KEPT } from "./inner_packet.ts";
 
-/** Sizes of an Ethernet, an IPv4 and a UDP header. */
+/** Sizes of an Ethernet and a UDP header. */
 export const ETHERNET_BYTES = 14;
-export const IPV4_BYTES = 20;
 export const UDP_BYTES = 8;
 
-/** What the IPv4 header is to say beside length and addresses. */
-export interface Ipv4Fields {
-  /** DSCP and ECN. */
-  readonly tos: number;
+/** What differs between the IP versions that nodes reach each other by. */
+export interface Underlay {
+  readonly version: 4 | 6;
+  readonly headerBytes: number;
+  readonly addressBytes: number;
+  /** Offsets of the addresses in the header; they stand one behind the other. */
+  readonly source: number;
+  readonly destination: number;
+  /** Of the UDP length and what comes before it, which the header's own length field counts. */
+  readonly counted: number;
+  /** As the kernel has it in a packet's `protocol`. */
+  readonly ethertype: number;
+  /** Address family (linux/socket.h). */
+  readonly family: number;
+  /** Flags of `adjustRoom`. */
+  readonly room: number;
+}
+
+/** Both versions. */
+export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
+  4: {
+    version: 4,
+    headerBytes: IPV4_HEADER_BYTES,
+    addressBytes: 4,
+    source: IPV4.source,
+    destination: IPV4.destination,
+    counted: IPV4_HEADER_BYTES,
+    ethertype: ETHERTYPE_IPV4_NETWORK,
+    family: 2,
+    room: ROOM.fixedGso | ROOM.encapIpv4 | ROOM.encapUdp,
+  },
+  6: {
+    version: 6,
+    headerBytes: IPV6_HEADER_BYTES,
+    addressBytes: 16,
+    source: IPV6.source,
+    destination: IPV6.destination,
+    counted: 0,
+    ethertype: ETHERTYPE_IPV6_NETWORK,
+    family: 10,
+    room: ROOM.fixedGso | ROOM.encapIpv6 | ROOM.encapUdp,
+  },
+};
+
+/** What an IP header is to say beside length and addresses. */
+export interface IpFields {
+  /** Differentiated services code point, 6 bits. */
+  readonly dscp: number;
+  /** Time to live, or hop limit. */
   readonly ttl: number;
 }
 
 /** Don't fragment (RFC 791), as the 16 bits stand in memory. */
 const DF_NETWORK = 0x0040;
-const UDP_PROTOCOL = 17;
 
 /** A 16-bit number as it stands in memory in network order, for a store in host order. */
 export function network16(value: number): number {
@@ -26,33 +76,53 @@ export function network16(value: number): number {
 }
 
 /**
- * An IPv4 header without addresses (they must stand at `at` + 12) on the stack,
- * for a datagram that is `more` bytes longer than the inner packet; then its checksum.
+ * An IP header on the stack, for a UDP datagram whose payload is `more` bytes
+ * longer than the inner packet. The addresses must stand in their place already.
  */
-export function writeIpv4Header(
+export function writeIpHeader(
   asm: Assembler,
+  underlay: Underlay,
   at: number,
   more: number,
-  { tos, ttl }: Ipv4Fields,
+  { dscp, ttl }: IpFields,
 ): void {
-  asm.store(2, R.r10, at, imm(0x45 | tos << 8));
-  writeLength(asm, at + 2, more);
-  asm.store(2, R.r10, at + 4, imm(0)).store(2, R.r10, at + 6, imm(DF_NETWORK));
-  asm.store(2, R.r10, at + 8, imm(ttl | UDP_PROTOCOL << 8)).store(2, R.r10, at + 10, imm(0));
+  const length = underlay.counted + UDP_BYTES + more;
+  if (underlay.version === 6) {
+    // Version, the traffic class across two bytes, no flow label (RFC 8200).
+    asm.store(4, R.r10, at, imm(0x60 | dscp >> 2 | (dscp & 3) << 14));
+    writeLength(asm, at + IPV6.payloadLength, length);
+    asm.store(2, R.r10, at + IPV6.nextHeader, imm(PROTOCOL.udp | ttl << 8));
+    return;
+  }
+  asm.store(2, R.r10, at, imm(0x45 | dscp << 10));
+  writeLength(asm, at + IPV4.totalLength, length);
+  asm.store(2, R.r10, at + IPV4.identification, imm(0));
+  asm.store(2, R.r10, at + IPV4.fragment, imm(DF_NETWORK));
+  asm.store(2, R.r10, at + IPV4.ttl, imm(ttl | PROTOCOL.udp << 8));
+  asm.store(2, R.r10, at + IPV4.checksum, imm(0));
   // RFC 1071: the sum comes out in the order of bytes that it is taken in.
   asm.mov(R.r1, imm(0));
-  for (let word = 0; word < IPV4_BYTES; word += 2) {
+  for (let word = 0; word < IPV4_HEADER_BYTES; word += 2) {
     asm.load(2, R.r2, R.r10, at + word).alu("add", R.r1, R.r2);
   }
   for (let fold = 0; fold < 2; fold++) {
     asm.mov(R.r2, R.r1).alu("rsh", R.r2, imm(16)).alu("and", R.r1, imm(0xffff));
     asm.alu("add", R.r1, R.r2);
   }
-  asm.alu("xor", R.r1, imm(0xffff)).store(2, R.r10, at + 10, R.r1);
+  asm.alu("xor", R.r1, imm(0xffff)).store(2, R.r10, at + IPV4.checksum, R.r1);
+}
+
+/**
+ * A UDP header on the stack, for a payload `more` bytes longer than the inner
+ * packet, without a checksum; ports are in network order.
+ */
+export function writeUdpHeader(asm: Assembler, at: number, more: number): void {
+  writeLength(asm, at + 4, UDP_BYTES + more);
+  asm.store(2, R.r10, at + 6, imm(0));
 }
 
 /** 16 bits of the stack: the inner packet's length and `more`, in network order. */
-export function writeLength(asm: Assembler, at: number, more: number): void {
+function writeLength(asm: Assembler, at: number, more: number): void {
   asm.mov(R.r1, KEPT.length).alu("add", R.r1, imm(more)).swap(R.r1, 2);
   asm.store(2, R.r10, at, R.r1);
 }

@@ -42,6 +42,12 @@ export interface RouteMaps {
 /** Which address of the inner packet is looked up. */
 export type InnerAddress = "source" | "destination";
 
+/**
+ * IPv6 extension headers (RFC 8200) that may stand before TCP or UDP: hop-by-hop options, routing,
+ * authentication, destination options. Fragments are no super-packets.
+ */
+const EXTENSIONS: readonly number[] = [0, 43, 51, 60];
+
 const ADDRESS_AT = {
   4: { source: 12, destination: 16 },
   6: { source: 8, destination: 24 },
@@ -73,7 +79,8 @@ export function loadNetwork16(asm: Assembler, dst: Register, at: number): void {
 
 /**
  * Looks up who owns an address of the IP packet at `base`. It must be
- * KEPT.length bytes long and have no IPv4 options: all else goes to `otherwise`.
+ * KEPT.length bytes long and have no IPv4 options or IPv6 extensions: all else
+ * goes to `otherwise`.
  * Leaves in r0 where the owner stands, or 0, and sets KEPT.headers and .protocol.
  */
 export function writeOwnerLookup(
@@ -94,6 +101,10 @@ export function writeOwnerLookup(
   loadNetwork16(asm, R.r1, inner + 4);
   asm.alu("add", R.r1, imm(IPV6_HEADER_BYTES)).jump(R.r1, "!=", KEPT.length, otherwise);
   asm.mov(KEPT.headers, imm(IPV6_HEADER_BYTES)).load(1, KEPT.protocol, R.r10, inner + 6);
+  // A super-packet behind these is not looked into: so that a flow goes one way, none of it is.
+  for (const extension of EXTENSIONS) {
+    asm.jump(KEPT.protocol, "==", imm(extension), otherwise);
+  }
   asm.store(4, R.r10, route + ROUTE_KEY.length, imm(128));
   copyOnStack(asm, inner + ADDRESS_AT[6][which], route + ROUTE_KEY.address, 16);
   find(maps.routes6);

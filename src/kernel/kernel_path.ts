@@ -23,7 +23,11 @@ import { type KernelPathParts, KernelResources } from "./resources.ts";
 import { type KernelPathPeer, KernelTables } from "./tables.ts";
 import { type Carried, type Lost, Tally } from "./tally.ts";
 
-const LOOPBACK = { version: 4, bytes: Uint8Array.of(127, 0, 0, 1) } as const;
+/** This host's own addresses on lo (RFC 1122, RFC 4291). */
+const LOOPBACK = {
+  4: { version: 4, bytes: Uint8Array.of(127, 0, 0, 1) },
+  6: { version: 6, bytes: Uint8Array.of(...new Uint8Array(15), 1) },
+} as const;
 
 /** A VXLAN-GPE header without the secret, and room for an IPv4 header. */
 const PROOF = Uint8Array.of(0x0c, 0, 0, 1, ...new Uint8Array(4 + 20));
@@ -55,7 +59,7 @@ export class KernelPath {
     let path: KernelPath | undefined;
     try {
       path = new KernelPath(parts);
-      await path.#prove();
+      await path.prove();
       path.watch();
       return path;
     } catch (error) {
@@ -93,6 +97,22 @@ export class KernelPath {
   /** Whether packets that come in do not come through, going by what `lost` has just told. */
   isStuck(lost: Lost): boolean {
     return this.#tally.isStuck(lost);
+  }
+
+  /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */
+  async prove(): Promise<void> {
+    const { name, port } = this.helper;
+    const before = this.#tally.foreignTotal();
+    for (let attempt = 0; attempt < HELPER_PROOF_ATTEMPTS; attempt++) {
+      sendOnce(PROOF, LOOPBACK[this.parts.ipVersion], port);
+      if (this.#tally.foreignTotal() > before) return this.#tally.forgiveForeign();
+      // A count of the kernel's wakes nobody.
+      await new Promise((resolve) => setTimeout(resolve, HELPER_PROOF_INTERVAL_MS));
+    }
+    throw new RunError({
+      what: "no kernel path",
+      why: `nothing that goes over lo gets to UDP port ${port} (${name}); does a firewall drop it?`,
+    });
   }
 
   /**
@@ -142,26 +162,6 @@ export class KernelPath {
         if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENODEV) throw error;
       }
     }
-  }
-
-  /** A packet that is sent to the helper over lo gets there; a firewall may forbid it. */
-  async #prove(): Promise<void> {
-    const { name, port } = this.helper;
-    const before = this.#tally.foreignTotal();
-    for (let attempt = 0; attempt < HELPER_PROOF_ATTEMPTS; attempt++) {
-      sendOnce(PROOF, LOOPBACK, port);
-      if (this.#tally.foreignTotal() > before) {
-        // It was ours: nothing that anybody should hear of.
-        this.#tally.lost();
-        return;
-      }
-      // A count of the kernel's wakes nobody.
-      await new Promise((resolve) => setTimeout(resolve, HELPER_PROOF_INTERVAL_MS));
-    }
-    throw new RunError({
-      what: "no kernel path",
-      why: `nothing that goes over lo gets to UDP port ${port} (${name}); does a firewall drop it?`,
-    });
   }
 
   #letGo(link: number): void {

@@ -24,11 +24,12 @@ export function u32(value: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A peer that takes packets from the kernel itself: how they are addressed. Addresses and port in network order. */
+/** A peer that takes packets from the kernel itself: how they are addressed. */
 export interface KernelPeer {
+  /** 4 bytes, or 16. */
   readonly address: Uint8Array;
   readonly port: number;
-  /** Our own address towards it. */
+  /** Our own address towards it, as long. */
   readonly source: Uint8Array;
   /** The device that leads to it. */
   readonly ifindex: number;
@@ -36,8 +37,8 @@ export interface KernelPeer {
   readonly mtu_bytes: number;
 }
 
-/** Layout of a KernelPeer. */
-export const PEER = { size: 20, address: 0, source: 4, ifindex: 8, mtu: 12, port: 16 } as const;
+/** Layout of a KernelPeer: addresses and port in network order; IPv4 leaves 12 bytes of each free. */
+export const PEER = { size: 44, source: 0, address: 16, ifindex: 32, mtu: 36, port: 40 } as const;
 
 /** Encodes a KernelPeer. */
 export function peerRecord(peer: KernelPeer): Uint8Array<ArrayBuffer> {
@@ -51,15 +52,21 @@ export function peerRecord(peer: KernelPeer): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Layout of the key that a datagram's sender is known by, all in network order. */
-export const SENDER_KEY = { size: 12, address: 0, own: 4, port: 8 } as const;
+/**
+ * Layout of the key that a datagram's sender is known by, all in network order:
+ * its address, ours behind it as in an IP header, its port.
+ */
+export function senderKeyLayout(addressBytes: number) {
+  return { size: 2 * addressBytes + 4, address: 0, port: 2 * addressBytes } as const;
+}
 
 /** The sender that datagrams of a peer come from, to this node's own address. */
 export function senderKey({ address, source, port }: KernelPeer): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(SENDER_KEY.size);
-  bytes.set(address, SENDER_KEY.address);
-  bytes.set(source, SENDER_KEY.own);
-  new DataView(bytes.buffer).setUint16(SENDER_KEY.port, port);
+  const layout = senderKeyLayout(address.length);
+  const bytes = new Uint8Array(layout.size);
+  bytes.set(address, layout.address);
+  bytes.set(source, layout.address + address.length);
+  new DataView(bytes.buffer).setUint16(layout.port, port);
   return bytes;
 }
 
@@ -75,8 +82,18 @@ export function senderRecord(peer: number, anySource: boolean): Uint8Array<Array
   return bytes;
 }
 
-/** Layout of a peer's counts, 8 bytes each, for each processor. */
-export const COUNTS = { size: 32, packetsOut: 0, bytesOut: 8, packetsIn: 16, bytesIn: 24 } as const;
+/**
+ * Layout of a peer's counts, 8 bytes each, for each processor; and when it saw
+ * the last super-packet of UDP from it, in ns of the monotonic clock.
+ */
+export const COUNTS = {
+  size: 40,
+  packetsOut: 0,
+  bytesOut: 8,
+  packetsIn: 16,
+  bytesIn: 24,
+  superUdp: 32,
+} as const;
 
 /** Layout of the counts of the whole node, 8 bytes each, for each processor. */
 export const EVENTS = {

@@ -4,6 +4,7 @@ import { libc } from "../../ffi/libc.ts";
 import { NODES_MAX, SUBNETS_MAX } from "../limits.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import { attachProgram, BpfMap, loadProgram } from "./bpf.ts";
+import { UNDERLAY } from "./headers.ts";
 import { Helper } from "./helper.ts";
 import * as records from "./records.ts";
 import { arrival, type Secret, wayIn } from "./way_in.ts";
@@ -14,7 +15,8 @@ export interface KernelPathParts {
   readonly rt: Rtnetlink;
   /** The tunnel's device. */
   readonly device: { readonly name: string; readonly index: number };
-  /** The node's UDP port. */
+  /** The IP version that nodes reach each other by, and the node's UDP port. */
+  readonly ipVersion: 4 | 6;
   readonly port: number;
 }
 
@@ -38,14 +40,14 @@ export class KernelResources {
   readonly programs: { readonly out: number; readonly in: number };
 
   /** Throws a RunError or a SyscallError, and nothing is left then. */
-  constructor({ rt, device, port }: KernelPathParts) {
+  constructor({ rt, device, ipVersion, port }: KernelPathParts) {
     try {
-      this.maps = this.#makeMaps();
+      this.maps = this.#makeMaps(UNDERLAY[ipVersion].addressBytes);
       const { maps } = this;
       const fds = Object.fromEntries(
         Object.entries(maps).map(([name, { fd }]) => [name, fd]),
       ) as Record<keyof KernelMaps, number>;
-      const common = { ...fds, port, tunIfindex: device.index, secret: makeSecret() };
+      const common = { ...fds, ipVersion, port, tunIfindex: device.index, secret: makeSecret() };
       const onHelper = this.#program("tunnet_arrival", arrival(common));
       this.helper = Helper.make(rt, device.name, (index) => {
         this.#descriptor(attachProgram(onHelper, index, "in"));
@@ -68,8 +70,9 @@ export class KernelResources {
     for (const close of this.#closers.splice(0).reverse()) close();
   }
 
-  #makeMaps(): KernelMaps {
+  #makeMaps(addressBytes: number): KernelMaps {
     const { ROUTE_KEY, OWNER_BYTES } = records;
+    const senderKey = records.senderKeyLayout(addressBytes);
     const make = (...what: ConstructorParameters<typeof BpfMap>): BpfMap => {
       const map = new BpfMap(...what);
       this.#closers.push(() => map.close());
@@ -79,8 +82,8 @@ export class KernelResources {
       routes4: make("lpmTrie", ROUTE_KEY.address + 4, OWNER_BYTES, SUBNETS_MAX),
       routes6: make("lpmTrie", ROUTE_KEY.address + 16, OWNER_BYTES, SUBNETS_MAX),
       peers: make("hash", 4, records.PEER.size, NODES_MAX),
-      senders: make("hash", records.SENDER_KEY.size, records.SENDER.size, NODES_MAX),
-      hosts: make("hash", 4, 4, NODES_MAX),
+      senders: make("hash", senderKey.size, records.SENDER.size, NODES_MAX),
+      hosts: make("hash", addressBytes, 4, NODES_MAX),
       counts: make("perCpuHash", 4, records.COUNTS.size, NODES_MAX),
       events: make("perCpuArray", 4, records.EVENTS.size, 1),
     };

@@ -26,9 +26,9 @@ const EVERYTHING = {
   6: { version: 6, bytes: new Uint8Array(16), length_bits: 0 },
 } as const satisfies Record<number, Prefix>;
 
-/** An address as the kernel's tunnels tell it: a number in the host's order. */
+/** An address as the kernel's tunnels tell it: IPv4 as a number in the host's order. */
 function hostKey(address: Uint8Array): Uint8Array {
-  return address.toReversed();
+  return address.length === 4 ? address.toReversed() : address;
 }
 
 /** Keeps the maps in step. */

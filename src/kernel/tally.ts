@@ -1,6 +1,5 @@
 /** What the kernel path has carried and lost, from the counts of its programs. Pure. */
 
-import { KERNEL_PATH_LOST_MAX } from "../limits.ts";
 import * as records from "./records.ts";
 
 /** Where counts are read; BpfMap is one. */
@@ -45,6 +44,7 @@ export class Tally {
   #entered = 0;
   #arrived = 0;
   #overflow = 0;
+  #forgiven = 0;
 
   constructor(readonly counts: Counts, readonly events: Counts) {}
 
@@ -80,23 +80,29 @@ export class Tally {
       sendFailed: growth(EVENTS.sendFailed),
       rejected: growth(EVENTS.rejected),
       overflow: overflow - this.#overflow,
-      foreign: growth(EVENTS.foreign),
+      foreign: Math.max(0, growth(EVENTS.foreign) - this.#forgiven),
     };
+    this.#forgiven = 0;
     this.#overflow = overflow;
     this.#arrived = at(before, EVENTS.arrived);
     this.#entered = at(now, EVENTS.entered);
     return lost;
   }
 
-  /** Whether packets enter, but none arrives, going by the last call of `lost`. */
+  /** Whether packets were lost and none has arrived, going by the last call of `lost`. */
   isStuck({ overflow }: Lost): boolean {
     const arrived = at(this.#events, records.EVENTS.arrived) - this.#arrived;
-    return arrived === 0 && overflow >= KERNEL_PATH_LOST_MAX;
+    return arrived === 0 && overflow > 0;
   }
 
   /** Packets that came to the helper from elsewhere, in all. */
   foreignTotal(): number {
     return at(this.#readNow(), records.EVENTS.foreign);
+  }
+
+  /** One of those was our own: `lost` will not tell of it. */
+  forgiveForeign(): void {
+    this.#forgiven++;
   }
 
   #read(): readonly number[] {

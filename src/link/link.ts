@@ -63,7 +63,10 @@ export interface RoutePath {
   readonly learnt?: boolean;
 }
 
-/** A VXLAN-GPE device to make, one that takes whatever network identifier comes (`external`). */
+/**
+ * A VXLAN-GPE device to make, one that takes whatever network identifier comes (`external`), with
+ * or without a UDP checksum.
+ */
 export interface VxlanSpec {
   readonly name: string;
   /** The UDP port that it receives on. */

@@ -82,6 +82,7 @@ class LinuxRtnetlink implements Rtnetlink {
       { type: nl.IFLA_VXLAN_PORT, data: Uint8Array.of(port >> 8, port & 0xff) },
       { type: nl.IFLA_VXLAN_LEARNING, data: Uint8Array.of(0) },
       { type: nl.IFLA_VXLAN_COLLECT_METADATA, data: on },
+      { type: nl.IFLA_VXLAN_UDP_ZERO_CSUM6_RX, data: on },
       { type: nl.IFLA_VXLAN_GPE, data: new Uint8Array(0) },
     ]);
     this.#exchange.request({

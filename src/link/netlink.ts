@@ -66,6 +66,7 @@ export const IFLA_INFO_DATA = 2;
 /** A VXLAN device's settings; its port is in network order. */
 export const IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15;
+export const IFLA_VXLAN_UDP_ZERO_CSUM6_RX = 20;
 export const IFLA_VXLAN_COLLECT_METADATA = 25;
 export const IFLA_VXLAN_GPE = 27;
 /** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */

@@ -19,8 +19,9 @@ import type { Route } from "../route/table.ts";
 export interface KernelSideParts {
   readonly rt: Rtnetlink;
   readonly lanes: Lanes;
-  /** Where the node's UDP socket listens; IPv4, or there is no kernel path. */
+  /** Where the node's UDP socket listens, and by which IP version nodes reach each other. */
   readonly listen: { readonly host: string; readonly port: number };
+  readonly ipVersion: 4 | 6;
   /** Why there is to be no kernel path; undefined: it is wanted. */
   readonly unwanted: string | undefined;
   readonly log: Log;
@@ -39,6 +40,7 @@ export interface PublishedTable {
 
 /** By which device, and with which address of ours, a peer is reached. */
 interface Way {
+  readonly address: Uint8Array;
   readonly ifindex: number;
   readonly source: Uint8Array;
 }
@@ -53,6 +55,9 @@ const NO_TABLE: PublishedTable = {
 const IPSEC = "this host has IPsec policies, which it would pass by";
 const ANY_HOST: readonly string[] = ["0.0.0.0", "::"];
 
+const sameAddress = (way: Way | undefined, { address }: FibPeer): boolean =>
+  String(way?.address) === String(address);
+
 const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
   one?.ifindex === other?.ifindex && String(one?.source) === String(other?.source);
 
@@ -60,7 +65,7 @@ const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
 export class KernelSide {
   #path: KernelPath | undefined;
   #table = NO_TABLE;
-  /** The ways that were published, by the peer's index. */
+  /** The ways that were published, by the peer's index; looked up once, then watched. */
   #ways = new Map<number, Way>();
   /** The peer whose way is looked at next. */
   #next = 0;
@@ -74,11 +79,11 @@ export class KernelSide {
 
   /** Opens the path for a device, if it is wanted and works here; says so if not. */
   async open(device: { readonly name: string; readonly index: number }): Promise<void> {
-    const { rt, listen: { port }, unwanted, log } = this.parts;
+    const { rt, ipVersion, listen: { port }, unwanted, log } = this.parts;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
     if (outboundPolicies() > 0) return log.info("kernel_path", `no kernel path: ${IPSEC}`);
     try {
-      this.#path = await KernelPath.open({ rt, device, port });
+      this.#path = await KernelPath.open({ rt, device, ipVersion, port });
       const { helper } = this.#path;
       log.debug("kernel_path", `kernel path with ${helper.name} on UDP port ${helper.port} of lo`);
     } catch (error) {
@@ -92,15 +97,16 @@ export class KernelSide {
     this.#table = table;
     if (!this.#path) return;
     this.read();
+    const known = this.#ways;
     this.#ways = new Map();
     const peers: KernelPathPeer[] = [];
     table.entries.forEach((entry, index) => {
-      if (!runsKernelPath(entry)) return;
-      const way = this.#wayTo(entry);
+      if (!this.#runsKernelPath(entry)) return;
+      const way = sameAddress(known.get(index), entry) ? known.get(index) : this.#wayTo(entry);
       if (!way) return;
       this.#ways.set(index, way);
-      const { address, port, mtu_bytes } = entry;
-      peers.push({ index, address, port, mtu_bytes, takes: table.hearsUs(index), ...way });
+      const { port, mtu_bytes } = entry;
+      peers.push({ index, port, mtu_bytes, takes: table.hearsUs(index), ...way });
     });
     try {
       this.#path.publish(peers, table.routes, table.defaultPeer);
@@ -129,11 +135,7 @@ export class KernelSide {
       this.#giveUp(IPSEC);
       return false;
     }
-    if (path.isStuck(lost)) {
-      const { name, port } = path.helper;
-      this.#giveUp(`nothing comes out of ${name}; does a firewall drop UDP port ${port} on lo?`);
-      return false;
-    }
+    if (path.isStuck(lost)) void this.#try(path);
     const change = path.watch();
     if (change === "paused") log.info("kernel_path", "somebody captures: packets go by the lanes");
     if (change === "resumed") log.info("kernel_path", "nobody captures any more");
@@ -156,6 +158,22 @@ export class KernelSide {
     this.#ways.clear();
   }
 
+  /** Whether a peer says, and has said not long ago, that it runs the kernel path. */
+  #runsKernelPath({ address, capabilities, reach }: FibPeer): boolean {
+    return reach === REACH.udp && address.length === (this.parts.ipVersion === 4 ? 4 : 16) &&
+      (capabilities & CAPABILITY.kernelPath) !== 0;
+  }
+
+  /** Gives a path up on which packets have got lost, if nothing else gets through either. */
+  async #try(path: KernelPath): Promise<void> {
+    try {
+      await path.prove();
+    } catch (error) {
+      // The node may have gone on, or down, in the meantime.
+      if (path === this.#path) this.#giveUp(error instanceof RunError ? error.message : `${error}`);
+    }
+  }
+
   #giveUp(why: string): void {
     this.parts.log.warn("kernel_path", `the kernel path is given up: ${why}`);
     this.close();
@@ -166,38 +184,37 @@ export class KernelSide {
     if (this.#next >= entries.length) this.#next = 0;
     const begin = this.#next;
     this.#next += PATHS_PER_CHECK;
-    return entries.slice(begin, this.#next).some((entry, i) =>
-      runsKernelPath(entry) && !sameWay(this.#ways.get(begin + i), this.#wayTo(entry))
-    );
+    const changed = entries.slice(begin, this.#next).flatMap((entry, i) => {
+      const index = begin + i;
+      if (!this.#runsKernelPath(entry)) return [];
+      return sameWay(this.#ways.get(index), this.#wayTo(entry)) ? [] : [index];
+    });
+    // It is looked up anew when the table is published.
+    for (const index of changed) this.#ways.delete(index);
+    return changed.length > 0;
   }
 
   /** The kernel's choice; undefined if there is none by a device whose headers the programs know. */
   #wayTo({ address }: FibPeer): Way | undefined {
-    const { rt, listen: { host } } = this.parts;
-    const path = rt.routeTo({ version: 4, bytes: address });
+    const { rt, ipVersion, listen: { host } } = this.parts;
+    const path = rt.routeTo({ version: ipVersion, bytes: address });
     const source = ANY_HOST.includes(host) ? path?.source : parseAddress(host);
-    if (!path || source?.version !== 4 || !rt.getLink(path.index)?.ethernet) return undefined;
-    return { ifindex: path.index, source: source.bytes };
+    if (!path || source?.version !== ipVersion || !rt.getLink(path.index)?.ethernet) {
+      return undefined;
+    }
+    return { address, ifindex: path.index, source: source.bytes };
   }
-}
-
-/** Whether a peer says, and has said not long ago, that it runs the kernel path. */
-function runsKernelPath({ address, capabilities, reach }: FibPeer): boolean {
-  return reach === REACH.udp && address.length === 4 &&
-    (capabilities & CAPABILITY.kernelPath) !== 0;
 }
 
 /** Why a node is to have no kernel path, by what it runs with; undefined if it may. */
 export function whyNoKernelPath(
-  { wanted, mode, ipVersion, traced }: {
+  { wanted, mode, traced }: {
     readonly wanted: boolean;
     readonly mode: "tun" | "tap";
-    readonly ipVersion: 4 | 6;
     readonly traced: boolean;
   },
 ): string | undefined {
   if (!wanted) return "switched off";
   if (mode === "tap") return "mode tap has none";
-  if (ipVersion === 6) return "an IPv6 underlay has none";
   return traced ? "every packet is to be seen" : undefined;
 }

@@ -76,10 +76,10 @@ export class Node {
       rt,
       lanes: this.supervisor,
       listen: options.listen,
+      ipVersion: udp.ipVersion,
       unwanted: whyNoKernelPath({
         wanted: udp.batch && wanted.features.has("kernel"),
         mode: config.mode,
-        ipVersion: udp.ipVersion,
         traced: options.trace !== undefined,
       }),
       log,
@@ -200,15 +200,13 @@ export class Node {
     this.device.describeKernelPath(this.kernel.inUse);
   }
 
-  /** A path that is given up is taken back from the peers at once. */
+  /** Looks after the path; the peers are told when it has been given up. */
   #checkKernelPath(): void {
-    const before = this.kernel.inUse;
     try {
       if (this.kernel.check()) this.publisher.markStale();
     } catch (error) {
       this.options.log.debug("kernel_path", error instanceof Error ? error.message : String(error));
     }
-    if (this.kernel.inUse === before) return;
     this.device.describeKernelPath(this.kernel.inUse);
     this.liveness.announce();
   }

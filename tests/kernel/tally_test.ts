@@ -89,4 +89,7 @@ Deno.test("tally: drops by reason, each told once", () => {
   assertEquals(tally.foreignTotal(), 3);
   assertEquals(tally.lost(), { sendFailed: 1, rejected: 2, overflow: 0, foreign: 3 });
   assertEquals(tally.lost(), { sendFailed: 0, rejected: 0, overflow: 0, foreign: 0 });
+  events.add(0, EVENTS.foreign, 2);
+  tally.forgiveForeign();
+  assertEquals(tally.lost().foreign, 1, "one of them was our own");
 });

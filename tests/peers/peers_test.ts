@@ -228,6 +228,36 @@ Deno.test("peers: two books measure the round trip between them", () => {
   assertEquals(a.peers[0]!.saidName, "b");
 });
 
+Deno.test("peers: who hears us, by the hellos of ours that it echoes", () => {
+  const a = new PeerBook(["b"], SELF);
+  const b = new PeerBook(["a"], { ...SELF, name: "b" });
+  const hears = () => a.peers[0]!.hearsUs;
+  const toA = (now_ms: number) => a.hear(0, b.hello(0, now_ms), now_ms)?.kind;
+  assertEquals([toA(1_000), hears()], ["up", false], "it has heard nothing of us");
+  b.hear(0, a.hello(0, 2_000), 2_000);
+  assertEquals([toA(3_000), hears()], ["capabilities", true], "told once");
+  assertEquals([toA(4_000), hears()], [undefined, true]);
+  // From now on our hellos do not get through; its own do.
+  for (let now_ms = 5_000; now_ms < 20_000; now_ms += 5_000) {
+    a.hello(0, now_ms);
+    toA(now_ms);
+    assertEquals(a.expire(now_ms), []);
+    assertEquals(hears(), true);
+  }
+  toA(19_900);
+  assertEquals(a.expire(20_000), [{ peer: 0, kind: "capabilities" }]);
+  assertEquals(hears(), false);
+  assertEquals(a.expire(20_500), []);
+  b.hear(0, a.hello(0, 21_000), 21_000);
+  assertEquals([toA(21_100), hears()], ["capabilities", true]);
+  // It starts again and has heard nothing yet.
+  const anew = new PeerBook(["a"], { ...SELF, name: "b" });
+  assertEquals(a.hear(0, anew.hello(0, 10), 22_000)?.kind, "up");
+  assertEquals(hears(), false);
+  a.hear(0, b.hello(0, 23_000, true), 23_000);
+  assertEquals(hears(), false, "nor does one that is down");
+});
+
 Deno.test("peers: an index that is given away begins anew", () => {
   const book = new PeerBook(["b"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 });
   book.assign(2, "d");
