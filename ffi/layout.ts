@@ -27,8 +27,13 @@ export const TUN_F_TSO_ECN = 0x08;
 export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
-/** struct ifreq (linux/if.h): the name, then a union that holds the flags. */
-export const IFREQ = { size: 40, name: 0, flags: 16 } as const;
+/** struct ifreq (linux/if.h): the name, then a union that holds flags, or a pointer to data. */
+export const IFREQ = { size: 40, name: 0, flags: 16, data: 16 } as const;
+
+/** ioctl(2) on any socket: linux/sockios.h, linux/ethtool.h; struct ethtool_value. */
+export const SIOCETHTOOL = 0x8946;
+export const ETHTOOL_GTSO = 0x1e;
+export const ETHTOOL_VALUE = { size: 8, command: 0, data: 4 } as const;
 
 /** struct pollfd (poll.h). */
 export const POLLFD = { size: 8, fd: 0, events: 4, revents: 6 } as const;

@@ -35,10 +35,21 @@ export interface KernelPeer {
   readonly ifindex: number;
   /** The largest inner packet that its path carries, in bytes. */
   readonly mtu_bytes: number;
+  /** Whether TCP goes by the kernel path, too. */
+  readonly tcp: boolean;
 }
 
 /** Layout of a KernelPeer: addresses and port in network order; IPv4 leaves 12 bytes of each free. */
-export const PEER = { size: 44, source: 0, address: 16, ifindex: 32, mtu: 36, port: 40 } as const;
+export const PEER = {
+  size: 44,
+  source: 0,
+  address: 16,
+  ifindex: 32,
+  mtu: 36,
+  port: 40,
+  /** 1, or 0. */
+  tcp: 42,
+} as const;
 
 /** Encodes a KernelPeer. */
 export function peerRecord(peer: KernelPeer): Uint8Array<ArrayBuffer> {
@@ -49,6 +60,7 @@ export function peerRecord(peer: KernelPeer): Uint8Array<ArrayBuffer> {
   view.setUint32(PEER.ifindex, peer.ifindex, true);
   view.setUint32(PEER.mtu, peer.mtu_bytes, true);
   view.setUint16(PEER.port, peer.port);
+  view.setUint8(PEER.tcp, peer.tcp ? 1 : 0);
   return bytes;
 }
 

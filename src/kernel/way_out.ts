@@ -8,7 +8,10 @@
  * answer, learn, complain and count.
  *
  * A super-packet stays one: the kernel, or the network card, cuts it into
- * segments and completes checksums, as it does for its own tunnels.
+ * segments and completes checksums, as it does for its own tunnels. Where the
+ * first device on the way is one that leads to a wire, TCP goes by the lanes:
+ * segments that come one by one cost a receiver less if lanes have sent them,
+ * since the kernel merges datagrams with a checksum before it does anything else.
  */
 
 import { UDP_PAYLOAD_MAX_BYTES } from "../limits.ts";
@@ -68,7 +71,9 @@ export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
   // Who is it? Its record stays good to the program's end.
   asm.map(R.r1, setup.peers).stack(R.r2, KEY_AT).call(HELPER.mapLookup);
   asm.jump(R.r0, "==", imm(0), "lanes");
-  asm.mov(PEER_RECORD, R.r0);
+  asm.jump(KEPT.protocol, "!=", imm(PROTOCOL.tcp), "not_tcp");
+  asm.load(1, R.r1, R.r0, PEER.tcp).jump(R.r1, "==", imm(0), "lanes");
+  asm.label("not_tcp").mov(PEER_RECORD, R.r0);
   asm.load(8, R.r2, R.r10, STACK.largest).load(4, R.r1, PEER_RECORD, PEER.mtu);
   asm.jump(R.r2, ">", R.r1, "lanes");
 

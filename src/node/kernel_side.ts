@@ -8,6 +8,7 @@ import { RunError } from "../errors.ts";
 import { KernelPath } from "../kernel/kernel_path.ts";
 import type { KernelPathPeer } from "../kernel/tables.ts";
 import { PATHS_PER_CHECK } from "../limits.ts";
+import { takesTcpSuperPackets } from "../link/ethtool.ts";
 import { outboundPolicies } from "../link/ipsec.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import type { Log } from "../log.ts";
@@ -43,6 +44,8 @@ interface Way {
   readonly address: Uint8Array;
   readonly ifindex: number;
   readonly source: Uint8Array;
+  /** Whether super-packets of TCP leave by it, and are not bound for a wire. */
+  readonly tcp: boolean;
 }
 
 const NO_TABLE: PublishedTable = {
@@ -59,7 +62,8 @@ const sameAddress = (way: Way | undefined, { address }: FibPeer): boolean =>
   String(way?.address) === String(address);
 
 const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
-  one?.ifindex === other?.ifindex && String(one?.source) === String(other?.source);
+  one?.ifindex === other?.ifindex && String(one?.source) === String(other?.source) &&
+  one?.tcp === other?.tcp;
 
 /** Opens and closes the kernel path, keeps it in step, and takes over its counts. */
 export class KernelSide {
@@ -199,10 +203,10 @@ export class KernelSide {
     const { rt, ipVersion, listen: { host } } = this.parts;
     const path = rt.routeTo({ version: ipVersion, bytes: address });
     const source = ANY_HOST.includes(host) ? path?.source : parseAddress(host);
-    if (!path || source?.version !== ipVersion || !rt.getLink(path.index)?.ethernet) {
-      return undefined;
-    }
-    return { address, ifindex: path.index, source: source.bytes };
+    const link = path && rt.getLink(path.index);
+    if (!link?.ethernet || source?.version !== ipVersion) return undefined;
+    const tcp = link.kind === "veth" && takesTcpSuperPackets(link.name);
+    return { address, ifindex: link.index, source: source.bytes, tcp };
   }
 }
 

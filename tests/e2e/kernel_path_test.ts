@@ -341,6 +341,24 @@ Deno.test("the path follows when a peer is reached by another device", async () 
   await until("it carries by the new wire", 15_000, carries);
 });
 
+Deno.test("a device that cuts TCP up itself: TCP goes by the lanes, all else by the kernel", async () => {
+  await using bed = await Bed.create();
+  for (const i of [0, 1]) {
+    const words = ["ethtool", "-K", "eth0", "tx", "off", "gro", "on"];
+    assertEquals((await bed.onNode(i, ...words)).code, 0);
+  }
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  await bed.ping(0, 1);
+  await until("pings go by the kernel", 5_000, () => bed.reachesFrozen(0, 1, [a, b]));
+  const entered = await statistic(bed, 1, HELPER, "rx_packets");
+  const file = await bed.randomFile(BYTES);
+  const arrived = [await bed.transfer(0, 1, file.path), await bed.transfer(1, 0, file.path)];
+  assertEquals(arrived, [file.sha256, file.sha256]);
+  assertEquals(await statistic(bed, 1, HELPER, "rx_packets"), entered, "none by the helper");
+  await carriedAlike(bed, a, b);
+});
+
 Deno.test("a router stands between the nodes", async () => {
   // c joins a's and b's way; it knows nothing of the tunnel.
   await using bed = await Bed.create({ nodes: 3, configured: 2 });

@@ -74,7 +74,7 @@ class Fixture implements Disposable {
     const source = Uint8Array.from(address(version, OWN));
     const peers = [PEER_B, REST].map(({ index, last, port }) => ({
       ...{ index, address: Uint8Array.from(address(version, last)), port, source },
-      ...{ ifindex: 1, mtu_bytes: 1472, takes: true },
+      ...{ ifindex: 1, mtu_bytes: 1472, takes: true, tcp: true },
     }));
     const routes = [
       { prefix: prefix("172.1.0.0/16"), hop: LOCAL },
