@@ -85,6 +85,8 @@ export const SOL_SOCKET = 1;
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
 export const SOL_UDP = 17;
+/** A UDP socket over IPv6 takes datagrams without a checksum, too (RFC 6936; linux/udp.h). */
+export const UDP_NO_CHECK6_RX = 102;
 export const IPPROTO_IPV6 = 41;
 export const NETLINK_ROUTE = 0;
 export const NETLINK_XFRM = 6;
@@ -159,6 +161,7 @@ export const BPF_COMMAND = {
   mapUpdate: 2,
   mapDelete: 3,
   programLoad: 5,
+  programAttach: 8,
   programTest: 10,
   linkCreate: 28,
 } as const;
@@ -186,6 +189,7 @@ export const BPF_ATTR = {
     name: 48,
     nameMax: 15,
   },
+  attach: { ifindex: 0, program: 4, type: 8 },
   link: { program: 0, ifindex: 4, attachType: 8 },
   test: { program: 0, verdict: 4, inBytes: 8, outBytes: 12, in: 16, out: 24 },
 } as const;

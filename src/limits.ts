@@ -246,8 +246,10 @@ export const HELPER_PORTS = 16;
 /** MTU of the helper, which sends nothing: below 1,280 the kernel runs no IPv6 on it. */
 export const HELPER_MTU_BYTES = 576;
 
-/** How often, and how long each time, a node waits for what it sent to its own helper. */
+/** How often a node sends to its own helper before it takes it for out of reach. */
 export const HELPER_PROOF_ATTEMPTS = 20;
+
+/** How long it waits between two of them: lo carries a packet within microseconds. */
 export const HELPER_PROOF_INTERVAL_MS = 10;
 
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */

@@ -80,6 +80,8 @@ export const TUNNEL_KEY = {
   remote: 4,
   tos: 20,
   ttl: 21,
+  /** Where it was sent to (Linux 6.0). */
+  local: 28,
 } as const;
 
 /** Results of a program on a device's way in or out (enum tcx_action_base, Linux 6.6). */

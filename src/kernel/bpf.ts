@@ -150,6 +150,19 @@ export function attachProgram(
   return libc().check("bpf(BPF_LINK_CREATE)", call("linkCreate", attr));
 }
 
+/**
+ * Puts a program on a device's way in for as long as there is the device, also
+ * after this process. Throws a SyscallError.
+ */
+export function attachForGood(program: number, ifindex: number): void {
+  const attr = new Uint8Array(BPF_ATTR.size);
+  const view = new DataView(attr.buffer);
+  view.setUint32(BPF_ATTR.attach.ifindex, ifindex, true);
+  view.setUint32(BPF_ATTR.attach.program, program, true);
+  view.setUint32(BPF_ATTR.attach.type, BPF_LINK_TYPE.in, true);
+  libc().check("bpf(BPF_PROG_ATTACH)", call("programAttach", attr));
+}
+
 /** What a program made of a packet that was shown to it. */
 export interface TestRun {
   readonly verdict: number;
@@ -176,6 +189,10 @@ export function testProgram(program: number, frame: Uint8Array<ArrayBuffer>): Te
 
 /** Processors that the kernel could ever have, such as `0-3`: each has its own counts. */
 function possibleProcessors(): number {
-  const text = readKernelFile("/sys/devices/system/cpu/possible", CPU_LIST_MAX_BYTES) ?? "0";
-  return Number(text.trim().split(/[-,]/).at(-1)) + 1;
+  const path = "/sys/devices/system/cpu/possible";
+  const text = readKernelFile(path, CPU_LIST_MAX_BYTES);
+  const last = Number(text?.trim().split(/[-,]/).at(-1));
+  // The kernel writes that many values into our memory.
+  if (!Number.isInteger(last)) throw new SyscallError(`read ${path}`, ERRNO.ENOENT);
+  return last + 1;
 }

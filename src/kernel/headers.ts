@@ -29,6 +29,8 @@ export interface Underlay {
   readonly ethertype: number;
   /** Address family (linux/socket.h). */
   readonly family: number;
+  /** The address of lo, 127.0.0.1 or ::1, in words of 32 bits as they stand in memory. */
+  readonly loopbackWords: readonly number[];
   /** Flags of `adjustRoom`. */
   readonly room: number;
 }
@@ -44,6 +46,7 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     counted: IPV4_HEADER_BYTES,
     ethertype: ETHERTYPE_IPV4_NETWORK,
     family: 2,
+    loopbackWords: [0x0100_007f],
     room: ROOM.fixedGso | ROOM.encapIpv4 | ROOM.encapUdp,
   },
   6: {
@@ -55,6 +58,7 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     counted: 0,
     ethertype: ETHERTYPE_IPV6_NETWORK,
     family: 10,
+    loopbackWords: [0, 0, 0, 0x0100_0000],
     room: ROOM.fixedGso | ROOM.encapIpv6 | ROOM.encapUdp,
   },
 };

@@ -2,7 +2,8 @@
  * The helper of the kernel path's way in: a VXLAN-GPE device of this host, to
  * which the program on the underlay's device hands what it has wrapped
  * (way_in.ts says why). It has no address, and what its own program does not let
- * through goes nowhere: not even if a crash leaves the device behind.
+ * through goes nowhere: the program stays on the device even if a crash leaves
+ * that behind.
  */
 
 import { ERRNO } from "../../ffi/errno.ts";
@@ -14,7 +15,7 @@ import {
   HELPER_PORT_FIRST,
   HELPER_PORTS,
 } from "../limits.ts";
-import type { Rtnetlink } from "../link/link.ts";
+import type { Ipv4Settings, Rtnetlink } from "../link/link.ts";
 import { readSysctl } from "../link/sysctl.ts";
 
 /** What the helper's name has more than the tunnel device's. */
@@ -30,8 +31,7 @@ const LOOSE = 2;
 /** The helper device, from its making to `close`. */
 export class Helper {
   /** What `lo` checked before, if that had to be changed. */
-  #loopbackBefore: number | undefined;
-  #closed = false;
+  #loopbackBefore: Required<Ipv4Settings> | undefined;
 
   private constructor(
     readonly rt: Rtnetlink,
@@ -43,7 +43,7 @@ export class Helper {
 
   /**
    * Makes the helper of a tunnel's device. `guard` gets its index before it
-   * receives anything. One that stands is of a start that crashed, and is made
+   * receives anything: packets come in with `letIn`. One that stands is of a start that crashed, and is made
    * anew. Throws a RunError or a SyscallError.
    */
   static make(rt: Rtnetlink, tunName: string, guard: (index: number) => void): Helper {
@@ -75,25 +75,27 @@ export class Helper {
     });
   }
 
-  /** Lets packets over `lo` come in. Throws a SyscallError. */
+  /**
+   * Lets what is wrapped come in over `lo`, which has a peer's address and goes
+   * to 127.0.0.1; again, if somebody has changed that. Throws a SyscallError.
+   */
   letIn(): void {
-    const [all, own] = ["all", "lo"].map((name) =>
-      Number(readSysctl(`net/ipv4/conf/${name}/rp_filter`) ?? 0)
-    );
-    // What is wrapped has a peer's address, and no route to a peer leads over lo.
-    if (Math.max(all!, own!) !== STRICT) return;
-    this.rt.setIpv4(this.loopback, { rpFilter: LOOSE });
-    this.#loopbackBefore = own!;
+    const read = (name: string, setting: string) =>
+      Number(readSysctl(`net/ipv4/conf/${name}/${setting}`) ?? 0);
+    const rpFilter = read("lo", "rp_filter");
+    const routeLocalnet = read("lo", "route_localnet") !== 0;
+    // No route to a peer leads over lo. The larger of the two holds.
+    const strict = Math.max(read("all", "rp_filter"), rpFilter) === STRICT;
+    if (!strict && routeLocalnet) return;
+    this.#loopbackBefore ??= { rpFilter, routeLocalnet };
+    const change = { ...(strict ? { rpFilter: LOOSE } : {}), routeLocalnet: true };
+    this.rt.setIpv4(this.loopback, change);
   }
 
   /** Removes the device, and leaves `lo` as it was. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     try {
-      if (this.#loopbackBefore !== undefined) {
-        this.rt.setIpv4(this.loopback, { rpFilter: this.#loopbackBefore });
-      }
+      if (this.#loopbackBefore) this.rt.setIpv4(this.loopback, this.#loopbackBefore);
     } finally {
       if (this.rt.getLink(this.name)?.index === this.index) this.rt.removeLink(this.index);
     }
@@ -112,7 +114,6 @@ function addDevice(
     rt.addVxlan({ name, port, mtu_bytes: HELPER_MTU_BYTES });
     const link = rt.getLink(name);
     if (!link) throw new RunError({ what: `the device ${name} vanished` });
-    rt.setIpv4(link.index, { rpFilter: STRICT, forwarding: false });
     guard(link.index);
     rt.setLink(link.index, { up: true });
     return link.index;

@@ -1,6 +1,6 @@
 /** What both ways of the kernel path ask of the packet inside. Pure: they write instructions. */
 
-import { IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, PROTOCOL } from "../net/ip.ts";
+import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../net/ip.ts";
 import { HELPER, SKB } from "./abi.ts";
 import { type Assembler, imm, R, type Register } from "./assembler.ts";
 import { ROUTE_KEY } from "./records.ts";
@@ -48,11 +48,6 @@ export type InnerAddress = "source" | "destination";
  */
 const EXTENSIONS: readonly number[] = [0, 43, 51, 60];
 
-const ADDRESS_AT = {
-  4: { source: 12, destination: 16 },
-  6: { source: 8, destination: 24 },
-} as const;
-
 /** Copies `size` bytes (a multiple of 4) on the stack. */
 export function copyOnStack(asm: Assembler, from: number, to: number, size: number): void {
   for (let at = 0; at < size; at += 4) {
@@ -98,24 +93,34 @@ export function writeOwnerLookup(
   asm.alu("rsh", R.r1, imm(4)).jump(R.r1, "!=", imm(6), otherwise);
 
   loadPacket(asm, base, inner, IPV6_HEADER_BYTES, otherwise);
-  loadNetwork16(asm, R.r1, inner + 4);
+  loadNetwork16(asm, R.r1, inner + IPV6.payloadLength);
   asm.alu("add", R.r1, imm(IPV6_HEADER_BYTES)).jump(R.r1, "!=", KEPT.length, otherwise);
-  asm.mov(KEPT.headers, imm(IPV6_HEADER_BYTES)).load(1, KEPT.protocol, R.r10, inner + 6);
+  asm.mov(KEPT.headers, imm(IPV6_HEADER_BYTES)).load(
+    1,
+    KEPT.protocol,
+    R.r10,
+    inner + IPV6.nextHeader,
+  );
   // A super-packet behind these is not looked into: so that a flow goes one way, none of it is.
   for (const extension of EXTENSIONS) {
     asm.jump(KEPT.protocol, "==", imm(extension), otherwise);
   }
   asm.store(4, R.r10, route + ROUTE_KEY.length, imm(128));
-  copyOnStack(asm, inner + ADDRESS_AT[6][which], route + ROUTE_KEY.address, 16);
+  copyOnStack(asm, inner + IPV6[which], route + ROUTE_KEY.address, 16);
   find(maps.routes6);
   asm.goto("inner_looked_up");
 
   asm.label("inner_ipv4");
-  loadNetwork16(asm, R.r1, inner + 2);
+  loadNetwork16(asm, R.r1, inner + IPV4.totalLength);
   asm.jump(R.r1, "!=", KEPT.length, otherwise);
-  asm.mov(KEPT.headers, imm(IPV4_HEADER_BYTES)).load(1, KEPT.protocol, R.r10, inner + 9);
+  asm.mov(KEPT.headers, imm(IPV4_HEADER_BYTES)).load(
+    1,
+    KEPT.protocol,
+    R.r10,
+    inner + IPV4.protocol,
+  );
   asm.store(4, R.r10, route + ROUTE_KEY.length, imm(32));
-  copyOnStack(asm, inner + ADDRESS_AT[4][which], route + ROUTE_KEY.address, 4);
+  copyOnStack(asm, inner + IPV4[which], route + ROUTE_KEY.address, 4);
   find(maps.routes4);
   asm.label("inner_looked_up");
 }

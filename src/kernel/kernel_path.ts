@@ -59,6 +59,7 @@ export class KernelPath {
     let path: KernelPath | undefined;
     try {
       path = new KernelPath(parts);
+      path.letIn();
       await path.prove();
       path.watch();
       return path;
@@ -97,6 +98,11 @@ export class KernelPath {
   /** Whether packets that come in do not come through, going by what `lost` has just told. */
   isStuck(lost: Lost): boolean {
     return this.#tally.isStuck(lost);
+  }
+
+  /** Sees to it that lo lets packets in. Throws a SyscallError. */
+  letIn(): void {
+    this.#resources.helper.letIn();
   }
 
   /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */
@@ -172,7 +178,9 @@ export class KernelPath {
 /** What stands in the way, in words that help. */
 function explain({ call, errno, message }: SyscallError): string {
   if (errno === ERRNO.EPERM) return "it takes root, or CAP_BPF and CAP_NET_ADMIN";
-  if (errno === ERRNO.ENOSYS || call.includes("LINK_CREATE")) return "it takes Linux 6.6 or newer";
+  if (errno === ERRNO.ENOSYS || /LINK_CREATE|PROG_ATTACH/.test(call)) {
+    return "it takes Linux 6.6 or newer";
+  }
   if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN devices";
   return message;
 }

@@ -1,9 +1,9 @@
 /** What the kernel path holds in the kernel: its maps, programs and helper device. */
 
-import { libc } from "../../ffi/libc.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
 import { NODES_MAX, SUBNETS_MAX } from "../limits.ts";
 import type { Rtnetlink } from "../link/link.ts";
-import { attachProgram, BpfMap, loadProgram } from "./bpf.ts";
+import { attachForGood, BpfMap, loadProgram } from "./bpf.ts";
 import { UNDERLAY } from "./headers.ts";
 import { Helper } from "./helper.ts";
 import * as records from "./records.ts";
@@ -31,6 +31,9 @@ export interface KernelMaps {
   readonly events: BpfMap;
 }
 
+/** New entries come before old ones go (map_mirror.ts); and one is for the default node. */
+const ROUTES_MAX = 2 * SUBNETS_MAX + 1;
+
 /** Maps, programs and helper, from `open` to `close`. */
 export class KernelResources {
   readonly #closers: (() => void)[] = [];
@@ -50,10 +53,9 @@ export class KernelResources {
       const common = { ...fds, ipVersion, port, tunIfindex: device.index, secret: makeSecret() };
       const onHelper = this.#program("tunnet_arrival", arrival(common));
       this.helper = Helper.make(rt, device.name, (index) => {
-        this.#descriptor(attachProgram(onHelper, index, "in"));
+        attachForGood(onHelper, index);
       });
       this.#closers.push(() => this.helper.close());
-      this.helper.letIn();
       const { port: helperPort, loopback: loopbackIfindex } = this.helper;
       this.programs = {
         out: this.#program("tunnet_out", wayOut(common)),
@@ -65,9 +67,15 @@ export class KernelResources {
     }
   }
 
-  /** Lets go of everything, the last first. */
+  /** Lets go of everything, the last first; what the kernel refuses is left to it. */
   close(): void {
-    for (const close of this.#closers.splice(0).reverse()) close();
+    for (const close of this.#closers.splice(0).reverse()) {
+      try {
+        close();
+      } catch (error) {
+        if (!(error instanceof SyscallError)) throw error;
+      }
+    }
   }
 
   #makeMaps(addressBytes: number): KernelMaps {
@@ -79,11 +87,11 @@ export class KernelResources {
       return map;
     };
     return {
-      routes4: make("lpmTrie", ROUTE_KEY.address + 4, OWNER_BYTES, SUBNETS_MAX),
-      routes6: make("lpmTrie", ROUTE_KEY.address + 16, OWNER_BYTES, SUBNETS_MAX),
+      routes4: make("lpmTrie", ROUTE_KEY.address + 4, OWNER_BYTES, ROUTES_MAX),
+      routes6: make("lpmTrie", ROUTE_KEY.address + 16, OWNER_BYTES, ROUTES_MAX),
       peers: make("hash", 4, records.PEER.size, NODES_MAX),
-      senders: make("hash", senderKey.size, records.SENDER.size, NODES_MAX),
-      hosts: make("hash", addressBytes, 4, NODES_MAX),
+      senders: make("hash", senderKey.size, records.SENDER.size, 2 * NODES_MAX),
+      hosts: make("hash", addressBytes, 4, 2 * NODES_MAX),
       counts: make("perCpuHash", 4, records.COUNTS.size, NODES_MAX),
       events: make("perCpuArray", 4, records.EVENTS.size, 1),
     };

@@ -59,8 +59,8 @@ import { COUNTS, EVENTS, SENDER, senderKeyLayout } from "./records.ts";
 
 /**
  * What the first program writes and the second one looks for: 38 bits that
- * nobody else knows. Together with the sender's address, which has to be a
- * peer's, they keep others from sending to the helper directly.
+ * nobody else knows. A packet must have come over lo as well, from a peer's
+ * address: only who may forge addresses on this very host could try.
  */
 export interface Secret extends IpFields {
   /** VXLAN network identifier, 24 bits. */
@@ -214,13 +214,17 @@ function writeSenderLookup(asm: Assembler, underlay: Underlay, senders: number):
   asm.map(R.r1, senders).stack(R.r2, SENDER_AT).call(HELPER.mapLookup);
 }
 
-/** IP, UDP and VXLAN-GPE headers from the sender's address to our own, on the stack. */
+/** IP, UDP and VXLAN-GPE headers from the sender's address to lo's own, on the stack. */
 function writeHelperHeaders(asm: Assembler, underlay: Underlay, setup: WayIn): void {
   const { helperPort, secret } = setup;
   const key = senderKeyLayout(underlay.addressBytes);
   const udp = NEW_AT + underlay.headerBytes;
   const vxlan = udp + UDP_BYTES;
-  copyOnStack(asm, SENDER_AT, NEW_AT + underlay.source, 2 * underlay.addressBytes);
+  copyOnStack(asm, SENDER_AT, NEW_AT + underlay.source, underlay.addressBytes);
+  for (let at = 0; at < underlay.addressBytes; at += 4) {
+    const word = underlay.loopbackWords[at / 4]!;
+    asm.store(4, R.r10, NEW_AT + underlay.destination + at, imm(word));
+  }
   writeIpHeader(asm, underlay, NEW_AT, VXLAN_BYTES, secret);
   asm.load(2, R.r1, R.r10, SENDER_AT + key.port).store(2, R.r10, udp, R.r1);
   asm.store(2, R.r10, udp + 2, imm(network16(helperPort)));
@@ -265,6 +269,9 @@ function writeHandOver(asm: Assembler, ifindex: number): void {
   asm.mov(R.r1, imm(ifindex)).mov(R.r2, imm(REDIRECT_INGRESS)).call(HELPER.redirect).exit();
 }
 
+/** 127.0.0.1 as a tunnel's key has it: a number. */
+const LOOPBACK_IPV4 = 0x7f00_0001;
+
 /** Places on the second program's stack. */
 const TUNNEL_KEY_AT = KEY_AT - 48;
 
@@ -283,6 +290,12 @@ export function arrival(
   asm.jump(R.r1, "!=", imm(secret.dscp << 2), "foreign");
   asm.load(1, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.ttl);
   asm.jump(R.r1, "!=", imm(secret.ttl), "foreign");
+  // Nobody sends to lo's address from elsewhere: it came over lo.
+  const words = ipVersion === 4 ? [LOOPBACK_IPV4] : UNDERLAY[6].loopbackWords;
+  words.forEach((word, i) => {
+    asm.load(4, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.local + 4 * i);
+    asm.jump(R.r1, "!=", imm(word), "foreign");
+  });
   asm.map(R.r1, hosts).stack(R.r2, TUNNEL_KEY_AT + TUNNEL_KEY.remote);
   asm.call(HELPER.mapLookup).jump(R.r0, "==", imm(0), "foreign");
 

@@ -82,11 +82,12 @@ export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
   asm.load(4, R.r1, R.r10, FIB_AT + FIB.ifindex);
   asm.jump(R.r1, "==", imm(setup.tunIfindex), "lanes");
 
-  // Room for the headers: first for Ethernet's, which the tunnel's device does not have.
-  asm.mov(R.r1, KEPT.packet).mov(R.r2, imm(ETHERNET_BYTES)).mov(R.r3, imm(0));
-  asm.call(HELPER.changeHead).jump(R.r0, "!=", imm(0), "lanes");
+  // Room for the headers, which the kernel refuses a packet that is a tunnel's already; and for
+  // Ethernet's, which the tunnel's device does not have.
   writeRoom(asm, underlay.headerBytes + UDP_BYTES, underlay.room);
-  asm.jump(R.r0, "!=", imm(0), "failed");
+  asm.jump(R.r0, "!=", imm(0), "lanes");
+  asm.mov(R.r1, KEPT.packet).mov(R.r2, imm(ETHERNET_BYTES)).mov(R.r3, imm(0));
+  asm.call(HELPER.changeHead).jump(R.r0, "!=", imm(0), "failed");
   writeHeaders(asm, underlay, setup.port);
   writeStore(asm, 0, NEW_AT, ETHERNET_BYTES + underlay.headerBytes + UDP_BYTES, 0);
   asm.jump(R.r0, "!=", imm(0), "failed");

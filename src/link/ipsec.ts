@@ -1,4 +1,4 @@
-/** Whether the kernel encrypts what leaves this host (IPsec), through NETLINK_XFRM. */
+/** Whether the kernel encrypts or decrypts what goes and comes (IPsec), through NETLINK_XFRM. */
 
 import { NETLINK_XFRM } from "../../ffi/layout.ts";
 import { SyscallError } from "../../ffi/libc.ts";
@@ -12,13 +12,14 @@ const BUFFER_BYTES = 8 * 1024;
 const XFRM_MSG_NEWSPDINFO = 0x24;
 const XFRM_MSG_GETSPDINFO = 0x25;
 const XFRMA_SPD_INFO = 1;
-/** Offset of outcnt in struct xfrmu_spdinfo. */
+/** Offsets of incnt and outcnt in struct xfrmu_spdinfo. */
+const SPD_IN = 0;
 const SPD_OUT = 4;
 /** The body of both is a word of flags. */
 const BODY_BYTES = 4;
 
-/** Policies for what leaves this host; 0 also where the kernel has no IPsec, or does not tell. */
-export function outboundPolicies(): number {
+/** Policies for what comes and goes; 0 also where the kernel has no IPsec, or does not tell. */
+export function ipsecPolicies(): number {
   let exchange: Exchange | undefined;
   try {
     exchange = new Exchange(new LinuxSocket(NETLINK_XFRM, BUFFER_BYTES));
@@ -27,7 +28,8 @@ export function outboundPolicies(): number {
       if (type !== XFRM_MSG_NEWSPDINFO || payload.length < BODY_BYTES) return [];
       const info = nl.decodeAttributes(payload.subarray(BODY_BYTES)).get(XFRMA_SPD_INFO);
       if (!info || info.length < SPD_OUT + 4) return [];
-      return [new DataView(info.buffer, info.byteOffset).getUint32(SPD_OUT, true)];
+      const view = new DataView(info.buffer, info.byteOffset);
+      return [view.getUint32(SPD_IN, true) + view.getUint32(SPD_OUT, true)];
     });
     return counts[0] ?? 0;
   } catch (error) {

@@ -17,6 +17,14 @@ export interface LinkInfo {
   readonly ethernet: boolean;
 }
 
+/** Packets that the kernel dropped at a device. */
+export interface LinkDrops {
+  /** Its queue was full. */
+  readonly sent: number;
+  /** They had come from it, and the queue for the rest of the kernel was full. */
+  readonly received: number;
+}
+
 /** An address on a device, with the length of the network that it stands in. */
 export interface LinkAddress {
   readonly index: number;
@@ -78,8 +86,8 @@ export interface VxlanSpec {
 export interface Ipv4Settings {
   /** 0: no check of sources, 1: strict, 2: loose. The larger of this and `all`'s holds. */
   readonly rpFilter?: number | undefined;
-  /** Whether what it receives is passed on to others. */
-  readonly forwarding?: boolean | undefined;
+  /** Whether 127.0.0.0/8 may be routed by it. */
+  readonly routeLocalnet?: boolean | undefined;
 }
 
 /** The MTU, state and bridge to give to a device; what is left out stays. */
@@ -97,11 +105,8 @@ export interface LinkChange {
 export interface Rtnetlink {
   /** A device by name or index; undefined where there is none. */
   getLink(nameOrIndex: string | number): LinkInfo | undefined;
-  /**
-   * Packets that the kernel could not queue on a device since it was made;
-   * undefined where there is no such device.
-   */
-  droppedOnSend(name: string): number | undefined;
+  /** What the kernel dropped at a device since it was made; undefined where there is none. */
+  drops(name: string): LinkDrops | undefined;
   setLink(index: number, change: LinkChange): void;
   /** EEXIST if there is a device of this name; EOPNOTSUPP where the kernel has no VXLAN. */
   addVxlan(spec: VxlanSpec): void;

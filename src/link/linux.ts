@@ -9,6 +9,7 @@ import {
   type Ipv4Settings,
   type LinkAddress,
   type LinkChange,
+  type LinkDrops,
   type LinkInfo,
   type RouteInfo,
   routeMetric,
@@ -59,8 +60,8 @@ class LinuxRtnetlink implements Rtnetlink {
     return this.#askLink(nameOrIndex, without, nl.decodeLink);
   }
 
-  droppedOnSend(name: string): number | undefined {
-    return this.#askLink(name, [], nl.decodeDroppedOnSend);
+  drops(name: string): LinkDrops | undefined {
+    return this.#askLink(name, [], nl.decodeDrops);
   }
 
   setLink(index: number, { mtu_bytes, up, master }: LinkChange): void {
@@ -104,13 +105,13 @@ class LinuxRtnetlink implements Rtnetlink {
     this.#exchange.request({ type: nl.RTM_DELLINK, body: nl.linkBody(index) });
   }
 
-  setIpv4(index: number, { rpFilter, forwarding }: Ipv4Settings): void {
+  setIpv4(index: number, { rpFilter, routeLocalnet }: Ipv4Settings): void {
     const { IPV4_DEVCONF } = nl;
     const settings = [
       ...(rpFilter === undefined ? [] : [nl.u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
-      ...(forwarding === undefined
+      ...(routeLocalnet === undefined
         ? []
-        : [nl.u32Attribute(IPV4_DEVCONF.forwarding, forwarding ? 1 : 0)]),
+        : [nl.u32Attribute(IPV4_DEVCONF.routeLocalnet, routeLocalnet ? 1 : 0)]),
     ];
     const conf = nl.nestedAttribute(nl.IFLA_INET_CONF, settings);
     this.#exchange.request({

@@ -13,7 +13,7 @@ import {
   maskBytes,
   type Prefix,
 } from "../net/prefix.ts";
-import type { LinkAddress, LinkInfo, RouteInfo, RouteKind, RoutePath } from "./link.ts";
+import type { LinkAddress, LinkDrops, LinkInfo, RouteInfo, RouteKind, RoutePath } from "./link.ts";
 
 /** Message types and flags (linux/netlink.h). */
 export const NLMSG_NOOP = 1;
@@ -58,8 +58,8 @@ export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_STATS64 = 23;
 export const IFLA_AF_SPEC = 26;
-/** Offset of tx_dropped in struct rtnl_link_stats64 (linux/if_link.h). */
-export const STATS64_TX_DROPPED = 56;
+/** Offsets in struct rtnl_link_stats64 (linux/if_link.h). */
+const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
@@ -71,7 +71,7 @@ export const IFLA_VXLAN_COLLECT_METADATA = 25;
 export const IFLA_VXLAN_GPE = 27;
 /** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */
 export const IFLA_INET_CONF = 1;
-export const IPV4_DEVCONF = { forwarding: 1, rpFilter: 8 } as const;
+export const IPV4_DEVCONF = { rpFilter: 8, routeLocalnet: 26 } as const;
 /** Ethernet, or what looks like it (linux/if_arp.h). */
 export const ARPHRD_ETHER = 1;
 export const RTEXT_FILTER_SKIP_STATS = 8;
@@ -374,12 +374,13 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
   };
 }
 
-/** Packets that a device dropped on their way out, from RTM_NEWLINK; undefined if it does not say. */
-export function decodeDroppedOnSend(payload: Uint8Array): number | undefined {
+/** What a device dropped, from RTM_NEWLINK; undefined if it does not say. */
+export function decodeDrops(payload: Uint8Array): LinkDrops | undefined {
   body(payload, LINK_BYTES, "a link");
   const stats = decodeAttributes(payload.subarray(LINK_BYTES)).get(IFLA_STATS64);
-  if (!stats || stats.length < STATS64_TX_DROPPED + 8) return undefined;
-  return Number(viewOf(stats).getBigUint64(STATS64_TX_DROPPED, true));
+  if (!stats || stats.length < STATS64.txDropped + 8) return undefined;
+  const count = (offset: number) => Number(viewOf(stats).getBigUint64(offset, true));
+  return { sent: count(STATS64.txDropped), received: count(STATS64.rxDropped) };
 }
 
 /** The payload of RTM_NEWADDR; undefined for what is no IP address. */

@@ -23,13 +23,20 @@ function withFile<T>(path: string, flags: number, use: (fd: number) => T): T {
   }
 }
 
-/** The first bytes of a file of the kernel's, as text; undefined where it cannot be read. */
+/** A file of the kernel's up to so many bytes, as text; undefined where it cannot be read. */
 export function readKernelFile(path: string, max_bytes: number): string | undefined {
   const { call, check } = libc();
   const bytes = new Uint8Array(max_bytes);
   try {
     return withFile(path, 0, (fd) => {
-      const size = check(`read ${path}`, call.read(fd, pointerTo(bytes), bytes.length));
+      let size = 0;
+      // The kernel hands out a page of a list at a time.
+      while (size < bytes.length) {
+        const rest = bytes.subarray(size);
+        const more = check(`read ${path}`, call.read(fd, pointerTo(rest), rest.length));
+        if (more === 0) break;
+        size += more;
+      }
       return new TextDecoder().decode(bytes.subarray(0, size));
     });
   } catch (error) {

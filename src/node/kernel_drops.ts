@@ -21,10 +21,11 @@ class Growth {
   }
 }
 
-/** The drops of the socket's receive buffer and of the device's queue. */
+/** The drops of the socket's receive buffer and of the device's queues. */
 export class KernelDrops {
   readonly #socket = new Growth();
   readonly #device = new Growth();
+  readonly #backlog = new Growth();
 
   constructor(
     readonly lanes: Lanes,
@@ -35,7 +36,9 @@ export class KernelDrops {
 
   /** A device has been opened: what it dropped for others before is not ours. */
   deviceOpened(): void {
-    this.#device.begin(this.rt.droppedOnSend(this.deviceName()));
+    const drops = this.rt.drops(this.deviceName());
+    this.#device.begin(drops?.sent);
+    this.#backlog.begin(drops?.received);
   }
 
   /** Adds what was dropped since the last call to the lanes' counters. */
@@ -43,7 +46,9 @@ export class KernelDrops {
     const { lanes } = this;
     const ofSocket = this.#socket.since(socketDrops(this.socketFd));
     lanes.countForKernel("inbound", "socket_overflow", ofSocket);
-    const ofDevice = this.#device.since(this.rt.droppedOnSend(this.deviceName()));
-    lanes.countForKernel("outbound", "device_overflow", ofDevice);
+    const drops = this.rt.drops(this.deviceName());
+    lanes.countForKernel("outbound", "device_overflow", this.#device.since(drops?.sent));
+    // Of what the kernel path hands over; what lanes write waits for its turn.
+    lanes.countForKernel("inbound", "backlog_overflow", this.#backlog.since(drops?.received));
   }
 }

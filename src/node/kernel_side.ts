@@ -9,7 +9,7 @@ import { KernelPath } from "../kernel/kernel_path.ts";
 import type { KernelPathPeer } from "../kernel/tables.ts";
 import { PATHS_PER_CHECK } from "../limits.ts";
 import { takesTcpSuperPackets } from "../link/ethtool.ts";
-import { outboundPolicies } from "../link/ipsec.ts";
+import { ipsecPolicies } from "../link/ipsec.ts";
 import type { Rtnetlink } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { parseAddress } from "../net/prefix.ts";
@@ -73,6 +73,10 @@ export class KernelSide {
   #ways = new Map<number, Way>();
   /** The peer whose way is looked at next. */
   #next = 0;
+  /** Whether packets were lost before the last check, and none arrived. */
+  #stuck = false;
+  /** Counts openings and closings: which one it is that has been waited for. */
+  #generation = 0;
 
   constructor(readonly parts: KernelSideParts) {}
 
@@ -85,10 +89,15 @@ export class KernelSide {
   async open(device: { readonly name: string; readonly index: number }): Promise<void> {
     const { rt, ipVersion, listen: { port }, unwanted, log } = this.parts;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
-    if (outboundPolicies() > 0) return log.info("kernel_path", `no kernel path: ${IPSEC}`);
+    if (ipsecPolicies() > 0) return log.info("kernel_path", `no kernel path: ${IPSEC}`);
+    this.close();
+    const generation = this.#generation;
     try {
-      this.#path = await KernelPath.open({ rt, device, ipVersion, port });
-      const { helper } = this.#path;
+      const path = await KernelPath.open({ rt, device, ipVersion, port });
+      // The device may have been closed in the meantime.
+      if (generation !== this.#generation) return path.close();
+      this.#path = path;
+      const { helper } = path;
       log.debug("kernel_path", `kernel path with ${helper.name} on UDP port ${helper.port} of lo`);
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
@@ -96,7 +105,7 @@ export class KernelSide {
     }
   }
 
-  /** Follows a table; tells whether there still is a path. */
+  /** Follows a table. */
   publish(table: PublishedTable): void {
     this.#table = table;
     if (!this.#path) return;
@@ -135,11 +144,18 @@ export class KernelSide {
     lanes.countForKernel("inbound", "device_rejected", lost.rejected);
     lanes.countForKernel("inbound", "backlog_overflow", lost.overflow);
     lanes.countForKernel("inbound", "unknown_peer", lost.foreign);
-    if (outboundPolicies() > 0) {
+    if (ipsecPolicies() > 0) {
       this.#giveUp(IPSEC);
       return false;
     }
-    if (path.isStuck(lost)) void this.#try(path);
+    path.letIn();
+    const stuck = path.isStuck(lost);
+    if (stuck && this.#stuck) {
+      this.#giveUp(`nothing comes out of ${path.helper.name}`);
+      return false;
+    }
+    this.#stuck = stuck;
+    if (stuck) void this.#try(path);
     const change = path.watch();
     if (change === "paused") log.info("kernel_path", "somebody captures: packets go by the lanes");
     if (change === "resumed") log.info("kernel_path", "nobody captures any more");
@@ -157,9 +173,12 @@ export class KernelSide {
   /** Takes the path away. */
   close(): void {
     this.read();
-    this.#path?.close();
+    const path = this.#path;
     this.#path = undefined;
+    this.#generation++;
+    this.#stuck = false;
     this.#ways.clear();
+    path?.close();
   }
 
   /** Whether a peer says, and has said not long ago, that it runs the kernel path. */

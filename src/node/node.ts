@@ -225,6 +225,7 @@ export class Node {
       try {
         const tun = this.device.open();
         await this.#openKernelPath();
+        if (this.#stopping) return;
         this.publisher.markStale();
         await this.supervisor.start(tun);
         // The new device may have another MTU or other features.

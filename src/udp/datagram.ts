@@ -12,6 +12,7 @@ import {
   SOL_SOCKET,
   SOL_UDP,
   UDP_GRO,
+  UDP_NO_CHECK6_RX,
   UDP_SEGMENT,
 } from "../../ffi/layout.ts";
 import { libc, SyscallError } from "../../ffi/libc.ts";
@@ -70,8 +71,15 @@ export function openUdp(host: string, port: number, choice: EngineChoice): UdpSi
     if (wanted.has("gso") && hasSegmentation(fd)) features.add("gso");
     if (wanted.has("gro") && enableReceiveOffload(fd)) features.add("gro");
     takeFromEventLoop(fd);
+    if (wanted.has("kernel") && ipVersion === 6) takeWithoutChecksum(fd);
   }
   return { connection, fd, ipVersion, batch, features, buffers };
+}
+
+/** What the kernel path sends has no checksum, and may have to be taken by lanes (kernel/way_in.ts). */
+function takeWithoutChecksum(fd: number): void {
+  const on = new Uint8Array(new Int32Array([1]).buffer);
+  libc().call.setsockopt(fd, SOL_UDP, UDP_NO_CHECK6_RX, on, on.length);
 }
 
 /** Why the lanes' system calls do not work here (an old kernel, a seccomp filter), if they do not. */

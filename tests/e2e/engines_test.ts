@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
 import { FEATURES } from "../../src/engine/features.ts";
 import type { LabProcess } from "../../src/lab/lab.ts";
+import { KERNEL_PATH } from "../kernel/possible.ts";
 import { Bed } from "./harness.ts";
 import { seedText, startSeed } from "./seed.ts";
 
@@ -107,6 +108,8 @@ Deno.test("every subset of the engine carries the same traffic", async (t) => {
       ]);
       try {
         checkLine(engineLine(tested), engine);
+        const kernelPath = engine === "auto" && KERNEL_PATH;
+        assertEquals(/ kernel, /.test(engineLine(tested)), kernelPath, engineLine(tested));
         const peers = seedText === undefined ? [FULL] : [SEED, FULL];
         await Promise.all(peers.map((peer) => suite(bed, peer, file)));
         await bed.ping(TESTED, FULL, bed.podAddress(FULL, 6), "-s", "1400");

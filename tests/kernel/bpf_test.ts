@@ -4,10 +4,11 @@ import { Assembler, imm, R } from "../../src/kernel/assembler.ts";
 import { BpfMap, loadProgram, type MapKind, testProgram } from "../../src/kernel/bpf.ts";
 import { u32 } from "../../src/kernel/records.ts";
 import { libc } from "../../ffi/libc.ts";
+import { kernelTest } from "./possible.ts";
 
 const bytes = (map: BpfMap, key: number) => map.get(u32(key))?.slice();
 
-Deno.test("bpf: a hash map holds what it is given, and forgets what is removed", () => {
+kernelTest("bpf: a hash map holds what it is given, and forgets what is removed", () => {
   const map = new BpfMap("hash", 4, 4, 2);
   try {
     map.set(u32(1), u32(10));
@@ -25,7 +26,7 @@ Deno.test("bpf: a hash map holds what it is given, and forgets what is removed",
   }
 });
 
-Deno.test("bpf: a table of routes gives the longest prefix", () => {
+kernelTest("bpf: a table of routes gives the longest prefix", () => {
   const map = new BpfMap("lpmTrie", 8, 4, 10);
   const key = (length: number, ...address: number[]) => Uint8Array.of(length, 0, 0, 0, ...address);
   try {
@@ -41,7 +42,7 @@ Deno.test("bpf: a table of routes gives the longest prefix", () => {
   }
 });
 
-Deno.test("bpf: where each processor has its own value, all begin as they were set", () => {
+kernelTest("bpf: where each processor has its own value, all begin as they were set", () => {
   const kinds: MapKind[] = ["perCpuHash", "perCpuArray"];
   for (const kind of kinds) {
     const map = new BpfMap(kind, 4, 8, 1);
@@ -57,7 +58,7 @@ Deno.test("bpf: where each processor has its own value, all begin as they were s
   }
 });
 
-Deno.test("bpf: a program runs, and one that is refused comes with the verifier's reason", () => {
+kernelTest("bpf: a program runs, and one that is refused comes with the verifier's reason", () => {
   const good = new Assembler().load(4, R.r0, R.r1, 0).alu("mul", R.r0, imm(2)).exit().encode();
   const fd = loadProgram("good", good);
   assertEquals(testProgram(fd, new Uint8Array(100)).verdict, 200);

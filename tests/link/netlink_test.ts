@@ -7,7 +7,7 @@ import {
   decodeAnswer,
   decodeAttributes,
   decodeDone,
-  decodeDroppedOnSend,
+  decodeDrops,
   decodeLink,
   decodeMessages,
   decodePath,
@@ -313,7 +313,7 @@ Deno.test("decodeRoute", async (t) => {
   });
 });
 
-Deno.test("decodeDroppedOnSend: the eighth number of struct rtnl_link_stats64", () => {
+Deno.test("decodeDrops: the seventh and eighth number of struct rtnl_link_stats64", () => {
   const of = (size: number) => {
     const data = new Uint8Array(size);
     for (let at = 0; at + 8 <= size; at += 8) {
@@ -321,11 +321,11 @@ Deno.test("decodeDroppedOnSend: the eighth number of struct rtnl_link_stats64", 
     }
     return concat(linkBody(3), attributes({ type: 23, data }));
   };
-  assertEquals(decodeDroppedOnSend(of(192)), 107);
-  assertEquals(decodeDroppedOnSend(of(64)), 107);
-  assertEquals(decodeDroppedOnSend(of(56)), undefined);
-  assertEquals(decodeDroppedOnSend(linkBody(3)), undefined);
-  assertThrows(() => decodeDroppedOnSend(new Uint8Array(8)), MalformedMessage);
+  assertEquals(decodeDrops(of(192)), { sent: 107, received: 106 });
+  assertEquals(decodeDrops(of(64)), { sent: 107, received: 106 });
+  assertEquals(decodeDrops(of(56)), undefined);
+  assertEquals(decodeDrops(linkBody(3)), undefined);
+  assertThrows(() => decodeDrops(new Uint8Array(8)), MalformedMessage);
 });
 
 Deno.test("decodePath", async (t) => {
