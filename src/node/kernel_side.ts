@@ -85,7 +85,10 @@ export class KernelSide {
     return this.#path !== undefined;
   }
 
-  /** Opens the path for a device, if it is wanted and works here; says so if not. */
+  /**
+   * Opens the path for a device, if it is wanted and works here; says so if not.
+   * It follows the last table.
+   */
   async open(device: { readonly name: string; readonly index: number }): Promise<void> {
     const { rt, ipVersion, listen: { port }, unwanted, log } = this.parts;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
@@ -97,6 +100,7 @@ export class KernelSide {
       // The device may have been closed in the meantime.
       if (generation !== this.#generation) return path.close();
       this.#path = path;
+      this.publish(this.#table);
       const { helper } = path;
       log.debug("kernel_path", `kernel path with ${helper.name} on UDP port ${helper.port} of lo`);
     } catch (error) {

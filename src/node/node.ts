@@ -126,12 +126,12 @@ export class Node {
     await this.follower.resolveAll();
     const tun = this.device.open();
     this.kernelDrops.deviceOpened();
-    await this.#openKernelPath();
     // Frames are switched, not routed.
     if (sysctl && loaded.config.mode === "tun") enableForwarding(self, log);
     this.publisher.publish();
     await this.tracer?.start();
-    await this.supervisor.start(tun);
+    // The lanes' threads come up in the meantime.
+    await Promise.all([this.supervisor.start(tun), this.#openKernelPath()]);
     logEngine(log, engine, this.udp, tun, this.supervisor.laneCount, this.kernel.inUse);
     this.#timers = [
       setInterval(() => this.liveness.tick(), HELLO_INTERVAL_MS),
@@ -226,7 +226,6 @@ export class Node {
         const tun = this.device.open();
         await this.#openKernelPath();
         if (this.#stopping) return;
-        this.publisher.markStale();
         await this.supervisor.start(tun);
         // The new device may have another MTU or other features.
         this.liveness.announce();
