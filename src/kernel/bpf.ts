@@ -57,8 +57,8 @@ export class BpfMap {
     view.setUint32(BPF_ATTR.map.entries, entries, true);
     // What is not there takes no memory.
     if (kind !== "perCpuArray") view.setUint32(BPF_ATTR.map.flags, BPF_NO_PREALLOC, true);
-    this.fd = libc().check("bpf(BPF_MAP_CREATE)", call("mapCreate", attr));
     const copies = kind.startsWith("perCpu") ? possibleProcessors() : 1;
+    this.fd = libc().check("bpf(BPF_MAP_CREATE)", call("mapCreate", attr));
     this.#key = new Uint8Array(key_bytes);
     this.#value = new Uint8Array(value_bytes * copies);
     for (const attr of [this.#attr, this.#attrOfKey]) {
@@ -99,23 +99,6 @@ export class BpfMap {
 
 /** Loads a program for a device's way in or out; its descriptor. Throws a SyscallError with the verifier's words. */
 export function loadProgram(name: string, instructions: Uint8Array<ArrayBuffer>): number {
-  const log = new Uint8Array(VERIFIER_LOG_BYTES);
-  const fd = call("programLoad", programAttr(name, instructions));
-  if (fd >= 0) return fd;
-  const error = new SyscallError("bpf(BPF_PROG_LOAD)", libc().errno());
-  // Once more for its words: asked for at once, they would cost every start.
-  const again = call("programLoad", programAttr(name, instructions, log));
-  if (again >= 0) return again;
-  const text = new TextDecoder().decode(log.subarray(0, log.indexOf(0))).trimEnd();
-  if (text) error.message += `: ${text.split("\n").slice(-VERIFIER_LINES).join("; ")}`;
-  throw error;
-}
-
-function programAttr(
-  name: string,
-  instructions: Uint8Array<ArrayBuffer>,
-  log?: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
   const { program, size } = BPF_ATTR;
   const attr = new Uint8Array(size);
   const view = new DataView(attr.buffer);
@@ -124,12 +107,22 @@ function programAttr(
   view.setBigUint64(program.instructions, BigInt(addressOf(instructions)), true);
   view.setBigUint64(program.license, BigInt(addressOf(LICENSE)), true);
   attr.set(new TextEncoder().encode(name).subarray(0, program.nameMax), program.name);
-  if (log) {
-    view.setUint32(program.logLevel, 1, true);
-    view.setUint32(program.logBytes, log.length, true);
-    view.setBigUint64(program.log, BigInt(addressOf(log)), true);
-  }
-  return attr;
+  const fd = call("programLoad", attr);
+  if (fd >= 0) return fd;
+  const error = new SyscallError("bpf(BPF_PROG_LOAD)", libc().errno());
+
+  // Once more for its words: asked for at once, they would cost every start.
+  const log = new Uint8Array(VERIFIER_LOG_BYTES);
+  view.setUint32(program.logLevel, 1, true);
+  view.setUint32(program.logBytes, log.length, true);
+  view.setBigUint64(program.log, BigInt(addressOf(log)), true);
+  const again = call("programLoad", attr);
+  if (again >= 0) return again;
+  const text = new TextDecoder().decode(log.subarray(0, log.indexOf(0))).trimEnd();
+  const words = text.split("\n").slice(-VERIFIER_LINES).join("; ");
+  // The length is read here so that the kernel never reads instructions that are collected.
+  error.message += `: ${name}, ${instructions.length} bytes${words ? `: ${words}` : ""}`;
+  throw error;
 }
 
 /**
@@ -161,30 +154,6 @@ export function attachForGood(program: number, ifindex: number): void {
   view.setUint32(BPF_ATTR.attach.program, program, true);
   view.setUint32(BPF_ATTR.attach.type, BPF_LINK_TYPE.in, true);
   libc().check("bpf(BPF_PROG_ATTACH)", call("programAttach", attr));
-}
-
-/** What a program made of a packet that was shown to it. */
-export interface TestRun {
-  readonly verdict: number;
-  readonly packet: Uint8Array;
-}
-
-/** Shows a frame to a program, which stands nowhere for that. Throws a SyscallError. */
-export function testProgram(program: number, frame: Uint8Array<ArrayBuffer>): TestRun {
-  const { test, size } = BPF_ATTR;
-  const out = new Uint8Array(frame.length + 256);
-  const attr = new Uint8Array(size);
-  const view = new DataView(attr.buffer);
-  view.setUint32(test.program, program, true);
-  view.setUint32(test.inBytes, frame.length, true);
-  view.setUint32(test.outBytes, out.length, true);
-  view.setBigUint64(test.in, BigInt(addressOf(frame)), true);
-  view.setBigUint64(test.out, BigInt(addressOf(out)), true);
-  libc().check("bpf(BPF_PROG_TEST_RUN)", call("programTest", attr));
-  return {
-    verdict: view.getInt32(test.verdict, true),
-    packet: out.subarray(0, view.getUint32(test.outBytes, true)),
-  };
 }
 
 /** Processors that the kernel could ever have, such as `0-3`: each has its own counts. */

@@ -43,8 +43,8 @@ export class Helper {
 
   /**
    * Makes the helper of a tunnel's device. `guard` gets its index before it
-   * receives anything: packets come in with `letIn`. One that stands is of a start that crashed, and is made
-   * anew. Throws a RunError or a SyscallError.
+   * receives anything: packets come in with `letIn`. One that stands is of a
+   * start that crashed, and is made anew. Throws a RunError or a SyscallError.
    */
   static make(rt: Rtnetlink, tunName: string, guard: (index: number) => void): Helper {
     const name = tunName + SUFFIX;
@@ -76,8 +76,9 @@ export class Helper {
   }
 
   /**
-   * Lets what is wrapped come in over `lo`, which has a peer's address and goes
-   * to 127.0.0.1; again, if somebody has changed that. Throws a SyscallError.
+   * Lets IPv4 that is wrapped come in over `lo`, which has a peer's address and
+   * goes to 127.0.0.1; again, if somebody has changed that. IPv6 needs no leave.
+   * Throws a SyscallError.
    */
   letIn(): void {
     const read = (name: string, setting: string) =>

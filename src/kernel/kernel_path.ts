@@ -102,7 +102,7 @@ export class KernelPath {
 
   /** Sees to it that lo lets packets in. Throws a SyscallError. */
   letIn(): void {
-    this.#resources.helper.letIn();
+    if (this.parts.ipVersion === 4) this.#resources.helper.letIn();
   }
 
   /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */

@@ -159,7 +159,7 @@ export class KernelSide {
       return false;
     }
     this.#stuck = stuck;
-    if (stuck) void this.#try(path);
+    if (stuck) void this.#proveAgain(path);
     const change = path.watch();
     if (change === "paused") log.info("kernel_path", "somebody captures: packets go by the lanes");
     if (change === "resumed") log.info("kernel_path", "nobody captures any more");
@@ -192,7 +192,7 @@ export class KernelSide {
   }
 
   /** Gives a path up on which packets have got lost, if nothing else gets through either. */
-  async #try(path: KernelPath): Promise<void> {
+  async #proveAgain(path: KernelPath): Promise<void> {
     try {
       await path.prove();
     } catch (error) {

@@ -161,6 +161,7 @@ export class TunnelDevice {
 
   /** Tells the book whether this node takes what a kernel path sends. */
   describeKernelPath(there: boolean): void {
+    if (this.#kernelPath === there) return;
     this.#kernelPath = there;
     this.describe();
   }

@@ -4,7 +4,7 @@ import { Assembler, imm, R } from "../../src/kernel/assembler.ts";
 const hex = (bytes: Uint8Array) =>
   bytes.toHex().replace(/(..)(..)(....)(........)/g, "$1 $2 $3 $4;");
 
-/** As clang 14 assembles them (llvm-mc -triple bpfel). */
+/** As llvm-mc 14 (-triple bpfel) assembles them; it has no words for storing numbers, nor for maps. */
 const ENCODED: readonly (readonly [what: string, asm: Assembler, bytes: string])[] = [
   ["r1 = 7", new Assembler().mov(R.r1, imm(7)), "b7 01 0000 07000000;"],
   ["r0 = -1", new Assembler().mov(R.r0, imm(-1)), "b7 00 0000 ffffffff;"],

@@ -1,10 +1,11 @@
 import { assertEquals, assertThrows } from "../assert.ts";
 import { SyscallError } from "../../ffi/libc.ts";
 import { Assembler, imm, R } from "../../src/kernel/assembler.ts";
-import { BpfMap, loadProgram, type MapKind, testProgram } from "../../src/kernel/bpf.ts";
+import { BpfMap, loadProgram, type MapKind } from "../../src/kernel/bpf.ts";
 import { u32 } from "../../src/kernel/records.ts";
 import { libc } from "../../ffi/libc.ts";
 import { kernelTest } from "./possible.ts";
+import { runProgramOn } from "./run_program.ts";
 
 const bytes = (map: BpfMap, key: number) => map.get(u32(key))?.slice();
 
@@ -61,7 +62,7 @@ kernelTest("bpf: where each processor has its own value, all begin as they were 
 kernelTest("bpf: a program runs, and one that is refused comes with the verifier's reason", () => {
   const good = new Assembler().load(4, R.r0, R.r1, 0).alu("mul", R.r0, imm(2)).exit().encode();
   const fd = loadProgram("good", good);
-  assertEquals(testProgram(fd, new Uint8Array(100)).verdict, 200);
+  assertEquals(runProgramOn(fd, new Uint8Array(100)).verdict, 200);
   libc().call.close(fd);
   const bad = new Assembler().load(4, R.r0, R.r2, 0).exit().encode();
   assertThrows(() => loadProgram("bad", bad), SyscallError, "R2 !read_ok");

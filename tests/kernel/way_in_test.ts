@@ -8,13 +8,14 @@ import { libc } from "../../ffi/libc.ts";
 import { parsePrefix } from "../../src/net/prefix.ts";
 import { LOCAL } from "../../src/route/table.ts";
 import { VERDICT } from "../../src/kernel/abi.ts";
-import { BpfMap, loadProgram, testProgram } from "../../src/kernel/bpf.ts";
+import { BpfMap, loadProgram } from "../../src/kernel/bpf.ts";
 import { COUNTS, EVENTS, PEER, SENDER, senderKeyLayout } from "../../src/kernel/records.ts";
 import { KernelTables } from "../../src/kernel/tables.ts";
 import { Tally } from "../../src/kernel/tally.ts";
 import { wayIn } from "../../src/kernel/way_in.ts";
 import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
 import { kernelTest } from "./possible.ts";
+import { runProgramOn } from "./run_program.ts";
 
 const PORT = 3009;
 const HELPER_PORT = 4790;
@@ -85,7 +86,7 @@ class Fixture implements Disposable {
   }
 
   run(frame: Uint8Array<ArrayBuffer>) {
-    return testProgram(this.program, frame);
+    return runProgramOn(this.program, frame);
   }
 
   [Symbol.dispose](): void {

@@ -16,7 +16,7 @@ async function run(program: string, args: readonly string[], env: Record<string,
   return { code, output: text.decode(stdout) + text.decode(stderr) };
 }
 
-Deno.test("setup --systemd: the unit's one right, and how it is run", () => {
+Deno.test("setup --systemd: the unit's rights, and how it is run", () => {
   const unit = unitFile({ self, embedded: false });
   for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
     assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF"], name);
