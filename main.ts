@@ -1,6 +1,6 @@
 /** tunnet: arguments -> command -> exit status. Everything else is in src/. */
 
-import { type Command, parseCommand } from "./src/cli/args.ts";
+import { type Command, parseCommand } from "./src/cli/parse/args.ts";
 import { check } from "./src/cli/check.ts";
 import { doctor } from "./src/cli/doctor.ts";
 import { runDump } from "./src/cli/dump.ts";
@@ -15,11 +15,11 @@ import { setup } from "./src/cli/setup.ts";
 import { runStatus } from "./src/cli/status.ts";
 import { runUp } from "./src/cli/up.ts";
 import { findSelf } from "./src/config/self.ts";
-import { ConfigError, EXIT, RunError, UsageError } from "./src/errors.ts";
-import { VERSION } from "./src/version.ts";
+import { ConfigError, EXIT, RunError, UsageError } from "./src/base/errors.ts";
+import { VERSION } from "./src/base/version.ts";
 
 /** The build puts this file beside the program. */
-const LANE_WORKER_URL = new URL("./src/engine/lane_worker.ts", import.meta.url).href;
+const LANE_WORKER_URL = new URL("./src/node/lane_worker.ts", import.meta.url).href;
 
 function write(stream: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
   const bytes = new TextEncoder().encode(text);

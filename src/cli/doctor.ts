@@ -1,11 +1,11 @@
 /** `tunnet doctor`: what on this host would stop tunnet, and what mends it. */
 
 import { findSelf } from "../config/self.ts";
-import { gatherFacts } from "../doctor/gather/facts.ts";
-import { judge } from "../doctor/judge.ts";
-import { allWell, reportJson, reportText } from "../doctor/report.ts";
-import { EXIT } from "../errors.ts";
-import type { DoctorOptions } from "./args.ts";
+import { gatherFacts } from "../tools/doctor/gather/facts.ts";
+import { judge } from "../tools/doctor/judge.ts";
+import { allWell, reportJson, reportText } from "../tools/doctor/report.ts";
+import { EXIT } from "../base/errors.ts";
+import type { DoctorOptions } from "./parse/args.ts";
 import type { Here } from "./here.ts";
 import { jsonText, type Output } from "./output.ts";
 

@@ -1,25 +1,25 @@
 /** `tunnet dump`: one line for each packet that the kernel sends to a device. */
 
-import { decodePacket, type LinkKind } from "../decode/decode.ts";
-import { colourPaint, packetJson, packetLine, plainPaint } from "../decode/line.ts";
-import { Summary } from "../dump/summary.ts";
-import { AsyncPollWait } from "../engine/async_wait.ts";
-import { Burst } from "../engine/burst.ts";
-import { WallClock } from "../engine/clock.ts";
-import { RunError } from "../errors.ts";
-import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../limits.ts";
-import { configureDevice } from "../link/device_config.ts";
-import type { Rtnetlink } from "../link/link.ts";
-import { openRtnetlink } from "../link/linux.ts";
-import { createLog, type Log } from "../log.ts";
+import { decodePacket, type LinkKind } from "../inspect/decode/decode.ts";
+import { colourPaint, packetJson, packetLine, plainPaint } from "../inspect/decode/line.ts";
+import { Summary } from "../inspect/dump/summary.ts";
+import { AsyncPollWait } from "../io/poll_async.ts";
+import { Burst } from "../io/arena.ts";
+import { WallClock } from "../io/clock.ts";
+import { RunError } from "../base/errors.ts";
+import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../base/limits.ts";
+import { configureDevice } from "../host/device_config.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
+import { openRtnetlink } from "../host/netlink/linux.ts";
+import { createLog, type Log } from "../base/log.ts";
 import { formatAddress } from "../net/prefix.ts";
-import { OutputQueue } from "../output_queue.ts";
-import { Capture } from "../pcap/capture.ts";
-import { LINK_TYPE } from "../pcap/pcapng.ts";
-import { DEVICE_GONE, type OpenTun } from "../tun/device.ts";
-import { closeTun, LinuxTun, openTun } from "../tun/linux.ts";
-import { VERSION } from "../version.ts";
-import type { DumpOptions } from "./capture_args.ts";
+import { OutputQueue } from "../base/output_queue.ts";
+import { Capture } from "../inspect/pcap/capture.ts";
+import { LINK_TYPE } from "../inspect/pcap/pcapng.ts";
+import { DEVICE_GONE, type OpenTun } from "../io/device.ts";
+import { closeTun, LinuxTun, openTun } from "../io/tun_linux.ts";
+import { VERSION } from "../base/version.ts";
+import type { DumpOptions } from "./parse/capture_args.ts";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -1,6 +1,6 @@
 /** Help texts, made from the table of commands. Pure. */
 
-import { COMMAND_NAMES, type CommandName, COMMANDS, type Flag } from "./flags.ts";
+import { COMMAND_NAMES, type CommandName, COMMANDS, type Flag } from "./parse/flags.ts";
 
 const WIDTH = 100;
 

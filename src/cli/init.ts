@@ -1,6 +1,6 @@
 /** `tunnet init`: the config to start from. It is the tutorial's two nodes, and passes the checks. */
 
-import { DEFAULT_DEVICE, DEFAULT_PORT } from "../limits.ts";
+import { DEFAULT_DEVICE, DEFAULT_PORT } from "../base/limits.ts";
 
 /** A commented tunnet.yaml. */
 export const STARTER_CONFIG =

@@ -3,9 +3,9 @@
 import { parseConfig } from "../config/parse.ts";
 import { resolveConfig, systemAccess } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
-import { ConfigError, EXIT, RunError } from "../errors.ts";
-import { LAB_NODES_MIN } from "../limits.ts";
-import { drawLab, drawPings } from "../lab/draw.ts";
+import { ConfigError, EXIT, RunError } from "../base/errors.ts";
+import { LAB_NODES_MIN } from "../base/limits.ts";
+import { drawLab, drawPings } from "../tools/lab/draw.ts";
 import {
   buildLab,
   ip,
@@ -14,18 +14,18 @@ import {
   namespacesOf,
   removeLab,
   runProgram,
-} from "../lab/lab.ts";
-import { checkDocker, DockerPods } from "../lab/docker.ts";
-import { namespacePods } from "../lab/pods.ts";
-import { pingAll, type PingResult } from "../lab/pings.ts";
+} from "../tools/lab/lab.ts";
+import { checkDocker, DockerPods } from "../tools/lab/docker.ts";
+import { namespacePods } from "../tools/lab/pods.ts";
+import { pingAll, type PingResult } from "../tools/lab/pings.ts";
 import {
   type LabPlan,
   labYaml,
   namespacePrefix,
   planLab,
   unresolvedNode,
-} from "../lab/topology.ts";
-import type { LabOptions } from "./args.ts";
+} from "../tools/lab/topology.ts";
+import type { LabOptions } from "./parse/args.ts";
 import { jsonText } from "./output.ts";
 import { selfCommand } from "./self.ts";
 

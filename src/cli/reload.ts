@@ -1,9 +1,9 @@
 /** `tunnet reload`: has the running node read its config again, and tells what came of it. */
 
-import { netnsName } from "../link/netns.ts";
+import { netnsName } from "../host/netns.ts";
 import { findSocket } from "../status/client.ts";
 import { askReload } from "../status/reload.ts";
-import type { ReloadOptions } from "./args.ts";
+import type { ReloadOptions } from "./parse/args.ts";
 import { jsonText } from "./output.ts";
 
 /** What the command prints, and how it ends. */

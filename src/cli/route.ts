@@ -1,7 +1,7 @@
 /** `tunnet route`: which node gets a destination, and why. Pure. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
-import { EXIT } from "../errors.ts";
+import { EXIT } from "../base/errors.ts";
 import {
   type Address,
   formatAddress,

@@ -1,10 +1,10 @@
 /** `tunnet setup`: the script that prepares a node, to read and to run. Pure. */
 
 import { EMBEDDED_SOURCE } from "../config/load.ts";
-import { dockerScript } from "../setup/docker.ts";
-import { netnsScript } from "../setup/netns.ts";
-import type { SetupInput, SetupKind } from "../setup/script.ts";
-import { systemdScript } from "../setup/systemd.ts";
+import { dockerScript } from "../tools/setup/docker.ts";
+import { netnsScript } from "../tools/setup/netns.ts";
+import type { SetupInput, SetupKind } from "../tools/setup/script.ts";
+import { systemdScript } from "../tools/setup/systemd.ts";
 import type { Output } from "./output.ts";
 
 /** Prints the script of one kind. Throws UsageError where the node's subnets do not fit. */

@@ -1,12 +1,12 @@
 /** `tunnet status`: asks the running node for its state and shows it. */
 
-import { STATUS_WATCH_INTERVAL_MS } from "../limits.ts";
-import { netnsName } from "../link/netns.ts";
+import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
+import { netnsName } from "../host/netns.ts";
 import { askStatus, findSocket } from "../status/client.ts";
-import { STATUS_SCHEMA } from "../status/schema.ts";
-import { SPARKLINE_WIDTH, statusText } from "../status/text.ts";
-import type { Status } from "../status/types.ts";
-import type { StatusOptions } from "./args.ts";
+import { STATUS_SCHEMA } from "../status/model/schema.ts";
+import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
+import type { Status } from "../status/model/types.ts";
+import type { StatusOptions } from "./parse/args.ts";
 import { jsonText } from "./output.ts";
 
 const HIDE_CURSOR = "\x1b[?25l";

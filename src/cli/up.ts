@@ -2,15 +2,15 @@
 
 import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
-import { UsageError } from "../errors.ts";
-import { createLog, type EndingLog } from "../log.ts";
+import { UsageError } from "../base/errors.ts";
+import { createLog, type EndingLog } from "../base/log.ts";
 import type { Reread } from "../node/options.ts";
 import { runNode } from "../node/run.ts";
 import { writesToJournal } from "../service/journal.ts";
-import { EVERYTHING, readTraceFilter } from "../trace/filter.ts";
-import type { TraceOptions } from "../trace/tracer.ts";
-import { VERSION } from "../version.ts";
-import type { UpOptions } from "./args.ts";
+import { EVERYTHING, readTraceFilter } from "../inspect/trace/filter.ts";
+import type { TraceOptions } from "../inspect/trace/tracer.ts";
+import { VERSION } from "../base/version.ts";
+import type { UpOptions } from "./parse/args.ts";
 import { type Here, loadHere } from "./here.ts";
 
 /** Which node this is after a reload: it keeps its name if the file still has it. */

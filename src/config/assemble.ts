@@ -5,7 +5,7 @@ import {
   DEFAULT_PORT,
   MTU_IPV6_MIN_BYTES,
   UDP_PAYLOAD_MAX_BYTES,
-} from "../limits.ts";
+} from "../base/limits.ts";
 import {
   formatAddress,
   formatEndpoint,
@@ -15,12 +15,14 @@ import {
   prefixContains,
   prefixCovers,
 } from "../net/prefix.ts";
-import { nearest } from "../suggest.ts";
+import type { Draft, DraftNode, DraftPrefix } from "./draft.ts";
+import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
 import { type PlacedSubnet, prefixKey, SubnetIndex } from "./subnet_index.ts";
 import { checkMacs, warnUnusedInTap, warnUnusedInTun } from "./tap.ts";
-import type { Config, Mode, NodeConfig } from "./types.ts";
-import { type HostPort, quote } from "./values.ts";
+import type { Config, NodeConfig } from "./types.ts";
+import type { Mode } from "../wire/mode.ts";
+import { quote } from "./values.ts";
 
 /** Values of the command line that take the place of the config's. */
 export interface Overrides {
@@ -29,42 +31,6 @@ export interface Overrides {
   readonly device?: string;
   readonly mtu_bytes?: number | "auto";
   readonly mode?: Mode;
-}
-
-/** A MAC address and the path at which it stands. */
-export interface DraftMac {
-  readonly mac: Uint8Array;
-  readonly path: string;
-}
-
-/** A prefix and the path at which it stands. */
-export interface DraftPrefix {
-  readonly prefix: Prefix;
-  readonly path: string;
-}
-
-/** A node as read; what could not be read is absent and has been reported. */
-export interface DraftNode {
-  readonly path: string;
-  /** Path of the address. */
-  readonly addressPath: string;
-  readonly name?: string;
-  readonly hostPort?: HostPort;
-  readonly subnets: readonly DraftPrefix[];
-  readonly roaming?: boolean | undefined;
-  readonly macs: readonly DraftMac[];
-}
-
-/** A config as read, each value checked for itself only. */
-export interface Draft {
-  readonly networks: readonly DraftPrefix[];
-  readonly port?: number;
-  readonly device?: string;
-  readonly mode?: Mode;
-  readonly bridge?: string;
-  readonly mtu_bytes?: number | "auto";
-  readonly nodes: readonly DraftNode[];
-  readonly defaultNode?: string;
 }
 
 function checkNames(draft: Draft, problems: Problems): void {

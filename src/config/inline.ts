@@ -1,10 +1,12 @@
 /** Peers given on the command line, CIDR[,CIDR...]=HOST[:PORT], to a Config. Pure. */
 
-import { DEFAULT_PORT, NODE_NAME_MAX_BYTES, NODES_MAX, SUBNETS_MAX } from "../limits.ts";
+import { DEFAULT_PORT, NODE_NAME_MAX_BYTES, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
 import { formatEndpoint } from "../net/prefix.ts";
-import { assemble, type DraftNode, type DraftPrefix, type Overrides } from "./assemble.ts";
+import { assemble, type Overrides } from "./assemble.ts";
+import type { DraftNode, DraftPrefix } from "./draft.ts";
 import { Problems } from "./problems.ts";
-import type { LoadedConfig, Mode } from "./types.ts";
+import type { LoadedConfig } from "./types.ts";
+import type { Mode } from "../wire/mode.ts";
 import { type HostPort, quote, readHostPort, readPrefix } from "./values.ts";
 
 /** `source` of a config that was given inline. */

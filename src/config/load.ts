@@ -1,7 +1,7 @@
 /** Where the config comes from: the command line, a file, or the executable itself. */
 
-import { ConfigError, type ErrorParts, UsageError } from "../errors.ts";
-import { CONFIG_MAX_BYTES } from "../limits.ts";
+import { ConfigError, type ErrorParts, UsageError } from "../base/errors.ts";
+import { CONFIG_MAX_BYTES } from "../base/limits.ts";
 import type { Overrides } from "./assemble.ts";
 import { parseInline } from "./inline.ts";
 import { parseConfig } from "./parse.ts";

@@ -1,17 +1,12 @@
 /** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
 
-import { MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../limits.ts";
-import { nearest } from "../suggest.ts";
-import {
-  assemble,
-  type Draft,
-  type DraftMac,
-  type DraftNode,
-  type DraftPrefix,
-  type Overrides,
-} from "./assemble.ts";
+import { MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
+import { nearest } from "../base/text.ts";
+import { assemble, type Overrides } from "./assemble.ts";
+import type { Draft, DraftMac, DraftNode, DraftPrefix } from "./draft.ts";
 import { Problems } from "./problems.ts";
-import type { LoadedConfig, Mode } from "./types.ts";
+import type { LoadedConfig } from "./types.ts";
+import type { Mode } from "../wire/mode.ts";
 import {
   quote,
   readDevice,

@@ -1,6 +1,6 @@
 /** Collects every problem of a config, each with its place, to report them all at once. Pure. */
 
-import { ConfigError, type ErrorParts } from "../errors.ts";
+import { ConfigError, type ErrorParts } from "../base/errors.ts";
 import type { Result } from "./values.ts";
 
 /** More lines than this help nobody; the rest is counted. */

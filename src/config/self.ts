@@ -1,8 +1,8 @@
 /** Which node of the config this machine is. Pure: addresses are handed in. */
 
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
-import { nearest } from "../suggest.ts";
+import { nearest } from "../base/text.ts";
 import { INLINE_NODE, INLINE_SOURCE } from "./inline.ts";
 import type { Config, Endpoint, LoadedConfig, NodeConfig } from "./types.ts";
 import { quote, readHostPort } from "./values.ts";

@@ -1,8 +1,8 @@
 /** What mode tap asks of a config, and what of it goes unused there. Pure. */
 
-import { MACS_MAX } from "../limits.ts";
+import { MACS_MAX } from "../base/limits.ts";
 import { formatMac } from "../net/ethernet.ts";
-import type { Draft } from "./assemble.ts";
+import type { Draft } from "./draft.ts";
 import type { Problems } from "./problems.ts";
 
 /** Checks the fixed MAC addresses of all nodes, in either mode: each is one station, at one node. */

@@ -1,9 +1,7 @@
 /** The validated configuration: what every other room sees instead of raw YAML. */
 
 import type { Prefix } from "../net/prefix.ts";
-
-/** `tun` carries IP packets, `tap` Ethernet frames. */
-export type Mode = "tun" | "tap";
+import type { Mode } from "../wire/mode.ts";
 
 /** Where a node is reached: an IP address in canonical text, or a host name; with a UDP port. */
 export interface Endpoint {

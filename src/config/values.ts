@@ -1,12 +1,12 @@
 /** One value each of a config or a command line: its text to its meaning, or what is wrong. Pure. */
 
-import type { ErrorParts } from "../errors.ts";
+import type { ErrorParts } from "../base/errors.ts";
 import {
   DEVICE_NAME_MAX_BYTES,
   MTU_MAX_BYTES,
   MTU_MIN_BYTES,
   NODE_NAME_MAX_BYTES,
-} from "../limits.ts";
+} from "../base/limits.ts";
 import { isGroupMac, parseMac } from "../net/ethernet.ts";
 import {
   type Address,
@@ -15,7 +15,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../net/prefix.ts";
-import type { Mode } from "./types.ts";
+import type { Mode } from "../wire/mode.ts";
 
 /** A value, perhaps with a warning; or the problem, worded without the place it stands at. */
 export type Result<T> =

@@ -2,7 +2,7 @@
 
 // @ts-types="./yaml.d.ts"
 import { parse, YamlSyntaxError } from "@std/yaml";
-import type { ErrorParts } from "../errors.ts";
+import type { ErrorParts } from "../base/errors.ts";
 
 /** What a YAML text holds: scalars stay the text that was written, an absent value is null. */
 export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;

@@ -1,27 +1,23 @@
 /** Chooses the engine that moves the packets, and wires it to the real device and socket. */
 
 import { libc } from "../../ffi/libc.ts";
-import type { Mode } from "../config/types.ts";
-import { AsyncPollWait } from "../engine/async_wait.ts";
-import { WallClock } from "../engine/clock.ts";
-import { DatagramLanes, type DatagramParts } from "../engine/datagram_lanes.ts";
-import {
-  describeEngine,
-  type EngineChoice,
-  type EngineUse,
-  type Feature,
-} from "../engine/features.ts";
-import type { Lanes } from "../engine/lanes.ts";
-import { lanesFor } from "../engine/plan_lanes.ts";
-import { Supervisor } from "../engine/supervisor.ts";
-import { openEvent, signalEvent } from "../engine/wait.ts";
-import type { Log } from "../log.ts";
-import { RingWriter } from "../trace/ring.ts";
-import type { Tracer } from "../trace/tracer.ts";
-import type { OpenTun } from "../tun/device.ts";
-import { LinuxTun } from "../tun/linux.ts";
-import type { UdpSide } from "../udp/datagram.ts";
-import { UdpPaths } from "../udp/path.ts";
+import type { Mode } from "../wire/mode.ts";
+import { AsyncPollWait } from "../io/poll_async.ts";
+import { WallClock } from "../io/clock.ts";
+import { DatagramLanes, type DatagramParts } from "../dataplane/lanes/main_thread_lanes.ts";
+import { describeEngine, type EngineChoice, type EngineUse } from "../dataplane/lanes/features.ts";
+import type { Feature } from "../io/features.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import { lanesFor } from "../dataplane/lanes/plan.ts";
+import { Supervisor } from "../dataplane/lanes/worker_lanes.ts";
+import { openEvent, signalEvent } from "../io/poll.ts";
+import type { Log } from "../base/log.ts";
+import { RingWriter } from "../inspect/trace/ring.ts";
+import type { Tracer } from "../inspect/trace/tracer.ts";
+import type { OpenTun } from "../io/device.ts";
+import { LinuxTun } from "../io/tun_linux.ts";
+import type { UdpSide } from "../io/udp_open.ts";
+import { UdpPaths } from "../io/path_mtu.ts";
 
 /** A switch has one lane that learns and one that looks up (mode tap). */
 const TAP_LANES_MAX = 2;

@@ -1,8 +1,8 @@
 /** Counts what the kernel drops before a lane ever sees it. */
 
-import type { Lanes } from "../engine/lanes.ts";
-import type { Rtnetlink } from "../link/link.ts";
-import { socketDrops } from "../udp/buffers.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
+import { socketDrops } from "../io/socket_buffers.ts";
 
 /** How far a count has come since it was read last; one that starts anew begins at 0. */
 class Growth {

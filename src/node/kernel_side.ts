@@ -1,20 +1,20 @@
 /** The node's side of the kernel path: when there is one, what it follows, and what it has done. */
 
 import { SyscallError } from "../../ffi/libc.ts";
-import type { FibPeer } from "../engine/fib.ts";
-import { REACH } from "../engine/fib.ts";
-import type { Lanes } from "../engine/lanes.ts";
-import { RunError } from "../errors.ts";
-import { KernelPath } from "../kernel/kernel_path.ts";
-import type { KernelPathPeer } from "../kernel/tables.ts";
-import { PATHS_PER_CHECK } from "../limits.ts";
-import { takesTcpSuperPackets } from "../link/ethtool.ts";
-import { ipsecPolicies } from "../link/ipsec.ts";
-import type { Rtnetlink } from "../link/link.ts";
-import type { Log } from "../log.ts";
+import type { FibPeer } from "../forwarding/table.ts";
+import { REACH } from "../forwarding/table.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import { RunError } from "../base/errors.ts";
+import { KernelPath } from "../kernel_path/kernel_path.ts";
+import type { KernelPathPeer } from "../kernel_path/maps/tables.ts";
+import { PATHS_PER_CHECK } from "../base/limits.ts";
+import { takesTcpSuperPackets } from "../host/ethtool.ts";
+import { ipsecPolicies } from "../host/netlink/ipsec.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
+import type { Log } from "../base/log.ts";
 import { parseAddress } from "../net/prefix.ts";
-import { CAPABILITY } from "../peers/hello.ts";
-import type { Route } from "../route/table.ts";
+import { CAPABILITY } from "../wire/hello.ts";
+import type { PublishedTable } from "../peers/publish.ts";
 
 /** What the node's side needs. */
 export interface KernelSideParts {
@@ -26,17 +26,6 @@ export interface KernelSideParts {
   /** Why there is to be no kernel path; undefined: it is wanted. */
   readonly unwanted: string | undefined;
   readonly log: Log;
-}
-
-/** The table that is to be followed. */
-export interface PublishedTable {
-  /** By index. */
-  readonly entries: readonly FibPeer[];
-  readonly routes: readonly Route[];
-  /** -1: there is none. */
-  readonly defaultPeer: number;
-  /** Whether hellos get through to the peer with this index. */
-  readonly hearsUs: (index: number) => boolean;
 }
 
 /** By which device, and with which address of ours, a peer is reached. */

@@ -1,33 +1,38 @@
 /** One running node: its parts, brought up, kept up, and taken down. */
 
-import { wantedFeatures } from "../engine/features.ts";
-import { queuesFor } from "../engine/plan_lanes.ts";
-import type { LaneEnd } from "../engine/lane.ts";
-import type { Lanes } from "../engine/lanes.ts";
-import { RunError } from "../errors.ts";
-import { DEVICE_REOPEN_INTERVAL_MS, HEALTH_INTERVAL_MS, HELLO_INTERVAL_MS } from "../limits.ts";
-import type { Rtnetlink } from "../link/link.ts";
+import { wantedFeatures } from "../dataplane/lanes/features.ts";
+import { queuesFor } from "../dataplane/lanes/plan.ts";
+import type { LaneEnd } from "../dataplane/lanes/lane.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import { RunError } from "../base/errors.ts";
+import {
+  DEVICE_REOPEN_INTERVAL_MS,
+  HEALTH_INTERVAL_MS,
+  HELLO_INTERVAL_MS,
+} from "../base/limits.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { resolveHost } from "../peers/resolve.ts";
-import { Tracer } from "../trace/tracer.ts";
-import type { UdpSide } from "../udp/datagram.ts";
-import { UdpPaths } from "../udp/path.ts";
+import { Tracer } from "../inspect/trace/tracer.ts";
+import type { UdpSide } from "../io/udp_open.ts";
+import { UdpPaths } from "../io/path_mtu.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
-import { enableForwarding } from "./forwarding.ts";
-import { Follower } from "./follow.ts";
+import { enableForwarding } from "../host/ip_forward.ts";
+import { Follower } from "../peers/resolve_loop.ts";
 import { KernelDrops } from "./kernel_drops.ts";
 import { KernelSide, whyNoKernelPath } from "./kernel_side.ts";
-import { Liveness } from "./liveness.ts";
+import { Liveness } from "../peers/liveness.ts";
 import type { NodeOptions } from "./options.ts";
 import { PathWatch } from "./path_watch.ts";
-import { Paths } from "./paths.ts";
-import { Publisher } from "./publisher.ts";
+import { Paths } from "../peers/paths.ts";
+import { Publisher } from "../peers/publish.ts";
 import { logCounters } from "./report.ts";
 import { Reloader } from "./reload.ts";
-import { Roster } from "./roster.ts";
-import { Strangers } from "./strangers.ts";
+import { Roster } from "../peers/roster.ts";
+import { Strangers } from "../peers/strangers.ts";
 import { NodeStatus } from "./status.ts";
+import type { Served } from "../service/service.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
 
 const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
@@ -165,6 +170,27 @@ export class Node {
     this.kernelDrops.read();
     this.kernel.read();
     logCounters(this.supervisor, this.options.log);
+  }
+
+  /** What a service manager sees of this node. */
+  served(): Served {
+    const { log, loaded: { file, source }, watchConfig } = this.options;
+    return {
+      log,
+      file,
+      source,
+      watchConfig,
+      needsBpf: () => this.kernel.inUse,
+      onReload: (listener) => this.reloader.listener = listener,
+      reload: () => this.reloader.reload(),
+      turns: () => this.supervisor.turns(),
+      wakeLanes: () => this.supervisor.wake(),
+      describe: () => {
+        const { roster: { self, peers, book }, device } = this;
+        const up = peers.filter(({ index }) => book.peers[index]?.state === "up").length;
+        return `${self.name}: ${up} of ${peers.length} peers up, MTU ${device.mtu_bytes}`;
+      },
+    };
   }
 
   /** Ends the lanes and leaves the host as it was. */

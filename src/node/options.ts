@@ -1,9 +1,9 @@
 /** What a node runs with. */
 
-import type { EngineChoice } from "../engine/features.ts";
+import type { EngineChoice } from "../dataplane/lanes/features.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
-import type { Log } from "../log.ts";
-import type { TraceOptions } from "../trace/tracer.ts";
+import type { Log } from "../base/log.ts";
+import type { TraceOptions } from "../inspect/trace/tracer.ts";
 
 /** A config that was read again. */
 export interface Reread {

@@ -1,10 +1,10 @@
 /** Notices when the paths to the peers have become wider or narrower. */
 
-import { PATHS_PER_CHECK } from "../limits.ts";
-import type { Log } from "../log.ts";
-import type { Paths } from "./paths.ts";
-import type { Publisher } from "./publisher.ts";
-import type { Peer, Roster } from "./roster.ts";
+import { PATHS_PER_CHECK } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Paths } from "../peers/paths.ts";
+import type { Publisher } from "../peers/publish.ts";
+import type { Peer, Roster } from "../peers/roster.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
 /**

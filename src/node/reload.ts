@@ -1,13 +1,30 @@
 /** Goes over to a new config while the node runs. */
 
-import type { Mode } from "../config/types.ts";
-import { ConfigError, EXIT, RunError, UsageError } from "../errors.ts";
+import type { Mode } from "../wire/mode.ts";
+import { ConfigError, EXIT, RunError, UsageError } from "../base/errors.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import type { ReloadOutcome } from "../status/reload.ts";
-import { compareSetups, type Difference, differenceText, type Setup } from "./difference.ts";
-import { resolveHosts } from "./follow.ts";
-import { enableForwarding } from "./forwarding.ts";
-import type { Node } from "./node.ts";
+import { compareSetups, type Difference, differenceText, type Setup } from "../peers/difference.ts";
+import { resolveHosts } from "../peers/resolve_loop.ts";
+import { enableForwarding } from "../host/ip_forward.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import type { Liveness } from "../peers/liveness.ts";
+import type { Publisher } from "../peers/publish.ts";
+import type { Follower } from "../peers/resolve_loop.ts";
+import type { Roster } from "../peers/roster.ts";
+import type { NodeOptions } from "./options.ts";
+import type { TunnelDevice } from "./tunnel_device.ts";
+
+/** The parts of a node that a reload changes. */
+export interface ReloadParts {
+  readonly options: NodeOptions;
+  readonly roster: Roster;
+  readonly device: TunnelDevice;
+  readonly supervisor: Lanes;
+  readonly publisher: Publisher;
+  readonly follower: Follower;
+  readonly liveness: Liveness;
+}
 
 /** Hears when a reload begins and ends. */
 export interface ReloadListener {
@@ -29,7 +46,7 @@ export class Reloader {
   #last: Promise<unknown> = Promise.resolve();
   #waiting: Promise<ReloadOutcome> | undefined;
 
-  constructor(readonly node: Node) {
+  constructor(readonly node: ReloadParts) {
     const { loaded: { config }, self, endpoint } = node.options;
     this.#running = { config, self, endpoint };
   }

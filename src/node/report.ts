@@ -1,7 +1,7 @@
 /** What a node has carried and dropped, as one log line. */
 
-import type { Lanes } from "../engine/lanes.ts";
-import type { Log } from "../log.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import type { Log } from "../base/log.ts";
 
 /** Logs the totals of both directions; the line names the counters that are not zero. */
 export function logCounters(lanes: Lanes, log: Log): void {

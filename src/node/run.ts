@@ -1,9 +1,10 @@
 /** Runs a node until a signal ends it. */
 
-import { openRtnetlink } from "../link/linux.ts";
+import { BATCH_USE, wantedFeatures } from "../dataplane/lanes/features.ts";
+import { openRtnetlink } from "../host/netlink/linux.ts";
 import { Service } from "../service/service.ts";
-import { bufferWarnings } from "../udp/buffers.ts";
-import { openUdp } from "../udp/datagram.ts";
+import { bufferWarnings } from "../io/socket_buffers.ts";
+import { openUdp } from "../io/udp_open.ts";
 import { Node } from "./node.ts";
 import type { NodeOptions } from "./options.ts";
 
@@ -12,10 +13,13 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const { log, loaded, listen, engine } = options;
   for (const warning of loaded.warnings) log.warn("config", warning);
   using rt = openRtnetlink();
-  const udp = openUdp(listen.host, listen.port, engine);
+  const udp = openUdp(listen.host, listen.port, {
+    batch: BATCH_USE[engine.engine],
+    features: wantedFeatures(engine),
+  });
   for (const warning of bufferWarnings(udp.buffers)) log.warn("buffers", warning);
   const node = new Node(options, rt, udp);
-  const service = new Service(node);
+  const service = new Service(node.served());
   const handlers = {
     SIGINT: () => node.stop(),
     SIGTERM: () => node.stop(),

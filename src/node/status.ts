@@ -1,20 +1,20 @@
 /** The running node's status: gathered from its parts, and served. */
 
-import { COUNTER } from "../engine/counters.ts";
-import type { Lanes } from "../engine/lanes.ts";
-import { RATE_SAMPLE_INTERVAL_MS } from "../limits.ts";
-import { netnsName } from "../link/netns.ts";
-import { type Count, RateMeter, type Sample } from "../status/rates.ts";
+import { COUNTER } from "../forwarding/counters.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
+import { netnsName } from "../host/netns.ts";
+import { type Count, RateMeter, type Sample } from "../status/model/rates.ts";
 import type { ReloadOutcome } from "../status/reload.ts";
 import { StatusServer } from "../status/server.ts";
-import { buildStatus, TOTAL } from "../status/snapshot.ts";
-import type { Status } from "../status/types.ts";
-import type { UdpSide } from "../udp/datagram.ts";
+import { buildStatus, TOTAL } from "../status/model/snapshot.ts";
+import type { Status } from "../status/model/types.ts";
+import type { UdpSide } from "../io/udp_open.ts";
 import { featuresInUse } from "./engine.ts";
 import type { KernelSide } from "./kernel_side.ts";
 import type { NodeOptions } from "./options.ts";
-import type { Roster } from "./roster.ts";
-import type { Strangers } from "./strangers.ts";
+import type { Roster } from "../peers/roster.ts";
+import type { Strangers } from "../peers/strangers.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
 /** What the status is gathered from. */

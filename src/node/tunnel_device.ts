@@ -1,20 +1,20 @@
 /** The node's device: opened, configured, looked after, and taken back. */
 
-import type { Feature } from "../engine/features.ts";
+import type { Feature } from "../io/features.ts";
 import type { Config, NodeConfig } from "../config/types.ts";
-import { RunError } from "../errors.ts";
-import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../limits.ts";
-import { type BridgePort, joinBridge } from "../link/bridge_port.ts";
-import { configureDevice, type DeviceConfig, type DevicePlan } from "../link/device_config.ts";
-import type { Rtnetlink } from "../link/link.ts";
+import { RunError } from "../base/errors.ts";
+import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
+import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
+import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import type { Address } from "../net/prefix.ts";
-import type { Log } from "../log.ts";
-import { CAPABILITY } from "../peers/hello.ts";
-import type { OpenTun } from "../tun/device.ts";
-import { closeTun, openTun } from "../tun/linux.ts";
-import type { Paths } from "./paths.ts";
-import { deviceAddresses, kernelRoutes } from "./plan.ts";
-import type { Roster } from "./roster.ts";
+import type { Log } from "../base/log.ts";
+import { CAPABILITY } from "../wire/hello.ts";
+import type { OpenTun } from "../io/device.ts";
+import { closeTun, openTun } from "../io/tun_linux.ts";
+import type { Paths } from "../peers/paths.ts";
+import { deviceAddresses, kernelRoutes } from "../peers/plan.ts";
+import type { Roster } from "../peers/roster.ts";
 
 /** Addresses and routes that the device is to have. */
 function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" | "routes"> {

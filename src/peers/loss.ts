@@ -1,6 +1,6 @@
 /** How many of a peer's numbered hellos got lost on the way here. Pure. */
 
-import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../limits.ts";
+import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../base/limits.ts";
 
 /** Number of set bits in a word. */
 function popcount(word: number): number {

@@ -1,13 +1,32 @@
 /** A node as a service: reload, what the service manager wants to know, the watched config. */
 
-import type { Node } from "../node/node.ts";
+import type { Log } from "../base/log.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
-import { type Capability, dropPrivileges, worksWith } from "./privileges.ts";
-import { Pulse } from "./pulse.ts";
+import { type Capability, dropPrivileges, worksWith } from "../host/privileges.ts";
+import { Pulse } from "./lane_watchdog.ts";
 import { FileWatch } from "./watch.ts";
 
 /** Reads an environment variable. */
 const env = (name: string): string | undefined => Deno.env.get(name);
+
+/** What is served: a node that is up, or coming up. */
+export interface Served {
+  readonly log: Log;
+  /** The config's file, if there is one, and what to call where it came from. */
+  readonly file: string | undefined;
+  readonly source: string;
+  readonly watchConfig: boolean;
+  /** Whether a device that is made again needs programs of its own. */
+  readonly needsBpf: () => boolean;
+  /** Tells when a reload begins and ends. */
+  readonly onReload: (listener: { began(): void; ended(): void }) => void;
+  readonly reload: () => Promise<unknown>;
+  /** How many turns each running lane has made. */
+  readonly turns: () => readonly number[];
+  readonly wakeLanes: () => void;
+  /** One line for the manager's `status`. */
+  readonly describe: () => string;
+}
 
 /** The service around one node, between `start` and `close`. */
 export class Service {
@@ -20,13 +39,13 @@ export class Service {
   /** A reload was asked for before the node was up. */
   #early = false;
 
-  constructor(readonly node: Node) {
-    const { log } = node.options;
+  constructor(readonly node: Served) {
+    const { log } = node;
     this.#notifier = openNotifier(env, (why) => log.warn("notify", why));
-    node.reloader.listener = {
+    node.onReload({
       began: () => this.#notifier.send({ kind: "reloading" }),
       ended: () => this.#ready(),
-    };
+    });
   }
 
   /** The node is up: all has been opened that takes more than CAP_NET_ADMIN. */
@@ -41,13 +60,13 @@ export class Service {
       this.#timers.push(setInterval(() => this.#live(), watchdog_ms));
       this.#live();
     }
-    if (node.options.watchConfig) this.#watchConfig();
+    if (node.watchConfig) this.#watchConfig();
     if (this.#early) this.reload();
   }
 
   /** Reads the config again; before the node is up, as soon as it is. */
   reload(): void {
-    if (this.#started) void this.node.reloader.reload();
+    if (this.#started) void this.node.reload();
     else this.#early = true;
   }
 
@@ -71,14 +90,13 @@ export class Service {
 
   /** Keeps what making a lost device again takes, and reading the config once more. */
   #dropPrivileges(): void {
-    const { log, loaded: { file } } = this.node.options;
+    const { log, file } = this.node;
     const readable = file === undefined || worksWith(["netAdmin"], () => {
       // To open a pipe would be to wait for its writer.
       if (Deno.statSync(file).isFile) Deno.openSync(file).close();
     });
     const keep: Capability[] = ["netAdmin"];
-    // A device that is made again needs programs of its own.
-    if (this.node.kernel.inUse) keep.push("bpf");
+    if (this.node.needsBpf()) keep.push("bpf");
     if (!readable) keep.push("dacReadSearch");
     const names = keep.map((name) => CAPABILITY_NAMES[name]).join(" and ");
     if (dropPrivileges(keep)) log.debug("privileges", `kept no capability but ${names}`);
@@ -86,7 +104,7 @@ export class Service {
   }
 
   #watchConfig(): void {
-    const { log, loaded: { file, source } } = this.node.options;
+    const { log, file, source } = this.node;
     if (file === undefined) {
       log.warn("watch_config", `there is no file to watch (the config: ${source})`);
       return;
@@ -106,32 +124,25 @@ export class Service {
   }
 
   #ready(): void {
-    this.#status = this.#describe();
+    this.#status = this.node.describe();
     this.#notifier.send({ kind: "ready", status: this.#status });
   }
 
   #live(): void {
-    const { supervisor, options: { log } } = this.node;
-    if (this.#pulse.alive(supervisor.turns())) this.#notifier.send({ kind: "watchdog" });
+    const { log, turns, wakeLanes } = this.node;
+    if (this.#pulse.alive(turns())) this.#notifier.send({ kind: "watchdog" });
     else {log.error(
         "watchdog",
         "a lane does not move: the service manager is not told we are alive",
       );}
-    supervisor.wake();
+    wakeLanes();
   }
 
   #report(): void {
-    const status = this.#describe();
+    const status = this.node.describe();
     if (status === this.#status) return;
     this.#status = status;
     this.#notifier.send({ kind: "status", status });
-  }
-
-  /** One line for the manager's `status`. */
-  #describe(): string {
-    const { roster: { self, peers, book }, device } = this.node;
-    const up = peers.filter(({ index }) => book.peers[index]?.state === "up").length;
-    return `${self.name}: ${up} of ${peers.length} peers up, MTU ${device.mtu_bytes}`;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Notices that a config file has changed: edited in place, replaced by rename, or linked anew. */
 
-import { CONFIG_SETTLE_MS } from "../limits.ts";
+import { CONFIG_SETTLE_MS } from "../base/limits.ts";
 
 /** Which content a path leads to: changes with every write and with every replacement. */
 function signature(path: string): string {

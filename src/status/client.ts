@@ -1,9 +1,9 @@
 /** Finds the node that runs here, and asks it for its status. */
 
-import { RunError } from "../errors.ts";
-import { STATUS_MAX_BYTES, STATUS_TIMEOUT_MS } from "../limits.ts";
+import { RunError } from "../base/errors.ts";
+import { STATUS_MAX_BYTES, STATUS_TIMEOUT_MS } from "../base/limits.ts";
 import { isOfNamespace, socketDirectories, socketName } from "./socket.ts";
-import { type Status, STATUS_FORMAT } from "./types.ts";
+import { type Status, STATUS_FORMAT } from "./model/types.ts";
 
 /** Which node to ask; with none named, the only one of this namespace. */
 export interface NodeChoice {

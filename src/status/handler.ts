@@ -1,8 +1,8 @@
 /** The requests that a node answers, over its status socket and --http alike. Pure. */
 
-import { formatMetrics, METRICS_TYPE } from "./metrics.ts";
-import { page, pagePolicy } from "./page.ts";
-import type { Status } from "./types.ts";
+import { formatMetrics, METRICS_TYPE } from "./format/metrics.ts";
+import { page, pagePolicy } from "./format/page.ts";
+import type { Status } from "./model/types.ts";
 
 /** What the handler is given. */
 export interface HandlerParts {

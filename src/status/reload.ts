@@ -1,6 +1,6 @@
 /** Has the running node read its config again, over its status socket. */
 
-import { RELOAD_TIMEOUT_MS } from "../limits.ts";
+import { RELOAD_TIMEOUT_MS } from "../base/limits.ts";
 import { askNode } from "./client.ts";
 
 /** What became of a reload. */

@@ -1,7 +1,7 @@
 /** Serves the status: on the unix socket, and over HTTP where that is asked for. */
 
-import { RunError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { RunError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
 import { handle } from "./handler.ts";
 import { isReload, reloadAnswer, type ReloadOutcome } from "./reload.ts";
@@ -13,7 +13,7 @@ import {
   socketName,
   type SocketPlace,
 } from "./socket.ts";
-import type { Status } from "./types.ts";
+import type { Status } from "./model/types.ts";
 
 /** Where an HTTP server listens. */
 export interface HttpEndpoint {

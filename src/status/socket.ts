@@ -1,8 +1,8 @@
 /** Where a node's status socket stands, and how it is put there safely. */
 
-import { RunError } from "../errors.ts";
-import { UNIX_PATH_MAX_BYTES } from "../limits.ts";
-import { withUmask } from "../link/umask.ts";
+import { RunError } from "../base/errors.ts";
+import { UNIX_PATH_MAX_BYTES } from "../base/limits.ts";
+import { withUmask } from "../host/umask.ts";
 
 /** What the path depends on. */
 export interface SocketPlace {

@@ -1,9 +1,9 @@
 /** What a large overlay costs before the first packet: reading its config, building the table. */
 
 import { parseConfig } from "../../src/config/parse.ts";
-import { Fib, FIB_BYTES } from "../../src/engine/fib.ts";
-import { tableRoutes } from "../../src/node/plan.ts";
-import { Roster } from "../../src/node/roster.ts";
+import { Fib, FIB_BYTES } from "../../src/forwarding/table.ts";
+import { tableRoutes } from "../../src/peers/plan.ts";
+import { Roster } from "../../src/peers/roster.ts";
 
 const NODES = 201;
 const SUBNETS_EACH = 50;

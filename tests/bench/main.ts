@@ -13,10 +13,10 @@ import { sum16 } from "../../src/net/checksum.ts";
 import { checkPacket } from "../../src/net/ip.ts";
 import { plainArena, simdArena } from "../../src/net/simd.ts";
 import { maskBytes } from "../../src/net/prefix.ts";
-import { NO_ROUTE, ROUTE_TABLE_BYTES, RouteTable } from "../../src/route/table.ts";
-import { Merger } from "../../src/tun/merge.ts";
-import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/tun/split.ts";
-import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/tun/vnet.ts";
+import { NO_ROUTE, ROUTE_TABLE_BYTES, RouteTable } from "../../src/forwarding/prefixes.ts";
+import { Merger } from "../../src/offload/coalesce.ts";
+import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/offload/segment.ts";
+import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/offload/vnet.ts";
 import { benchConfig } from "./config.ts";
 import { soak } from "./soak.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { Bed } from "../e2e/harness.ts";
-import type { LabProcess } from "../../src/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/lab.ts";
 
 /** Growth of resident memory between the first minute and the end that is still no leak. */
 const GROWTH_MAX_MB = 10;

@@ -1,7 +1,7 @@
-import { parseCommand } from "../../src/cli/args.ts";
-import { COMMAND_NAMES, COMMANDS } from "../../src/cli/flags.ts";
+import { parseCommand } from "../../src/cli/parse/args.ts";
+import { COMMAND_NAMES, COMMANDS } from "../../src/cli/parse/flags.ts";
 import { commandHelp, programHelp } from "../../src/cli/help.ts";
-import { VERSION } from "../../src/version.ts";
+import { VERSION } from "../../src/base/version.ts";
 import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
 
 const ALL = [programHelp(), ...COMMAND_NAMES.map(commandHelp)];

@@ -1,6 +1,6 @@
 /** Bad configs: every one of them is refused with exactly these lines. */
 
-import { ConfigError, EXIT } from "../../src/errors.ts";
+import { ConfigError, EXIT } from "../../src/base/errors.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 

@@ -1,5 +1,5 @@
 import { INLINE_NODE, INLINE_SOURCE, parseInline } from "../../src/config/inline.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/base/errors.ts";
 import { formatEndpoint, formatPrefix } from "../../src/net/prefix.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 

@@ -8,8 +8,8 @@ import {
 } from "../../src/config/load.ts";
 import { EMBEDDED_CONFIG } from "../../src/config/embedded.ts";
 import { INLINE_SOURCE } from "../../src/config/inline.ts";
-import { ConfigError, UsageError } from "../../src/errors.ts";
-import { CONFIG_MAX_BYTES } from "../../src/limits.ts";
+import { ConfigError, UsageError } from "../../src/base/errors.ts";
+import { CONFIG_MAX_BYTES } from "../../src/base/limits.ts";
 import { assertEquals, assertThrows } from "../assert.ts";
 
 const yaml = (port: number) =>

@@ -7,7 +7,7 @@ import {
   listenEndpoint,
   type LocalView,
 } from "../../src/config/self.ts";
-import { UsageError } from "../../src/errors.ts";
+import { UsageError } from "../../src/base/errors.ts";
 import { assertEquals, assertStrictEquals, assertThrows } from "../assert.ts";
 
 const loaded = parseConfig(

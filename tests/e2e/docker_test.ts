@@ -1,11 +1,11 @@
 /** Docker hosts: a real Engine on each node, with its firewall on, as users have it. */
 
 import { parseConfig } from "../../src/config/parse.ts";
-import { RunError } from "../../src/errors.ts";
-import { checkDocker, DockerPods } from "../../src/lab/docker.ts";
-import { namespacesOf, runProgram } from "../../src/lab/lab.ts";
-import { namespacePrefix } from "../../src/lab/topology.ts";
-import { dockerScript } from "../../src/setup/docker.ts";
+import { RunError } from "../../src/base/errors.ts";
+import { checkDocker, DockerPods } from "../../src/tools/lab/docker.ts";
+import { namespacesOf, runProgram } from "../../src/tools/lab/lab.ts";
+import { namespacePrefix } from "../../src/tools/lab/topology.ts";
+import { dockerScript } from "../../src/tools/setup/docker.ts";
 import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
 import { Bed, tunnetCommand, until } from "./harness.ts";
 

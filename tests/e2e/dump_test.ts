@@ -1,9 +1,9 @@
 /** `tunnet dump` on real devices, judged by tshark and tcpdump. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { bytesOf } from "../decode/packets.ts";
-import { comparable, expectedText, tsharkRows } from "../decode/tshark.ts";
-import { type CapturedPacket, readCapture } from "../pcap/reader.ts";
+import { bytesOf } from "../inspect/decode/packets.ts";
+import { comparable, expectedText, tsharkRows } from "../inspect/decode/tshark.ts";
+import { type CapturedPacket, readCapture } from "../inspect/pcap/reader.ts";
 import { Bed, type Ran, until } from "./harness.ts";
 
 /** A running dump. */

@@ -6,14 +6,14 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { buildLab, ip, LabProcess, removeLab, runProgram } from "../../src/lab/lab.ts";
+import { buildLab, ip, LabProcess, removeLab, runProgram } from "../../src/tools/lab/lab.ts";
 import {
   type LabNode,
   type LabPlan,
   type LabShape,
   labYaml,
   planLab,
-} from "../../src/lab/topology.ts";
+} from "../../src/tools/lab/topology.ts";
 
 /** Path of a file of the checkout. */
 export function repoPath(path: string): string {

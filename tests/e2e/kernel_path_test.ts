@@ -2,9 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { ipv4 } from "../fakes/packets.ts";
-import { ip, type LabProcess, runProgram } from "../../src/lab/lab.ts";
+import { ip, type LabProcess, runProgram } from "../../src/tools/lab/lab.ts";
 import { Bed, stopped, until } from "./harness.ts";
-import { kernelTest } from "../kernel/possible.ts";
+import { kernelTest } from "../kernel_path/possible.ts";
 
 const BYTES = 40_000_000;
 const HELPER = "tunnet0-in";

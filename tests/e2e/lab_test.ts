@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { namespacesOf, runProgram } from "../../src/lab/lab.ts";
-import { namespacePrefix } from "../../src/lab/topology.ts";
+import { namespacesOf, runProgram } from "../../src/tools/lab/lab.ts";
+import { namespacePrefix } from "../../src/tools/lab/topology.ts";
 import { tunnetCommand, until } from "./harness.ts";
 
 /** Starts `tunnet lab ...`; its process id is in the names of its namespaces. */

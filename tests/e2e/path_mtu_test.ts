@@ -1,7 +1,7 @@
 /** Underlays wide and narrow, and a path that narrows on the way: TCP goes through at once. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { ip, type LabProcess } from "../../src/lab/lab.ts";
+import { ip, type LabProcess } from "../../src/tools/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
 const BYTES = 1_000_000;

@@ -1,7 +1,7 @@
 /** The config read again while the node runs: by signal, by watching, under load, with a bad file. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import type { LabProcess } from "../../src/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
 /** A node of a test's config. */

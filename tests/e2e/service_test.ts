@@ -1,7 +1,7 @@
 /** The node as a service: what a stand-in for the service manager hears, and who may run it. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { KERNEL_PATH, kernelTest } from "../kernel/possible.ts";
+import { KERNEL_PATH, kernelTest } from "../kernel_path/possible.ts";
 import { Bed, repoPath, tunnetCommand, until } from "./harness.ts";
 
 /** A service manager's notify socket: keeps the datagrams that come. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "../assert.ts";
-import { ip, runProgram } from "../../src/lab/lab.ts";
+import { ip, runProgram } from "../../src/tools/lab/lab.ts";
 import { Bed } from "./harness.ts";
 
 /** Runs `tunnet setup ...` on node i of a bed; the script that it prints. */

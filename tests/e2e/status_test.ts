@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
-import { validate } from "../status/json_schema.ts";
-import { parseMetrics, valueOf } from "../status/prometheus.ts";
-import type { LabProcess } from "../../src/lab/lab.ts";
-import { STATUS_SCHEMA } from "../../src/status/schema.ts";
-import type { PeerStatus, Status } from "../../src/status/types.ts";
+import { validate } from "../status/model/json_schema.ts";
+import { parseMetrics, valueOf } from "../status/format/prometheus.ts";
+import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import { STATUS_SCHEMA } from "../../src/status/model/schema.ts";
+import type { PeerStatus, Status } from "../../src/status/model/types.ts";
 import { Bed, type Ran, until } from "./harness.ts";
 
 /** The bound that the status must keep. */

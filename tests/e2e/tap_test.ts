@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { frame } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
-import { MAC_AGEING_S, MAC_LEARNS_PER_S, MAC_LEARNT_MAX } from "../../src/limits.ts";
-import type { LabProcess } from "../../src/lab/lab.ts";
+import { MAC_AGEING_S, MAC_LEARNS_PER_S, MAC_LEARNT_MAX } from "../../src/base/limits.ts";
+import type { LabProcess } from "../../src/tools/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
 const BYTES = Math.min(Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 300_000_000), 300_000_000);

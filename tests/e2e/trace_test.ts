@@ -1,9 +1,9 @@
 /** `--trace` and `--pcap` on running nodes, judged by tshark and tcpdump. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { tsharkRows } from "../decode/tshark.ts";
+import { tsharkRows } from "../inspect/decode/tshark.ts";
 import { ipv4 } from "../fakes/packets.ts";
-import { type CapturedPacket, readCapture } from "../pcap/reader.ts";
+import { type CapturedPacket, readCapture } from "../inspect/pcap/reader.ts";
 import { Bed, until } from "./harness.ts";
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");

@@ -1,14 +1,14 @@
 /** A device in memory behind the real interface. */
 
-import type { Burst } from "../../src/engine/burst.ts";
+import type { Burst } from "../../src/io/arena.ts";
 import {
   DEVICE_GONE,
   type DeviceFeatures,
   type PacketDevice,
   WRITE,
   type WriteResult,
-} from "../../src/tun/device.ts";
-import { VNET_BYTES, writePlainVnet } from "../../src/tun/vnet.ts";
+} from "../../src/io/device.ts";
+import { VNET_BYTES, writePlainVnet } from "../../src/offload/vnet.ts";
 
 /** A device that does nothing for us. */
 export const NO_FEATURES: DeviceFeatures = {

@@ -1,9 +1,9 @@
 /** A UDP socket in memory behind the real interface. */
 
-import type { Burst } from "../../src/engine/burst.ts";
-import { COUNTER, type LaneCounters } from "../../src/engine/counters.ts";
-import type { FibHalf } from "../../src/engine/fib.ts";
-import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../../src/udp/socket.ts";
+import type { Burst } from "../../src/io/arena.ts";
+import { COUNTER, type LaneCounters } from "../../src/forwarding/counters.ts";
+import type { FibHalf } from "../../src/forwarding/table.ts";
+import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../../src/io/socket.ts";
 
 /** A datagram with the index of the peer at its other end. */
 export interface FakeDatagram {

@@ -1,6 +1,6 @@
-import { parseCommand } from "../../src/cli/args.ts";
-import { COMMAND_NAMES, COMMANDS } from "../../src/cli/flags.ts";
-import { UsageError } from "../../src/errors.ts";
+import { parseCommand } from "../../src/cli/parse/args.ts";
+import { COMMAND_NAMES, COMMANDS } from "../../src/cli/parse/flags.ts";
+import { UsageError } from "../../src/base/errors.ts";
 import { assert } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";
 

@@ -8,7 +8,7 @@ import { parseInline } from "../../src/config/inline.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { PROBLEMS_MAX } from "../../src/config/problems.ts";
 import type { LoadedConfig } from "../../src/config/types.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError } from "../../src/base/errors.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix, parsePrefix } from "../../src/net/prefix.ts";
 import { assert, assertEquals, assertLess } from "../assert.ts";

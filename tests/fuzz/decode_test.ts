@@ -1,11 +1,11 @@
 /** The decoders against random and mutated packets: no exception, and nothing beyond the packet is read. */
 
-import { decodePacket } from "../../src/decode/decode.ts";
-import { packetJson, packetLine, plainPaint } from "../../src/decode/line.ts";
-import { Summary } from "../../src/dump/summary.ts";
-import { SUMMARY_PROTOCOLS_MAX } from "../../src/limits.ts";
+import { decodePacket } from "../../src/inspect/decode/decode.ts";
+import { packetJson, packetLine, plainPaint } from "../../src/inspect/decode/line.ts";
+import { Summary } from "../../src/inspect/dump/summary.ts";
+import { SUMMARY_PROTOCOLS_MAX } from "../../src/base/limits.ts";
 import { assert, assertEquals } from "../assert.ts";
-import { bytesOf } from "../decode/packets.ts";
+import { bytesOf } from "../inspect/decode/packets.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
 import { fuzzMultiplier, random } from "./random.ts";
 

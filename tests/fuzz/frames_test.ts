@@ -6,16 +6,21 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/fib.ts";
+import { publishedFib } from "../fakes/table.ts";
 import { arpRequest, frame, macBytes } from "../fakes/frames.ts";
 import { ipv4, ipv6, slowChecksum } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
-import { COUNTER, DROPS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/counters.ts";
-import { FrameGate } from "../../src/engine/frame_gate.ts";
-import { FrameOutbound } from "../../src/engine/frame_outbound.ts";
-import { Inbound } from "../../src/engine/inbound.ts";
+import {
+  COUNTER,
+  DROPS,
+  LANE_COUNTERS_BYTES,
+  laneCounters,
+} from "../../src/forwarding/counters.ts";
+import { FrameGate } from "../../src/dataplane/admit_frame.ts";
+import { FrameOutbound } from "../../src/dataplane/tap_outbound.ts";
+import { Inbound } from "../../src/dataplane/inbound.ts";
 import { checkFrame, ethernetHeaderBytes, packetInFrame } from "../../src/net/ethernet.ts";
-import { MAC_TABLE_BYTES, MacTable } from "../../src/switch/mac_table.ts";
+import { MAC_TABLE_BYTES, MacTable } from "../../src/forwarding/macs.ts";
 import { fuzzMultiplier, random } from "./random.ts";
 
 const INPUTS = Math.round(200_000 * fuzzMultiplier());

@@ -4,10 +4,10 @@
  */
 
 import { assert, assertEquals } from "../assert.ts";
-import { publishedFib } from "../fakes/fib.ts";
+import { publishedFib } from "../fakes/table.ts";
 import { FakeSocket } from "../fakes/socket.ts";
-import { Flow, randomEthernet, randomShape } from "../tun/flows.ts";
-import { merge } from "../tun/merging.ts";
+import { Flow, randomEthernet, randomShape } from "../offload/flows.ts";
+import { merge } from "../offload/coalescing.ts";
 import {
   byFlow,
   delivered,
@@ -18,21 +18,21 @@ import {
   type SuperPacket,
   VIRTIO_BYTES,
   withIpChecksum,
-} from "../tun/oracle.ts";
-import { split } from "../tun/splitting.ts";
+} from "../offload/oracle.ts";
+import { split } from "../offload/segmenting.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";
-import type { Burst } from "../../src/engine/burst.ts";
+import type { Burst } from "../../src/io/arena.ts";
 import {
   COUNTER,
   type CounterName,
   DROPS,
   LANE_COUNTERS_BYTES,
   laneCounters,
-} from "../../src/engine/counters.ts";
-import { Inbound } from "../../src/engine/inbound.ts";
+} from "../../src/forwarding/counters.ts";
+import { Inbound } from "../../src/dataplane/inbound.ts";
 import { checkPacket } from "../../src/net/ip.ts";
-import type { PacketDevice, WriteResult } from "../../src/tun/device.ts";
-import { WRITE } from "../../src/tun/device.ts";
+import type { PacketDevice, WriteResult } from "../../src/io/device.ts";
+import { WRITE } from "../../src/io/device.ts";
 
 const SUPER_PACKETS = Math.round(20_000 * fuzzMultiplier());
 const TRAINS = Math.round(4_000 * fuzzMultiplier());

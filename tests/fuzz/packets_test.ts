@@ -6,9 +6,9 @@
 import { assert, assertEquals } from "../assert.ts";
 import { ipv4, ipv6, slowChecksum } from "../fakes/packets.ts";
 import { fuzzMultiplier, random } from "./random.ts";
-import { ICMP_ERROR_MAX_BYTES, writeIcmpError } from "../../src/net/icmp.ts";
+import { ICMP_ERROR_MAX_BYTES, writeIcmpError } from "../../src/net/icmp_error.ts";
 import { checkPacket } from "../../src/net/ip.ts";
-import { decodeHello, encodeHello } from "../../src/peers/hello.ts";
+import { decodeHello, encodeHello } from "../../src/wire/hello.ts";
 
 const INPUTS = Math.round(200_000 * fuzzMultiplier());
 const GUARD = 64;

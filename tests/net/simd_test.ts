@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/fib.ts";
+import { publishedFib } from "../fakes/table.ts";
 import { slowChecksum } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
 import { random } from "../fuzz/random.ts";
-import type { Burst } from "../../src/engine/burst.ts";
-import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/engine/counters.ts";
-import { Egress } from "../../src/engine/egress.ts";
-import { Inbound } from "../../src/engine/inbound.ts";
+import type { Burst } from "../../src/io/arena.ts";
+import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
+import { Egress } from "../../src/dataplane/transmit.ts";
+import { Inbound } from "../../src/dataplane/inbound.ts";
 import { foldChecksum, sum16 } from "../../src/net/checksum.ts";
 import { isSimd, plainArena, SIMD_TURN_BYTES, simdArena, simdSum } from "../../src/net/simd.ts";
 

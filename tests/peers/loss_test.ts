@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "../assert.ts";
 import { random } from "../fuzz/random.ts";
-import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../../src/limits.ts";
+import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../../src/base/limits.ts";
 import { HelloLoss } from "../../src/peers/loss.ts";
 
 function lossOf(numbers: readonly number[], silent_ms = 0): number | undefined {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../assert.ts";
 import { noticeText, unixAddress, watchdogInterval_ms } from "../../src/service/notify.ts";
-import { Pulse } from "../../src/service/pulse.ts";
+import { Pulse } from "../../src/service/lane_watchdog.ts";
 
 Deno.test("notify: what the manager is told", () => {
   const text = (notice: Parameters<typeof noticeText>[0]) => noticeText(notice, () => 12_345n);

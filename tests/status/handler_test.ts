@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { handle, hostOf } from "../../src/status/handler.ts";
-import { parseMetrics } from "./prometheus.ts";
+import { parseMetrics } from "./format/prometheus.ts";
 import { snapshotParts, statusOf } from "./parts.ts";
 
 const ask = (path: string, init: RequestInit = {}, device = snapshotParts().device) =>

@@ -1,12 +1,17 @@
 /** A node in memory, for the tests of what its status looks like. */
 
 import { parseConfig } from "../../src/config/parse.ts";
-import { COUNTERS } from "../../src/engine/counters.ts";
+import { COUNTERS } from "../../src/forwarding/counters.ts";
 import { parseAddress } from "../../src/net/prefix.ts";
-import { PeerBook } from "../../src/peers/peers.ts";
-import { type Count, RateMeter } from "../../src/status/rates.ts";
-import { buildStatus, type SnapshotParts, TOTAL, type Totals } from "../../src/status/snapshot.ts";
-import type { Status } from "../../src/status/types.ts";
+import { PeerBook } from "../../src/peers/book.ts";
+import { type Count, RateMeter } from "../../src/status/model/rates.ts";
+import {
+  buildStatus,
+  type SnapshotParts,
+  TOTAL,
+  type Totals,
+} from "../../src/status/model/snapshot.ts";
+import type { Status } from "../../src/status/model/types.ts";
 
 const YAML = `
 network: 172.0.0.0/8

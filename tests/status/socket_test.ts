@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { RunError } from "../../src/errors.ts";
-import { createLog } from "../../src/log.ts";
+import { RunError } from "../../src/base/errors.ts";
+import { createLog } from "../../src/base/log.ts";
 import { askStatus, bodyOf, findSocket } from "../../src/status/client.ts";
 import { askReload } from "../../src/status/reload.ts";
 import { StatusServer } from "../../src/status/server.ts";

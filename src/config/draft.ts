@@ -1,0 +1,41 @@
+/** A config as it was read, before its values are checked against each other. Pure. */
+
+import type { Prefix } from "../net/prefix.ts";
+import type { Mode } from "../wire/mode.ts";
+import type { HostPort } from "./values.ts";
+
+/** A MAC address and the path at which it stands. */
+export interface DraftMac {
+  readonly mac: Uint8Array;
+  readonly path: string;
+}
+
+/** A prefix and the path at which it stands. */
+export interface DraftPrefix {
+  readonly prefix: Prefix;
+  readonly path: string;
+}
+
+/** A node as read; what could not be read is absent and has been reported. */
+export interface DraftNode {
+  readonly path: string;
+  /** Path of the address. */
+  readonly addressPath: string;
+  readonly name?: string;
+  readonly hostPort?: HostPort;
+  readonly subnets: readonly DraftPrefix[];
+  readonly roaming?: boolean | undefined;
+  readonly macs: readonly DraftMac[];
+}
+
+/** A config as read, each value checked for itself only. */
+export interface Draft {
+  readonly networks: readonly DraftPrefix[];
+  readonly port?: number;
+  readonly device?: string;
+  readonly mode?: Mode;
+  readonly bridge?: string;
+  readonly mtu_bytes?: number | "auto";
+  readonly nodes: readonly DraftNode[];
+  readonly defaultNode?: string;
+}

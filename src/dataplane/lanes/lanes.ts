@@ -1,0 +1,118 @@
+/** What every engine is: lanes that follow a table and count what they do. */
+
+import type { Mode } from "../../wire/mode.ts";
+import { MAC_TABLE_BYTES, MacTable } from "../../forwarding/macs.ts";
+import type { OpenTun } from "../../io/device.ts";
+import {
+  COUNTER,
+  type CounterName,
+  COUNTERS,
+  LANE_COUNTERS_BYTES,
+  type LaneCounters,
+  laneCounters,
+} from "../../forwarding/counters.ts";
+import { Fib, FIB_BYTES } from "../../forwarding/table.ts";
+import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
+
+/** The lanes of one node; `supervisor.ts` is `batch`, `datagram_lanes.ts` is `datagram`. */
+export abstract class Lanes {
+  /** The table that the lanes follow. */
+  readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
+  /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
+  readonly #counters: (readonly SharedArrayBuffer[])[] = [];
+  /** The same for what never comes to a lane: the main thread writes it. */
+  readonly #carried = LANE_DIRECTIONS.map(() => new ArrayBuffer(LANE_COUNTERS_BYTES));
+
+  /** The switch's table; undefined in mode tun. */
+  readonly macs: MacTable | undefined;
+
+  constructor(mode: Mode) {
+    if (mode !== "tap") return;
+    this.macs = new MacTable(new SharedArrayBuffer(MAC_TABLE_BYTES));
+    this.macs.reset(crypto.getRandomValues(new Int32Array(1))[0]!);
+  }
+
+  /** Number of lanes that follow the table. */
+  abstract get laneCount(): number;
+
+  /** Starts all lanes on a device; resolves when every one is about to enter its loop. */
+  abstract start(device: OpenTun): Promise<void>;
+
+  /** Ends all lanes and waits for it. The device may be closed afterwards. */
+  abstract stop(): Promise<void>;
+
+  /** Makes the lanes look at the table that was published. */
+  abstract wake(): void;
+
+  /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
+  abstract turns(): readonly number[];
+
+  /** Memory of a lane's counters; they go on counting when the lane is started again. */
+  protected countersOfLane(lane: number): readonly SharedArrayBuffer[] {
+    return this.#counters[lane] ??= LANE_DIRECTIONS.map(() =>
+      new SharedArrayBuffer(LANE_COUNTERS_BYTES)
+    );
+  }
+
+  /** The counters of one direction now, all lanes together. */
+  countersOf(direction: LaneDirection): LaneCounters {
+    const sum = laneCounters(new ArrayBuffer(LANE_COUNTERS_BYTES));
+    const add = (to: Float64Array, from: Float64Array) => from.forEach((n, i) => to[i]! += n);
+    for (const lane of this.#live(direction)) {
+      add(sum.totals, lane.totals);
+      add(sum.peerPackets, lane.peerPackets);
+      add(sum.peerBytes, lane.peerBytes);
+    }
+    return sum;
+  }
+
+  #live(direction: LaneDirection): readonly LaneCounters[] {
+    const index = LANE_DIRECTIONS.indexOf(direction);
+    return [...this.#counters, this.#carried].map((memory) => laneCounters(memory[index]!));
+  }
+
+  /** Totals of one direction by name. */
+  totals(direction: LaneDirection): Record<CounterName, number> {
+    const { totals } = this.countersOf(direction);
+    return Object.fromEntries(COUNTERS.map((name, i) => [name, totals[i]!])) as Record<
+      CounterName,
+      number
+    >;
+  }
+
+  /** Adds to a counter what only the kernel sees. */
+  countForKernel(direction: LaneDirection, counter: CounterName, count: number): void {
+    this.#kernel(direction).totals[COUNTER[counter]]! += count;
+  }
+
+  /** Adds what the kernel path has carried to or from a peer. */
+  countCarried(
+    direction: LaneDirection,
+    peer: number,
+    { packets, bytes }: { readonly packets: number; readonly bytes: number },
+  ): void {
+    const { totals, peerPackets, peerBytes } = this.#kernel(direction);
+    totals[COUNTER.packets]! += packets;
+    totals[COUNTER.bytes]! += bytes;
+    peerPackets[peer]! += packets;
+    peerBytes[peer]! += bytes;
+  }
+
+  #kernel(direction: LaneDirection): LaneCounters {
+    return laneCounters(this.#carried[LANE_DIRECTIONS.indexOf(direction)]!);
+  }
+
+  /**
+   * Starts a peer's counters from 0, and forgets what was learnt from it. Only
+   * while no lane knows the peer: lanes count without locks.
+   */
+  clearPeer(peer: number): void {
+    for (const direction of LANE_DIRECTIONS) {
+      for (const { peerPackets, peerBytes } of this.#live(direction)) {
+        peerPackets[peer] = 0;
+        peerBytes[peer] = 0;
+      }
+    }
+    this.macs?.forgetPeer(peer);
+  }
+}

@@ -1,0 +1,51 @@
+/** What the main thread and a lane's Worker say to each other. */
+
+import type { IpVersion } from "../../net/prefix.ts";
+import type { OpenTun } from "../../io/device.ts";
+import type { ControlDatagram } from "../inbound.ts";
+import type { LaneEnd } from "./lane.ts";
+
+/** The two ways of a packet. */
+export const LANE_DIRECTIONS = ["outbound", "inbound"] as const;
+/** One of LANE_DIRECTIONS. */
+export type LaneDirection = typeof LANE_DIRECTIONS[number];
+
+/** Where a lane shows its packets. */
+export interface ObserverSetup {
+  /** A ring (trace/ring.ts). */
+  readonly memory: SharedArrayBuffer;
+  /** How much of each packet is wanted. */
+  readonly snap_bytes: number;
+}
+
+/** Main thread to lane, once. Everything later goes through the shared memory and the eventfd. */
+export interface LaneSetup {
+  /** Number of the lane, from 0. */
+  readonly lane: number;
+  /** The ways it moves packets: one, or both in turn. */
+  readonly directions: readonly LaneDirection[];
+  readonly device: OpenTun;
+  /** Index of the device's queue that the way out reads. */
+  readonly queue: number;
+  readonly socketFd: number;
+  readonly eventFd: number;
+  /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
+  readonly gso: boolean;
+  /** IP version of the socket. */
+  readonly ipVersion: IpVersion;
+  readonly fib: SharedArrayBuffer;
+  /** This lane's counters of each direction, in the order of LANE_DIRECTIONS. */
+  readonly counters: readonly SharedArrayBuffer[];
+  readonly stop: SharedArrayBuffer;
+  /** The switch's table; absent in mode tun. */
+  readonly macs?: SharedArrayBuffer | undefined;
+  /** Set when packets are traced or captured. */
+  readonly observer?: ObserverSetup | undefined;
+}
+
+/** Lane to main thread. */
+export type LaneMessage =
+  | { readonly type: "running" }
+  | { readonly type: "control"; readonly datagram: ControlDatagram }
+  | { readonly type: "ended"; readonly reason: LaneEnd }
+  | { readonly type: "failed"; readonly message: string };

@@ -1,0 +1,149 @@
+/** Starts and stops the lanes' Workers, and keeps what they share. */
+
+import type { Mode } from "../../wire/mode.ts";
+import { RunError } from "../../base/errors.ts";
+import { LANES_MAX } from "../../base/limits.ts";
+import type { IpVersion } from "../../net/prefix.ts";
+import type { OpenTun } from "../../io/device.ts";
+import type { ControlDatagram } from "../inbound.ts";
+import type { LaneEnd } from "./lane.ts";
+import type { LaneMessage, LaneSetup, ObserverSetup } from "./protocol.ts";
+import { Lanes } from "./lanes.ts";
+import { type LanePlan, planLanes } from "./plan.ts";
+
+/** Wakes lanes; `wait.ts` has the real one. */
+export interface Waker {
+  open(): number;
+  signal(eventFd: number): void;
+  close(eventFd: number): void;
+}
+
+/** What the lanes need and report to. */
+export interface SupervisorParts {
+  readonly workerUrl: string;
+  readonly socketFd: number;
+  /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
+  readonly gso: boolean;
+  readonly ipVersion: IpVersion;
+  /** What the lanes carry: packets, or frames. */
+  readonly mode: Mode;
+  /** How many lanes to run (plan_lanes.ts). */
+  readonly lanes: number;
+  readonly waker: Waker;
+  /** Makes the place where a lane shows its packets; absent: nobody looks. */
+  readonly openObserver?: (() => ObserverSetup) | undefined;
+  /** A control datagram from a peer, or something of a stranger that is worth a look. */
+  readonly onControl: (datagram: ControlDatagram) => void;
+  /** The lanes ended without having been stopped. */
+  readonly onEnd: (reason: LaneEnd | RunError) => void;
+}
+
+/** What ends the lanes, and counts the turns of each (see LaneParts.stop). */
+const STOP_BYTES = 4 * (1 + LANES_MAX);
+
+interface Lane {
+  readonly worker: Worker;
+  readonly eventFd: number;
+  readonly ended: Promise<void>;
+}
+
+/** The lanes of one node, each a Worker. */
+export class Supervisor extends Lanes {
+  #stop = new SharedArrayBuffer(STOP_BYTES);
+  #lanes: Lane[] = [];
+
+  constructor(readonly parts: SupervisorParts) {
+    super(parts.mode);
+  }
+
+  get laneCount(): number {
+    return this.#lanes.length;
+  }
+
+  async start(device: OpenTun): Promise<void> {
+    const stop = new SharedArrayBuffer(STOP_BYTES);
+    this.#stop = stop;
+    const plans = planLanes(this.parts.lanes, device.queues.length);
+    const running = plans.map((plan, lane) =>
+      new Promise<void>((resolve, reject) => {
+        this.#lanes.push(this.#startLane(plan, lane, device, stop, resolve, reject));
+      })
+    );
+    await Promise.all(running);
+  }
+
+  async stop(): Promise<void> {
+    Atomics.store(new Int32Array(this.#stop), 0, 1);
+    const lanes = this.#lanes;
+    this.#lanes = [];
+    for (const { eventFd } of lanes) this.parts.waker.signal(eventFd);
+    await Promise.all(lanes.map(({ ended }) => ended));
+    for (const { eventFd } of lanes) this.parts.waker.close(eventFd);
+  }
+
+  wake(): void {
+    for (const { eventFd } of this.#lanes) this.parts.waker.signal(eventFd);
+  }
+
+  turns(): readonly number[] {
+    const cells = new Int32Array(this.#stop);
+    return this.#lanes.map((_, lane) => Atomics.load(cells, 1 + lane));
+  }
+
+  #startLane(
+    { directions, queue }: LanePlan,
+    lane: number,
+    device: OpenTun,
+    stop: SharedArrayBuffer,
+    onRunning: () => void,
+    onFailed: (error: RunError) => void,
+  ): Lane {
+    const { parts } = this;
+    const eventFd = parts.waker.open();
+    const name = directions.join("+");
+    const worker = new Worker(parts.workerUrl, { type: "module", name });
+    const stopped = () => Atomics.load(new Int32Array(stop), 0) !== 0;
+    const ended = new Promise<void>((resolve) => {
+      const end = (reason: LaneEnd | RunError) => {
+        worker.terminate();
+        resolve();
+        if (stopped()) return;
+        if (reason instanceof RunError) onFailed(reason);
+        parts.onEnd(reason);
+      };
+      worker.onmessage = ({ data }: MessageEvent<LaneMessage>) => {
+        switch (data.type) {
+          case "running":
+            return onRunning();
+          case "control":
+            return parts.onControl(data.datagram);
+          case "ended":
+            return end(data.reason);
+          case "failed":
+            return end(new RunError({ what: `the ${name} lane failed`, why: data.message }));
+        }
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        end(new RunError({ what: `the ${name} lane failed`, why: event.message }));
+      };
+    });
+    const setup: LaneSetup = {
+      lane,
+      directions,
+      device,
+      queue,
+      socketFd: parts.socketFd,
+      eventFd,
+      gso: parts.gso,
+      ipVersion: parts.ipVersion,
+      fib: this.fib.memory,
+      counters: this.countersOfLane(lane),
+      stop,
+      macs: this.macs?.memory,
+      observer: parts.openObserver?.(),
+    };
+    worker.postMessage(setup);
+    return { worker, eventFd, ended };
+  }
+}

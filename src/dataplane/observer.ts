@@ -1,0 +1,40 @@
+/**
+ * Who is shown each packet of a lane with what became of it: `--trace` and
+ * `--pcap`. A lane without one spends a single comparison per packet, or per
+ * super-packet. Pure.
+ */
+
+import type { LaneCounters } from "../forwarding/counters.ts";
+
+/** Shown packets by reference: whoever wants to keep one copies it before returning. */
+export interface Observer {
+  /**
+   * `count` packets from the device are on their way to a peer: each is a header
+   * (`head_bytes`, 0 for none, `stride` apart) and a body, the bodies one after
+   * the other.
+   */
+  sent(
+    view: DataView,
+    peer: number,
+    count: number,
+    head: number,
+    stride: number,
+    head_bytes: number,
+    body: number,
+    body_bytes: number,
+  ): void;
+  /** `count` packets of `length` bytes, one after the other, came from a peer for the device. */
+  received(view: DataView, peer: number, offset: number, length: number, count: number): void;
+  /** A packet from the device went no further; `peer` is negative where it had none yet. */
+  droppedOut(view: DataView, counter: number, peer: number, offset: number, length: number): void;
+  /** A datagram went no further; `peer` is negative for a stranger. */
+  droppedIn(view: DataView, counter: number, peer: number, offset: number, length: number): void;
+  /** An ICMP error was written to the device. */
+  answered(view: DataView, offset: number, length: number): void;
+}
+
+/** What a lane writes down of its packets: it counts them, and shows them to who looks. */
+export interface LaneRecord extends LaneCounters {
+  /** Who is shown each packet as it is counted; nobody, as a rule. */
+  readonly observer?: Observer | undefined;
+}

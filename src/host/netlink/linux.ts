@@ -1,0 +1,302 @@
+/** Rtnetlink through one netlink socket of libc (netlink(7), rtnetlink(7)). */
+
+import { ERRNO } from "../../../ffi/errno.ts";
+import { NETLINK_ROUTE } from "../../../ffi/layout.ts";
+import { DEVICE_NAME_MAX_BYTES } from "../../base/limits.ts";
+import { type Address, addressBits, type Prefix, sameBytes } from "../../net/prefix.ts";
+import { type Decode, Exchange, type Request, RtnetlinkError } from "./exchange.ts";
+import {
+  type Ipv4Settings,
+  type LinkAddress,
+  type LinkChange,
+  type LinkDrops,
+  type LinkInfo,
+  type RouteInfo,
+  routeMetric,
+  type RoutePath,
+  type RouteSpec,
+  type Rtnetlink,
+  type VxlanSpec,
+} from "./rtnetlink.ts";
+import * as nl from "./message.ts";
+import { LinuxSocket } from "./socket.ts";
+
+/** The kernel sends a dump in parts of at most 32 KB; a single larger message grows the buffer. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** Errors of a route lookup that mean that there is no way, or a route that forbids it. */
+const NO_WAY: readonly number[] = [
+  ERRNO.ENETUNREACH,
+  ERRNO.EHOSTUNREACH,
+  ERRNO.EACCES, // prohibit
+  ERRNO.EINVAL, // blackhole
+  ERRNO.EAGAIN, // throw
+  ERRNO.ENODEV, // no such `oif`
+  ERRNO.EAFNOSUPPORT, // no IPv6 on this host
+  ERRNO.EOPNOTSUPP,
+];
+
+/** Errors of a dump that mean that there is nothing: no such device, no such table yet. */
+const NOTHING: readonly number[] = [ERRNO.ENODEV, ERRNO.ENOENT];
+
+class LinuxRtnetlink implements Rtnetlink {
+  readonly #exchange: Exchange;
+
+  constructor(buffer_bytes: number) {
+    this.#exchange = new Exchange(new LinuxSocket(NETLINK_ROUTE, buffer_bytes));
+  }
+
+  close(): void {
+    this.#exchange.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  getLink(nameOrIndex: string | number): LinkInfo | undefined {
+    // The kernel need not send its counters along.
+    const without = [nl.u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
+    return this.#askLink(nameOrIndex, without, nl.decodeLink);
+  }
+
+  drops(name: string): LinkDrops | undefined {
+    return this.#askLink(name, [], nl.decodeDrops);
+  }
+
+  setLink(index: number, { mtu_bytes, up, master }: LinkChange): void {
+    if (mtu_bytes === undefined && up === undefined && master === undefined) return;
+    const change = up === undefined ? 0 : nl.IFF_UP;
+    this.#exchange.request({
+      type: nl.RTM_SETLINK,
+      body: nl.linkBody(index, up ? nl.IFF_UP : 0, change),
+      attributes: [
+        ...(mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
+        ...(master === undefined ? [] : [nl.u32Attribute(nl.IFLA_MASTER, master)]),
+      ],
+    });
+  }
+
+  addVxlan({ name, port, mtu_bytes }: VxlanSpec): void {
+    const on = Uint8Array.of(1);
+    const data = nl.nestedAttribute(nl.IFLA_INFO_DATA, [
+      { type: nl.IFLA_VXLAN_PORT, data: Uint8Array.of(port >> 8, port & 0xff) },
+      { type: nl.IFLA_VXLAN_LEARNING, data: Uint8Array.of(0) },
+      { type: nl.IFLA_VXLAN_COLLECT_METADATA, data: on },
+      { type: nl.IFLA_VXLAN_UDP_ZERO_CSUM6_RX, data: on },
+      { type: nl.IFLA_VXLAN_GPE, data: new Uint8Array(0) },
+    ]);
+    this.#exchange.request({
+      type: nl.RTM_NEWLINK,
+      flags: nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+      body: nl.linkBody(0),
+      attributes: [
+        nl.textAttribute(nl.IFLA_IFNAME, name),
+        nl.u32Attribute(nl.IFLA_MTU, mtu_bytes),
+        nl.nestedAttribute(nl.IFLA_LINKINFO, [
+          nl.textAttribute(nl.IFLA_INFO_KIND, "vxlan"),
+          data,
+        ]),
+      ],
+    });
+  }
+
+  removeLink(index: number): void {
+    this.#exchange.request({ type: nl.RTM_DELLINK, body: nl.linkBody(index) });
+  }
+
+  setIpv4(index: number, { rpFilter, routeLocalnet }: Ipv4Settings): void {
+    const { IPV4_DEVCONF } = nl;
+    const settings = [
+      ...(rpFilter === undefined ? [] : [nl.u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
+      ...(routeLocalnet === undefined
+        ? []
+        : [nl.u32Attribute(IPV4_DEVCONF.routeLocalnet, routeLocalnet ? 1 : 0)]),
+    ];
+    const conf = nl.nestedAttribute(nl.IFLA_INET_CONF, settings);
+    this.#exchange.request({
+      type: nl.RTM_SETLINK,
+      body: nl.linkBody(index),
+      attributes: [
+        nl.nestedAttribute(nl.IFLA_AF_SPEC, [nl.nestedAttribute(nl.AF_INET, [conf])]),
+      ],
+    });
+  }
+
+  addresses(index = 0): readonly LinkAddress[] {
+    const all = this.#dump(
+      { type: nl.RTM_GETADDR, body: nl.addressBody(nl.AF_UNSPEC, 0, index) },
+      ({ type, payload }) => {
+        const address = type === nl.RTM_NEWADDR ? nl.decodeAddress(payload) : undefined;
+        return address ? [address] : [];
+      },
+    );
+    return index === 0 ? all : all.filter((address) => address.index === index);
+  }
+
+  addAddress(index: number, address: Address, length_bits: number): void {
+    this.#changeAddress(nl.RTM_NEWADDR, nl.NLM_F_CREATE | nl.NLM_F_EXCL, {
+      index,
+      address,
+      length_bits,
+    });
+  }
+
+  removeAddress(index: number, address: Address, length_bits: number): void {
+    this.#changeAddress(nl.RTM_DELADDR, 0, { index, address, length_bits });
+  }
+
+  addRoute(route: RouteSpec): void {
+    this.#changeRoute(nl.RTM_NEWROUTE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, route);
+  }
+
+  removeRoute(route: RouteSpec): void {
+    this.#changeRoute(nl.RTM_DELROUTE, 0, route);
+  }
+
+  routes(index?: number): readonly RouteInfo[] {
+    const oif = index === undefined ? [] : [nl.u32Attribute(nl.RTA_OIF, index)];
+    return ([4, 6] as const)
+      .flatMap((version) => this.#mainTable(version, oif))
+      .filter((route) => index === undefined || route.index === index);
+  }
+
+  routesTo(prefix: Prefix): readonly RouteInfo[] {
+    return this.#mainTable(prefix.version, []).filter((route) =>
+      route.prefix.length_bits === prefix.length_bits &&
+      sameBytes(route.prefix.bytes, prefix.bytes)
+    );
+  }
+
+  routeTo({ version, bytes }: Address, oif?: number): RoutePath | undefined {
+    const attributes = [{ type: nl.RTA_DST, data: bytes }];
+    if (oif !== undefined) attributes.push(nl.u32Attribute(nl.RTA_OIF, oif));
+    const body = nl.routeBody({
+      family: nl.familyOf(version),
+      length_bits: addressBits(version),
+    });
+    try {
+      return this.#exchange.request<RoutePath>(
+        { type: nl.RTM_GETROUTE, body, attributes },
+        ({ type, payload }) => {
+          const path = type === nl.RTM_NEWROUTE ? nl.decodePath(payload) : undefined;
+          return path ? [path] : [];
+        },
+      )[0];
+    } catch (error) {
+      if (error instanceof RtnetlinkError && NO_WAY.includes(error.errno)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Asks for a device, and decodes the answer; undefined where there is none. */
+  #askLink<T>(
+    nameOrIndex: string | number,
+    more: readonly nl.Attribute[],
+    decode: (payload: Uint8Array) => T | undefined,
+  ): T | undefined {
+    const attributes = [...more];
+    if (typeof nameOrIndex === "string") {
+      const { length } = new TextEncoder().encode(nameOrIndex);
+      if (length === 0 || length > DEVICE_NAME_MAX_BYTES) return undefined;
+      attributes.push(nl.textAttribute(nl.IFLA_IFNAME, nameOrIndex));
+    } else if (nameOrIndex <= 0) {
+      return undefined;
+    }
+    const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
+    try {
+      return this.#exchange.request<T | undefined>(
+        { type: nl.RTM_GETLINK, body, attributes },
+        ({ type, payload }) => type === nl.RTM_NEWLINK ? [decode(payload)] : [],
+      )[0];
+    } catch (error) {
+      if (error instanceof RtnetlinkError && error.errno === ERRNO.ENODEV) return undefined;
+      throw error;
+    }
+  }
+
+  #changeAddress(type: number, flags: number, change: LinkAddress): void {
+    const { index, address: { version, bytes }, length_bits } = change;
+    const attributes: nl.Attribute[] = [
+      { type: nl.IFA_LOCAL, data: bytes },
+      { type: nl.IFA_ADDRESS, data: bytes },
+    ];
+    if (version === 6 && type === nl.RTM_NEWADDR) {
+      attributes.push(nl.u32Attribute(nl.IFA_FLAGS, nl.IFA_F_NODAD));
+    }
+    const body = nl.addressBody(nl.familyOf(version), length_bits, index);
+    this.#exchange.request({ type, flags, body, attributes });
+  }
+
+  #changeRoute(type: number, flags: number, route: RouteSpec): void {
+    const { prefix, index, source } = route;
+    const attributes: nl.Attribute[] = [
+      { type: nl.RTA_DST, data: prefix.bytes },
+      nl.u32Attribute(nl.RTA_OIF, index),
+      // Always sent: without it, a removal would take a route of any metric.
+      nl.u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
+    ];
+    if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
+    const body = nl.routeBody({
+      family: nl.familyOf(prefix.version),
+      length_bits: prefix.length_bits,
+      table: nl.RT_TABLE_MAIN,
+      protocol: route.protocol ?? nl.RTPROT_STATIC,
+      scope: nl.RT_SCOPE_LINK,
+      type: nl.RTN_UNICAST,
+    });
+    this.#exchange.request({ type, flags, body, attributes });
+  }
+
+  #mainTable(version: 4 | 6, filter: readonly nl.Attribute[]): readonly RouteInfo[] {
+    const routes = this.#dump<RouteInfo>(
+      {
+        type: nl.RTM_GETROUTE,
+        body: nl.routeBody({ family: nl.familyOf(version), table: nl.RT_TABLE_MAIN }),
+        attributes: [nl.u32Attribute(nl.RTA_TABLE, nl.RT_TABLE_MAIN), ...filter],
+      },
+      ({ type, payload }) =>
+        type === nl.RTM_NEWROUTE ? nl.decodeRoute(payload, nl.RT_TABLE_MAIN) : [],
+    );
+    // A kernel without IPv6 answers with the families that it has.
+    return routes.filter(({ prefix }) => prefix.version === version);
+  }
+
+  #dump<T>(request: Request, decode: Decode<T>): readonly T[] {
+    try {
+      return this.#exchange.request({ ...request, flags: nl.NLM_F_DUMP }, decode);
+    } catch (error) {
+      if (error instanceof RtnetlinkError && NOTHING.includes(error.errno)) return [];
+      throw error;
+    }
+  }
+}
+
+/**
+ * Opens rtnetlink in this process's network namespace. Reading needs no
+ * privilege, changing needs CAP_NET_ADMIN. Throws a SyscallError where the
+ * kernel has no netlink. `buffer_bytes` is for tests.
+ */
+export function openRtnetlink(buffer_bytes = BUFFER_BYTES): Rtnetlink {
+  return new LinuxRtnetlink(buffer_bytes);
+}
+
+/**
+ * The largest packet that goes to this address, in bytes: what its route says,
+ * else the MTU of the device it leaves by. Undefined if there is no way there.
+ */
+export function pathMtu(rt: Rtnetlink, address: Address): number | undefined {
+  const path = rt.routeTo(address);
+  return path && (path.mtu_bytes ?? rt.getLink(path.index)?.mtu_bytes);
+}
+
+/**
+ * The largest packet that leaves this host towards this address, in bytes, by
+ * the route's own MTU or else that of the device, whatever is learnt of the path
+ * beyond. Undefined if there is no way there.
+ */
+export function underlayMtu(rt: Rtnetlink, address: Address): number | undefined {
+  const path = rt.routeTo(address);
+  const configured = path?.learnt ? undefined : path?.mtu_bytes;
+  return path && (configured ?? rt.getLink(path.index)?.mtu_bytes);
+}

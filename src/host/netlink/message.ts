@@ -1,0 +1,486 @@
+/**
+ * The messages of rtnetlink (RFC 3549, rtnetlink(7)): encoding and decoding, pure.
+ *
+ * Multi-byte fields are in host byte order, which is little-endian on all
+ * machines that tunnet supports (ffi/layout.ts). A decoder checks each length
+ * before it uses it, and throws a MalformedMessage where one cannot hold.
+ */
+
+import {
+  type Address,
+  addressBits,
+  type IpVersion,
+  maskBytes,
+  type Prefix,
+} from "../../net/prefix.ts";
+import type {
+  LinkAddress,
+  LinkDrops,
+  LinkInfo,
+  RouteInfo,
+  RouteKind,
+  RoutePath,
+} from "./rtnetlink.ts";
+
+/** Message types and flags (linux/netlink.h). */
+export const NLMSG_NOOP = 1;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSG_OVERRUN = 4;
+export const NLM_F_REQUEST = 0x01;
+export const NLM_F_MULTI = 0x02;
+export const NLM_F_ACK = 0x04;
+/** The table changed while it was dumped: the dump may lack or repeat entries. */
+export const NLM_F_DUMP_INTR = 0x10;
+/** On a request to read: the whole table. */
+export const NLM_F_DUMP = 0x300;
+/** On a request to make something: fail if it exists; make it if it does not. */
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+/** On an answer: the request is not repeated in it; attributes follow. */
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
+/** Attribute of an answer: why, as text. */
+export const NLMSGERR_ATTR_MSG = 1;
+/** Attribute types carry two flag bits. */
+export const NLA_F_NESTED = 0x8000;
+export const NLA_TYPE_MASK = 0x3fff;
+
+/** Message types (linux/rtnetlink.h). */
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+
+/** Links (linux/if_link.h, linux/if.h). */
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_MASTER = 10;
+export const IFLA_LINKINFO = 18;
+export const IFLA_STATS64 = 23;
+export const IFLA_AF_SPEC = 26;
+/** Offsets in struct rtnl_link_stats64 (linux/if_link.h). */
+const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
+export const IFLA_EXT_MASK = 29;
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+/** A VXLAN device's settings; its port is in network order. */
+export const IFLA_VXLAN_LEARNING = 7;
+export const IFLA_VXLAN_PORT = 15;
+export const IFLA_VXLAN_UDP_ZERO_CSUM6_RX = 20;
+export const IFLA_VXLAN_COLLECT_METADATA = 25;
+export const IFLA_VXLAN_GPE = 27;
+/** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */
+export const IFLA_INET_CONF = 1;
+export const IPV4_DEVCONF = { rpFilter: 8, routeLocalnet: 26 } as const;
+/** Ethernet, or what looks like it (linux/if_arp.h). */
+export const ARPHRD_ETHER = 1;
+export const RTEXT_FILTER_SKIP_STATS = 8;
+export const IFF_UP = 1;
+
+/** Addresses (linux/if_addr.h). */
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_FLAGS = 8;
+/** Usable at once: no duplicate address detection (IPv6). */
+export const IFA_F_NODAD = 0x02;
+
+/** Routes (linux/rtnetlink.h). */
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_PRIORITY = 6;
+export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
+export const RTA_MULTIPATH = 9;
+export const RTA_CACHEINFO = 12;
+export const RTA_TABLE = 15;
+export const RTAX_MTU = 2;
+/** Offset of rta_expires in struct rta_cacheinfo: when the kernel forgets what it has learnt. */
+export const RTA_EXPIRES = 8;
+export const RT_TABLE_MAIN = 254;
+export const RT_SCOPE_LINK = 253;
+export const RTN_UNICAST = 1;
+export const RTPROT_STATIC = 4;
+
+/** Address families (linux/socket.h). */
+export const AF_UNSPEC = 0;
+export const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** Sizes of nlmsghdr, nlattr, ifinfomsg, ifaddrmsg, rtmsg and rtnexthop. */
+const HEADER_BYTES = 16;
+const ATTRIBUTE_HEADER_BYTES = 4;
+const LINK_BYTES = 16;
+const ADDRESS_BYTES = 8;
+const ROUTE_BYTES = 12;
+const NEXT_HOP_BYTES = 8;
+
+/** The longest attribute: its length field has 16 bits. */
+const ATTRIBUTE_MAX_BYTES = 0xffff;
+
+/** A message whose lengths or values cannot hold. */
+export class MalformedMessage extends Error {
+  constructor(what: string) {
+    super(`malformed netlink message: ${what}`);
+    this.name = "MalformedMessage";
+  }
+}
+
+/** A message without its length field. */
+export interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  /** The port it comes from or belongs to; 0 is the kernel. */
+  readonly port: number;
+  readonly payload: Uint8Array;
+}
+
+/** An attribute to encode. */
+export interface Attribute {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/** Decoded attributes by type, flag bits cleared; of several of one type the last, as in the kernel. */
+export type Attributes = ReadonlyMap<number, Uint8Array>;
+
+/** The kernel's answer to a change: 0 is success. */
+export interface Answer {
+  readonly errno: number;
+  /** The kernel's own words, where it has any. */
+  readonly reason: string | undefined;
+}
+
+const align = (size: number): number => (size + 3) & ~3;
+
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** AF_INET or AF_INET6. */
+export function familyOf(version: IpVersion): number {
+  return version === 4 ? AF_INET : AF_INET6;
+}
+
+function versionOf(family: number): IpVersion | undefined {
+  return family === AF_INET ? 4 : family === AF_INET6 ? 6 : undefined;
+}
+
+/** An attribute holding an unsigned 32-bit number. */
+export function u32Attribute(type: number, value: number): Attribute {
+  const data = new Uint8Array(4);
+  viewOf(data).setUint32(0, value, true);
+  return { type, data };
+}
+
+/** An attribute holding text with a closing NUL. */
+export function textAttribute(type: number, text: string): Attribute {
+  return { type, data: new TextEncoder().encode(text + "\0") };
+}
+
+/** An attribute holding other attributes. */
+export function nestedAttribute(type: number, attributes: readonly Attribute[]): Attribute {
+  // As a message, they would stand behind a header.
+  const header = { type: 0, flags: 0, sequence: 0 };
+  const data = encodeMessage(header, new Uint8Array(0), attributes).subarray(HEADER_BYTES);
+  return { type, data };
+}
+
+/** A whole request. `body` is the fixed structure that the type asks for. */
+export function encodeMessage(
+  { type, flags, sequence }: Pick<Message, "type" | "flags" | "sequence">,
+  body: Uint8Array,
+  attributes: readonly Attribute[] = [],
+): Uint8Array<ArrayBuffer> {
+  const sizes = attributes.map(({ data }) => ATTRIBUTE_HEADER_BYTES + data.length);
+  if (sizes.some((size) => size > ATTRIBUTE_MAX_BYTES)) {
+    throw new RangeError(`an attribute is longer than ${ATTRIBUTE_MAX_BYTES} bytes`);
+  }
+  const total = sizes.reduce((sum, size) => sum + align(size), HEADER_BYTES + align(body.length));
+  const bytes = new Uint8Array(total);
+  const view = viewOf(bytes);
+  view.setUint32(0, total, true);
+  view.setUint16(4, type, true);
+  view.setUint16(6, flags, true);
+  view.setUint32(8, sequence, true);
+  // The port (12) stays 0: the kernel fills in whom the message comes from.
+  bytes.set(body, HEADER_BYTES);
+  let offset = HEADER_BYTES + align(body.length);
+  attributes.forEach(({ type, data }, i) => {
+    view.setUint16(offset, sizes[i]!, true);
+    view.setUint16(offset + 2, type, true);
+    bytes.set(data, offset + ATTRIBUTE_HEADER_BYTES);
+    offset += align(sizes[i]!);
+  });
+  return bytes;
+}
+
+/** struct ifinfomsg. `change` tells which of the flags count. */
+export function linkBody(index: number, flags = 0, change = 0): Uint8Array {
+  const bytes = new Uint8Array(LINK_BYTES);
+  const view = viewOf(bytes);
+  view.setInt32(4, index, true);
+  view.setUint32(8, flags, true);
+  view.setUint32(12, change, true);
+  return bytes;
+}
+
+/** struct ifaddrmsg. Flags and scope stay 0: the kernel derives the scope of IPv6. */
+export function addressBody(family: number, length_bits: number, index: number): Uint8Array {
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  bytes[0] = family;
+  bytes[1] = length_bits;
+  viewOf(bytes).setUint32(4, index, true);
+  return bytes;
+}
+
+/** The fields of struct rtmsg that tunnet sets. */
+export interface RouteHeader {
+  readonly family: number;
+  readonly length_bits?: number;
+  readonly table?: number;
+  readonly protocol?: number;
+  readonly scope?: number;
+  readonly type?: number;
+}
+
+/** struct rtmsg. */
+export function routeBody(header: RouteHeader): Uint8Array {
+  const bytes = new Uint8Array(ROUTE_BYTES);
+  bytes[0] = header.family;
+  bytes[1] = header.length_bits ?? 0;
+  bytes[4] = header.table ?? 0;
+  bytes[5] = header.protocol ?? 0;
+  bytes[6] = header.scope ?? 0;
+  bytes[7] = header.type ?? 0;
+  return bytes;
+}
+
+/** The messages of one datagram from the kernel, in order. Payloads are views on `bytes`. */
+export function decodeMessages(bytes: Uint8Array): readonly Message[] {
+  const view = viewOf(bytes);
+  const messages: Message[] = [];
+  for (let offset = 0; offset < bytes.length;) {
+    if (bytes.length - offset < HEADER_BYTES) throw new MalformedMessage("a cut header");
+    const size = view.getUint32(offset, true);
+    if (size < HEADER_BYTES || size > bytes.length - offset) {
+      throw new MalformedMessage(`length ${size} of ${bytes.length - offset}`);
+    }
+    messages.push({
+      type: view.getUint16(offset + 4, true),
+      flags: view.getUint16(offset + 6, true),
+      sequence: view.getUint32(offset + 8, true),
+      port: view.getUint32(offset + 12, true),
+      payload: bytes.subarray(offset + HEADER_BYTES, offset + size),
+    });
+    // `size` is at most the buffer's length, so aligning it cannot overflow.
+    offset += align(size);
+  }
+  return messages;
+}
+
+/** The attributes that fill `bytes`. */
+export function decodeAttributes(bytes: Uint8Array): Attributes {
+  const view = viewOf(bytes);
+  const attributes = new Map<number, Uint8Array>();
+  for (let offset = 0; offset < bytes.length;) {
+    if (bytes.length - offset < ATTRIBUTE_HEADER_BYTES) {
+      throw new MalformedMessage("a cut attribute header");
+    }
+    const size = view.getUint16(offset, true);
+    if (size < ATTRIBUTE_HEADER_BYTES || size > bytes.length - offset) {
+      throw new MalformedMessage(`attribute length ${size} of ${bytes.length - offset}`);
+    }
+    const type = view.getUint16(offset + 2, true) & NLA_TYPE_MASK;
+    attributes.set(type, bytes.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + size));
+    offset += align(size);
+  }
+  return attributes;
+}
+
+function body(payload: Uint8Array, size: number, what: string): DataView {
+  if (payload.length < size) throw new MalformedMessage(`${what} of ${payload.length} bytes`);
+  return viewOf(payload);
+}
+
+function u32(attributes: Attributes, type: number): number | undefined {
+  const data = attributes.get(type);
+  if (!data) return undefined;
+  if (data.length < 4) throw new MalformedMessage(`a number of ${data.length} bytes`);
+  return viewOf(data).getUint32(0, true);
+}
+
+function text(attributes: Attributes, type: number): string | undefined {
+  const data = attributes.get(type);
+  if (!data) return undefined;
+  const end = data.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? data : data.subarray(0, end));
+}
+
+function address(attributes: Attributes, type: number, version: IpVersion): Address | undefined {
+  const data = attributes.get(type);
+  if (!data) return undefined;
+  if (data.length !== addressBits(version) / 8) {
+    throw new MalformedMessage(`an IPv${version} address of ${data.length} bytes`);
+  }
+  // Copied: the receive buffer is used again.
+  return { version, bytes: data.slice() };
+}
+
+function checkLength(length_bits: number, version: IpVersion): void {
+  if (length_bits > addressBits(version)) {
+    throw new MalformedMessage(`an IPv${version} prefix of ${length_bits} bits`);
+  }
+}
+
+/** The payload of NLMSG_ERROR (struct nlmsgerr), an acknowledgement included. */
+export function decodeAnswer({ payload, flags }: Pick<Message, "payload" | "flags">): Answer {
+  const view = body(payload, 4 + HEADER_BYTES, "an answer");
+  const result = view.getInt32(0, true);
+  if (result > 0) throw new MalformedMessage(`error ${result}`);
+  let reason: string | undefined;
+  if (flags & NLM_F_ACK_TLVS) {
+    // The failed request stands before the attributes, unless it was left out.
+    const echoed = (flags & NLM_F_CAPPED) ? HEADER_BYTES : view.getUint32(4, true);
+    if (echoed < HEADER_BYTES || echoed > payload.length - 4) {
+      throw new MalformedMessage(`a repeated request of ${echoed} bytes`);
+    }
+    reason = text(decodeAttributes(payload.subarray(4 + align(echoed))), NLMSGERR_ATTR_MSG);
+  }
+  return { errno: result === 0 ? 0 : -result, reason };
+}
+
+/** The errno that ends a dump (payload of NLMSG_DONE): 0, or why it broke off. */
+export function decodeDone(payload: Uint8Array): number {
+  if (payload.length < 4) return 0;
+  const result = viewOf(payload).getInt32(0, true);
+  return result < 0 ? -result : 0;
+}
+
+/** The payload of RTM_NEWLINK. */
+export function decodeLink(payload: Uint8Array): LinkInfo {
+  const view = body(payload, LINK_BYTES, "a link");
+  const attributes = decodeAttributes(payload.subarray(LINK_BYTES));
+  const name = text(attributes, IFLA_IFNAME);
+  if (!name) throw new MalformedMessage("a link without a name");
+  const info = attributes.get(IFLA_LINKINFO);
+  return {
+    index: view.getInt32(4, true),
+    name,
+    mtu_bytes: u32(attributes, IFLA_MTU) ?? 0,
+    up: (view.getUint32(8, true) & IFF_UP) !== 0,
+    master: u32(attributes, IFLA_MASTER) ?? 0,
+    kind: info && text(decodeAttributes(info), IFLA_INFO_KIND),
+    ethernet: view.getUint16(2, true) === ARPHRD_ETHER,
+  };
+}
+
+/** What a device dropped, from RTM_NEWLINK; undefined if it does not say. */
+export function decodeDrops(payload: Uint8Array): LinkDrops | undefined {
+  body(payload, LINK_BYTES, "a link");
+  const stats = decodeAttributes(payload.subarray(LINK_BYTES)).get(IFLA_STATS64);
+  if (!stats || stats.length < STATS64.txDropped + 8) return undefined;
+  const count = (offset: number) => Number(viewOf(stats).getBigUint64(offset, true));
+  return { sent: count(STATS64.txDropped), received: count(STATS64.rxDropped) };
+}
+
+/** The payload of RTM_NEWADDR; undefined for what is no IP address. */
+export function decodeAddress(payload: Uint8Array): LinkAddress | undefined {
+  const view = body(payload, ADDRESS_BYTES, "an address");
+  const version = versionOf(payload[0]!);
+  if (!version) return undefined;
+  const length_bits = payload[1]!;
+  checkLength(length_bits, version);
+  const attributes = decodeAttributes(payload.subarray(ADDRESS_BYTES));
+  // On a point-to-point link IFA_ADDRESS is the far end, and IFA_LOCAL ours.
+  const local = address(attributes, IFA_LOCAL, version) ??
+    address(attributes, IFA_ADDRESS, version);
+  return local && { index: view.getUint32(4, true), address: local, length_bits };
+}
+
+const ROUTE_KINDS = new Map<number, RouteKind>([
+  [RTN_UNICAST, "unicast"],
+  [6, "blackhole"],
+  [7, "unreachable"],
+  [8, "prohibit"],
+  [9, "throw"],
+]);
+
+/** Devices of RTA_MULTIPATH: a run of struct rtnexthop, each with its own attributes. */
+function decodeNextHops(bytes: Uint8Array): readonly number[] {
+  const view = viewOf(bytes);
+  const indexes: number[] = [];
+  for (let offset = 0; offset < bytes.length;) {
+    if (bytes.length - offset < NEXT_HOP_BYTES) throw new MalformedMessage("a cut next hop");
+    const size = view.getUint16(offset, true);
+    if (size < NEXT_HOP_BYTES || size > bytes.length - offset) {
+      throw new MalformedMessage(`next hop length ${size} of ${bytes.length - offset}`);
+    }
+    indexes.push(view.getInt32(offset + 4, true));
+    offset += align(size);
+  }
+  return indexes;
+}
+
+/** What RTM_NEWROUTE's payload says, before it is read as a table entry or as a path. */
+function decodeRouteParts(payload: Uint8Array) {
+  body(payload, ROUTE_BYTES, "a route");
+  const version = versionOf(payload[0]!);
+  if (!version) return undefined;
+  const length_bits = payload[1]!;
+  checkLength(length_bits, version);
+  return {
+    version,
+    length_bits,
+    kind: ROUTE_KINDS.get(payload[7]!) ?? "other",
+    attributes: decodeAttributes(payload.subarray(ROUTE_BYTES)),
+  };
+}
+
+/**
+ * The payload of RTM_NEWROUTE as an entry of `table`, once for each next hop;
+ * empty for other tables and for what is no IP route.
+ */
+export function decodeRoute(payload: Uint8Array, table: number): readonly RouteInfo[] {
+  const route = decodeRouteParts(payload);
+  if (!route) return [];
+  const { version, length_bits, kind, attributes } = route;
+  // A table above 255 stands in the attribute alone.
+  if ((u32(attributes, RTA_TABLE) ?? payload[4]!) !== table) return [];
+  const bytes = address(attributes, RTA_DST, version)?.bytes ??
+    new Uint8Array(addressBits(version) / 8);
+  const prefix: Prefix = { version, bytes: maskBytes(bytes, length_bits), length_bits };
+  const metric = u32(attributes, RTA_PRIORITY) ?? 0;
+  const hops = attributes.get(RTA_MULTIPATH);
+  const indexes = hops ? decodeNextHops(hops) : [u32(attributes, RTA_OIF) ?? 0];
+  const source = address(attributes, RTA_PREFSRC, version);
+  const protocol = payload[5]!;
+  return indexes.map((index) => ({ prefix, index, metric, kind, source, protocol }));
+}
+
+/** The payload of RTM_NEWROUTE as the answer to a lookup; undefined if it leads nowhere. */
+export function decodePath(payload: Uint8Array): RoutePath | undefined {
+  const route = decodeRouteParts(payload);
+  if (!route) return undefined;
+  const index = u32(route.attributes, RTA_OIF);
+  if (!index || ["blackhole", "unreachable", "prohibit", "throw"].includes(route.kind)) {
+    return undefined;
+  }
+  const metrics = route.attributes.get(RTA_METRICS);
+  const cache = route.attributes.get(RTA_CACHEINFO);
+  const expires = cache && cache.length >= RTA_EXPIRES + 4
+    ? new DataView(cache.buffer, cache.byteOffset).getInt32(RTA_EXPIRES, true)
+    : 0;
+  return {
+    index,
+    source: address(route.attributes, RTA_PREFSRC, route.version),
+    mtu_bytes: metrics && u32(decodeAttributes(metrics), RTAX_MTU) || undefined,
+    ...(expires !== 0 ? { learnt: true } : {}),
+  };
+}

@@ -1,0 +1,142 @@
+/** Network devices, addresses and routes as tunnet sees them: the interface that link/ offers. */
+
+import type { Address, Prefix } from "../../net/prefix.ts";
+
+/** A network device. */
+export interface LinkInfo {
+  readonly index: number;
+  readonly name: string;
+  readonly mtu_bytes: number;
+  /** Whether it is switched on (IFF_UP); says nothing of a carrier. */
+  readonly up: boolean;
+  /** Index of the bridge (or bond) that it is a port of; 0: none. */
+  readonly master: number;
+  /** What made it: tun, dummy, bridge, veth; undefined for hardware and lo. */
+  readonly kind: string | undefined;
+  /** Whether its packets have an Ethernet header. */
+  readonly ethernet: boolean;
+}
+
+/** Packets that the kernel dropped at a device. */
+export interface LinkDrops {
+  /** Its queue was full. */
+  readonly sent: number;
+  /** They had come from it, and the queue for the rest of the kernel was full. */
+  readonly received: number;
+}
+
+/** An address on a device, with the length of the network that it stands in. */
+export interface LinkAddress {
+  readonly index: number;
+  readonly address: Address;
+  readonly length_bits: number;
+}
+
+/** What a route does with its packets; all but unicast drop or keep them. */
+export type RouteKind = "unicast" | "blackhole" | "unreachable" | "prohibit" | "throw" | "other";
+
+/** A route to put up or take down. */
+export interface RouteSpec {
+  readonly prefix: Prefix;
+  /** The device it leads to. */
+  readonly index: number;
+  /** The source that this host's own packets get. */
+  readonly source?: Address | undefined;
+  /** The lower one wins. Left out: 0 for IPv4, 1024 for IPv6, as the kernel has it. */
+  readonly metric?: number | undefined;
+  /** Who made it, of rtnetlink's RTPROT numbers. Left out: 4, static. */
+  readonly protocol?: number | undefined;
+}
+
+/** A route that stands in the main table. One with several next hops is listed once for each. */
+export interface RouteInfo {
+  readonly prefix: Prefix;
+  /** The device it leads to, 0 if none. */
+  readonly index: number;
+  readonly metric: number;
+  readonly kind: RouteKind;
+  /** The source that this host's own packets get, if it names one. */
+  readonly source: Address | undefined;
+  /** Who made it, of rtnetlink's RTPROT numbers. */
+  readonly protocol: number;
+}
+
+/** Where the kernel would send a packet. */
+export interface RoutePath {
+  readonly index: number;
+  readonly source?: Address | undefined;
+  /** Set where the route has an MTU of its own: configured, or learnt from the path. */
+  readonly mtu_bytes?: number | undefined;
+  /** Whether the kernel has learnt it from the path, and will forget it again. */
+  readonly learnt?: boolean;
+}
+
+/**
+ * A VXLAN-GPE device to make, one that takes whatever network identifier comes (`external`), with
+ * or without a UDP checksum.
+ */
+export interface VxlanSpec {
+  readonly name: string;
+  /** The UDP port that it receives on. */
+  readonly port: number;
+  readonly mtu_bytes: number;
+}
+
+/** Settings of a device's IPv4 (ip-sysctl.rst); what is left out stays. */
+export interface Ipv4Settings {
+  /** 0: no check of sources, 1: strict, 2: loose. The larger of this and `all`'s holds. */
+  readonly rpFilter?: number | undefined;
+  /** Whether 127.0.0.0/8 may be routed by it. */
+  readonly routeLocalnet?: boolean | undefined;
+}
+
+/** The MTU, state and bridge to give to a device; what is left out stays. */
+export interface LinkChange {
+  /** Index of the bridge to become a port of; 0: of none any more. */
+  readonly master?: number | undefined;
+  readonly mtu_bytes?: number | undefined;
+  readonly up?: boolean | undefined;
+}
+
+/**
+ * The kernel's rtnetlink, one request at a time, each answered before the call
+ * returns. What the kernel refuses throws a SyscallError with its errno.
+ */
+export interface Rtnetlink {
+  /** A device by name or index; undefined where there is none. */
+  getLink(nameOrIndex: string | number): LinkInfo | undefined;
+  /** What the kernel dropped at a device since it was made; undefined where there is none. */
+  drops(name: string): LinkDrops | undefined;
+  setLink(index: number, change: LinkChange): void;
+  /** EEXIST if there is a device of this name; EOPNOTSUPP where the kernel has no VXLAN. */
+  addVxlan(spec: VxlanSpec): void;
+  /** Removes a device that somebody made; ENODEV if there is none. */
+  removeLink(index: number): void;
+  setIpv4(index: number, settings: Ipv4Settings): void;
+  /** All addresses, or those of one device. */
+  addresses(index?: number): readonly LinkAddress[];
+  /** EEXIST if it stands already. An IPv6 address is usable at once (no duplicate detection). */
+  addAddress(index: number, address: Address, length_bits: number): void;
+  /** EADDRNOTAVAIL if it does not stand. */
+  removeAddress(index: number, address: Address, length_bits: number): void;
+  /** EEXIST if a route of the same destination and metric stands, through whatever device. */
+  addRoute(route: RouteSpec): void;
+  /** Removes a route that addRoute made; ESRCH if there is none. */
+  removeRoute(route: RouteSpec): void;
+  /** The routes of the main table, IPv4 and IPv6: all, or those of one device. */
+  routes(index?: number): readonly RouteInfo[];
+  /** The routes of the main table with exactly this destination, through any device. */
+  routesTo(prefix: Prefix): readonly RouteInfo[];
+  /**
+   * The kernel's choice for a destination, through device `oif` if given;
+   * undefined if it is unreachable. With `oif`, IPv4 takes any destination for a neighbour.
+   */
+  routeTo(address: Address, oif?: number): RoutePath | undefined;
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+/** The metric that the kernel gives to a route that names none (IP6_RT_PRIO_USER for IPv6). */
+export function routeMetric({ prefix, metric }: Pick<RouteSpec, "prefix" | "metric">): number {
+  return metric || (prefix.version === 6 ? 1024 : 0);
+}

@@ -1,0 +1,186 @@
+/**
+ * The kernel path: packets between two nodes that both have it never leave the
+ * kernel. Three programs (way_out.ts, way_in.ts) share maps with this process,
+ * which keeps them in step with the forwarding table, reads what they count, and
+ * tells when they turn out not to carry. The lanes stay, and get every packet
+ * that the programs leave alone.
+ */
+
+import { ERRNO } from "../../ffi/errno.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
+import { RunError } from "../base/errors.ts";
+import {
+  HELPER_PROOF_ATTEMPTS,
+  HELPER_PROOF_INTERVAL_MS,
+  PACKET_SOCKETS_MAX_BYTES,
+} from "../base/limits.ts";
+import { readKernelFile } from "../host/sysctl.ts";
+import type { Route } from "../forwarding/prefixes.ts";
+import { sendOnce } from "../io/udp_open.ts";
+import { attachProgram } from "./bpf/syscalls.ts";
+import { isWatched } from "./packet_sockets.ts";
+import { type KernelPathParts, KernelResources } from "./resources.ts";
+import { type KernelPathPeer, KernelTables } from "./maps/tables.ts";
+import { type Carried, type Lost, Tally } from "./maps/tally.ts";
+
+/** This host's own addresses on lo (RFC 1122, RFC 4291). */
+const LOOPBACK = {
+  4: { version: 4, bytes: Uint8Array.of(127, 0, 0, 1) },
+  6: { version: 6, bytes: Uint8Array.of(...new Uint8Array(15), 1) },
+} as const;
+
+/** A VXLAN-GPE header without the secret, and room for an IPv4 header. */
+const PROOF = Uint8Array.of(0x0c, 0, 0, 1, ...new Uint8Array(4 + 20));
+
+/** The kernel path between `open` and `close`. */
+export class KernelPath {
+  readonly #resources: KernelResources;
+  readonly #tables: KernelTables;
+  readonly #tally: Tally;
+  /** Links of the program on the way in, by the index of the device where it stands. */
+  readonly #underlays = new Map<number, number>();
+  /** Link of the program on the way out, while it stands there. */
+  #outLink: number | undefined;
+  #peers: readonly number[] = [];
+
+  private constructor(readonly parts: KernelPathParts) {
+    this.#resources = new KernelResources(parts);
+    const { maps } = this.#resources;
+    this.#tables = new KernelTables(maps);
+    this.#tally = new Tally(maps.counts, maps.events);
+  }
+
+  /**
+   * Loads the programs, makes the helper, and proves that packets reach it.
+   * Throws a RunError that says why there is no kernel path here; nothing of it
+   * is left then.
+   */
+  static async open(parts: KernelPathParts): Promise<KernelPath> {
+    let path: KernelPath | undefined;
+    try {
+      path = new KernelPath(parts);
+      path.letIn();
+      await path.prove();
+      path.watch();
+      return path;
+    } catch (error) {
+      path?.close();
+      if (!(error instanceof SyscallError)) throw error;
+      throw new RunError({ what: "no kernel path", why: explain(error) });
+    }
+  }
+
+  /** Name and UDP port of the helper device. */
+  get helper(): { readonly name: string; readonly port: number } {
+    return this.#resources.helper;
+  }
+
+  /**
+   * Follows the forwarding table. `defaultPeer` is -1 where there is none. Throws
+   * a SyscallError where the kernel takes no more; the path is to be closed then.
+   */
+  publish(peers: readonly KernelPathPeer[], routes: readonly Route[], defaultPeer: number): void {
+    this.#standAt(new Set(peers.map(({ ifindex }) => ifindex)));
+    this.#tables.publish(peers, routes, defaultPeer);
+    this.#peers = peers.map(({ index }) => index);
+  }
+
+  /** What was carried to and from each peer since the last call. */
+  carried(): readonly Carried[] {
+    return this.#tally.carried(this.#peers);
+  }
+
+  /** What was lost since the last call. */
+  lost(): Lost {
+    return this.#tally.lost();
+  }
+
+  /** Whether packets that come in do not come through, going by what `lost` has just told. */
+  isStuck(lost: Lost): boolean {
+    return this.#tally.isStuck(lost);
+  }
+
+  /** Sees to it that lo lets packets in. Throws a SyscallError. */
+  letIn(): void {
+    if (this.parts.ipVersion === 4) this.#resources.helper.letIn();
+  }
+
+  /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */
+  async prove(): Promise<void> {
+    const { name, port } = this.helper;
+    const before = this.#tally.foreignTotal();
+    for (let attempt = 0; attempt < HELPER_PROOF_ATTEMPTS; attempt++) {
+      sendOnce(PROOF, LOOPBACK[this.parts.ipVersion], port);
+      if (this.#tally.foreignTotal() > before) return this.#tally.forgiveForeign();
+      // A count of the kernel's wakes nobody.
+      await new Promise((resolve) => setTimeout(resolve, HELPER_PROOF_INTERVAL_MS));
+    }
+    throw new RunError({
+      what: "no kernel path",
+      why: `nothing that goes over lo gets to UDP port ${port} (${name}); does a firewall drop it?`,
+    });
+  }
+
+  /**
+   * Leaves the way out to the lanes while somebody captures on the device: the
+   * kernel shows a packet there only after the program (tcx runs before the
+   * taps), so tcpdump would see half of what goes on. Tells what has changed.
+   */
+  watch(): "paused" | "resumed" | undefined {
+    const sockets = readKernelFile("/proc/net/packet", PACKET_SOCKETS_MAX_BYTES) ?? "";
+    const watched = isWatched(sockets, this.parts.device.index);
+    if (watched === (this.#outLink === undefined)) return undefined;
+    if (watched) {
+      this.#letGo(this.#outLink!);
+      this.#outLink = undefined;
+      return "paused";
+    }
+    this.#outLink = attachProgram(
+      this.#resources.programs.out,
+      this.parts.device.index,
+      "out",
+    );
+    return "resumed";
+  }
+
+  /** Takes the programs away, and everything that was made for them. */
+  close(): void {
+    if (this.#outLink !== undefined) this.#letGo(this.#outLink);
+    this.#outLink = undefined;
+    for (const link of this.#underlays.values()) this.#letGo(link);
+    this.#underlays.clear();
+    this.#resources.close();
+  }
+
+  /** The program of the way in stands at these devices, and at no others. */
+  #standAt(ifindexes: ReadonlySet<number>): void {
+    for (const [ifindex, link] of this.#underlays) {
+      if (ifindexes.has(ifindex)) continue;
+      this.#letGo(link);
+      this.#underlays.delete(ifindex);
+    }
+    for (const ifindex of ifindexes) {
+      if (this.#underlays.has(ifindex)) continue;
+      try {
+        this.#underlays.set(ifindex, attachProgram(this.#resources.programs.in, ifindex, "in"));
+      } catch (error) {
+        // It has just gone; the peers will be reached by another one, or not at all.
+        if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENODEV) throw error;
+      }
+    }
+  }
+
+  #letGo(link: number): void {
+    libc().call.close(link);
+  }
+}
+
+/** What stands in the way, in words that help. */
+function explain({ call, errno, message }: SyscallError): string {
+  if (errno === ERRNO.EPERM) return "it takes root, or CAP_BPF and CAP_NET_ADMIN";
+  if (errno === ERRNO.ENOSYS || /LINK_CREATE|PROG_ATTACH/.test(call)) {
+    return "it takes Linux 6.6 or newer";
+  }
+  if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN devices";
+  return message;
+}

@@ -1,0 +1,60 @@
+/** Entry of a lane's Worker: wires the real device and socket into the loop. */
+
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+
+import { dropPrivileges } from "../host/privileges.ts";
+import { RingWriter } from "../inspect/trace/ring.ts";
+import { LinuxTun } from "../io/tun_linux.ts";
+import { BatchSocket } from "../io/udp_batch.ts";
+import { MacTable } from "../forwarding/macs.ts";
+import { WallClock } from "../io/clock.ts";
+import { laneCounters } from "../forwarding/counters.ts";
+import { makeInbound, makeOutbound } from "../dataplane/directions.ts";
+import { Fib } from "../forwarding/table.ts";
+import type { ControlDatagram } from "../dataplane/inbound.ts";
+import { runLane } from "../dataplane/lanes/lane.ts";
+import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "../dataplane/lanes/protocol.ts";
+import { PollWait } from "../io/poll.ts";
+
+const say = (message: LaneMessage) => self.postMessage(message);
+
+function run(setup: LaneSetup): void {
+  const device = new LinuxTun(setup.device, setup.queue);
+  const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
+  const macs = setup.macs && new MacTable(setup.macs);
+  const parts = { device, socket, macs, now_ms: () => performance.now() };
+  const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
+  const { observer } = setup;
+  const ring = observer && new RingWriter(observer.memory, observer.snap_bytes, new WallClock());
+  const directions = setup.directions.map((name) => {
+    const counters = {
+      ...laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!),
+      observer: ring,
+    };
+    return name === "outbound"
+      ? makeOutbound(parts, counters)
+      : makeInbound(parts, counters, onControl);
+  });
+  const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
+  // It reads what comes from anywhere, and all it does from now on is read and write.
+  dropPrivileges([]);
+  say({ type: "running" });
+  const reason = runLane({
+    lane: setup.lane,
+    directions,
+    fib: new Fib(setup.fib),
+    wait: new PollWait(sources, setup.eventFd),
+    stop: new Int32Array(setup.stop),
+  });
+  say({ type: "ended", reason });
+}
+
+self.onmessage = ({ data }: MessageEvent<LaneSetup>) => {
+  try {
+    run(data);
+  } catch (error) {
+    say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+  }
+  self.close();
+};

@@ -1,0 +1,69 @@
+/** What a node is going to do, worked out from config and self before anything is touched. Pure. */
+
+import type { Config, NodeConfig } from "../config/types.ts";
+import { type Address, addressBits, type Prefix, prefixCovers } from "../net/prefix.ts";
+import { LOCAL, type Route } from "../forwarding/prefixes.ts";
+import { type MacEntry, SELF } from "../forwarding/macs.ts";
+
+/** The other nodes in config order. */
+export function peersOf(config: Config, self: NodeConfig): readonly NodeConfig[] {
+  return config.nodes.filter((node) => node !== self);
+}
+
+/** A peer that has an address now, and its index. */
+export interface ReachablePeer {
+  readonly index: number;
+  readonly node: NodeConfig;
+}
+
+/** Routes of the forwarding table. */
+export function tableRoutes(
+  self: NodeConfig,
+  reachable: readonly ReachablePeer[],
+): readonly Route[] {
+  const own = self.subnets.map((prefix) => ({ prefix, hop: LOCAL }));
+  const remote = reachable.flatMap(({ index, node }) =>
+    node.subnets.map((prefix) => ({ prefix, hop: index }))
+  );
+  return [...own, ...remote];
+}
+
+/**
+ * What the kernel routes to the device: the network, and each remote subnet that
+ * it does not cover, or that lies within a subnet of this node: its bridge's
+ * route would be the longer prefix.
+ */
+export function kernelRoutes(config: Config, self: NodeConfig): readonly Prefix[] {
+  const remote = peersOf(config, self).flatMap((peer) => peer.subnets);
+  const ofTheirOwn = remote.filter((subnet) =>
+    !config.networks.some((network) => prefixCovers(network, subnet)) ||
+    self.subnets.some((own) => prefixCovers(own, subnet))
+  );
+  return [...config.networks, ...ofTheirOwn];
+}
+
+/**
+ * The node's own address on the device: the first address of its first subnet
+ * of each IP version, as a host address. It gives packets of the node itself a
+ * source that its peers accept, and does not collide with a bridge's .1.
+ */
+export function deviceAddresses(
+  self: NodeConfig,
+): readonly { readonly address: Address; readonly length_bits: number }[] {
+  const firsts = ([4, 6] as const)
+    .map((version) => self.subnets.find((subnet) => subnet.version === version))
+    .filter((subnet) => subnet !== undefined);
+  return firsts.map((subnet) => ({
+    address: { version: subnet.version, bytes: subnet.bytes },
+    length_bits: addressBits(subnet.version),
+  }));
+}
+
+/** The switch's fixed addresses: this node's own stations, and those of the peers. */
+export function fixedMacs(
+  self: NodeConfig,
+  peers: readonly { readonly index: number; readonly node: NodeConfig }[],
+): readonly Pick<MacEntry, "mac" | "owner">[] {
+  const of = (node: NodeConfig, owner: number) => (node.macs ?? []).map((mac) => ({ mac, owner }));
+  return [...of(self, SELF), ...peers.flatMap(({ node, index }) => of(node, index))];
+}

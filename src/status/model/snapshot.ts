@@ -1,0 +1,222 @@
+/** Builds the status object from what the node knows. Pure. */
+
+import type { Config, NodeConfig } from "../../config/types.ts";
+import { type CounterName, COUNTERS, DROPS } from "../../forwarding/counters.ts";
+import { STATUS_SUBNETS_MAX } from "../../base/limits.ts";
+import { type Address, formatAddress, formatEndpoint, formatPrefix } from "../../net/prefix.ts";
+import { CAPABILITY } from "../../wire/hello.ts";
+import type { PeerBook, PeerState } from "../../peers/book.ts";
+import type { RateMeter, Sample } from "./rates.ts";
+import {
+  type DeviceStatus,
+  type EngineStatus,
+  type Flow,
+  type PeerStatus,
+  type Status,
+  STATUS_FORMAT,
+  type Tally,
+} from "./types.ts";
+
+/** Counters of one way, in all. */
+export type Totals = Readonly<Record<CounterName, number>>;
+
+/** What the status is made of. */
+export interface SnapshotParts {
+  readonly version: string;
+  readonly pid: number;
+  readonly config: Config;
+  readonly source: string;
+  readonly self: NodeConfig;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly device: DeviceStatus;
+  readonly engine: EngineStatus;
+  readonly peers: readonly SnapshotPeer[];
+  readonly book: PeerBook;
+  /** Whether peers are called by names of a file, which should be the same on every node. */
+  readonly sharedNames: boolean;
+  /** The port that a peer's address sends from, where it is not the peer's. */
+  readonly wrongPortOf: (index: number) => number | undefined;
+  readonly outbound: Totals;
+  readonly inbound: Totals;
+  /** Counters of now: of each peer by name, and of all under TOTAL. */
+  readonly sample: Sample;
+  readonly rates: RateMeter;
+  readonly clock: Clock;
+}
+
+/** A peer, and where it is reached now. */
+export interface SnapshotPeer {
+  /** Its place in the book. */
+  readonly index: number;
+  readonly node: NodeConfig;
+  readonly address: Address | undefined;
+  readonly port: number;
+  /** Where the config says it is, if it has moved from there. */
+  readonly home: object | undefined;
+}
+
+/** One moment on both clocks. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  readonly wall_ms: number;
+  /** Milliseconds since this process started. */
+  readonly monotonic_ms: number;
+}
+
+/** The sample's key of all peers together: no node is called so. */
+export const TOTAL = "";
+
+/** ISO 8601 of a moment on the monotonic clock. */
+function timeText({ wall_ms, monotonic_ms }: Clock, at_ms: number): string {
+  return new Date(wall_ms - (monotonic_ms - at_ms)).toISOString();
+}
+
+/** `partialChecksum` as JSON has it: `partial_checksum`. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function capabilityNames(bits: number): readonly string[] {
+  return Object.entries(CAPABILITY).filter(([, bit]) => (bits & bit) !== 0)
+    .map(([name]) => snakeCase(name));
+}
+
+/** Counters that are neither traffic nor drops. */
+const EVENTS = COUNTERS.filter((name) =>
+  name !== "packets" && name !== "bytes" && !DROPS.includes(name)
+);
+
+function talliesOf(totals: Totals): { drops: Tally; events: Tally } {
+  const tally = (names: readonly CounterName[]) =>
+    Object.fromEntries(names.map((name) => [name, totals[name]]));
+  return { drops: tally(DROPS), events: tally(EVENTS) };
+}
+
+function flowsOf(
+  { sample, rates }: SnapshotParts,
+  key: string,
+): { outbound: Flow; inbound: Flow } {
+  const none = { packets: 0, bytes: 0 };
+  const { outbound, inbound } = sample.counts.get(key) ?? { outbound: none, inbound: none };
+  const rate = rates.rate(key, sample);
+  return {
+    outbound: { ...outbound, ...rate.outbound },
+    inbound: { ...inbound, ...rate.inbound },
+  };
+}
+
+function subnetsOf({ subnets }: NodeConfig) {
+  return {
+    subnets: subnets.slice(0, STATUS_SUBNETS_MAX).map(formatPrefix),
+    subnet_count: subnets.length,
+  };
+}
+
+/** What a peer says of itself that does not fit. */
+function peerProblems(
+  parts: SnapshotParts,
+  { index, port }: SnapshotPeer,
+  known: PeerState,
+): readonly string[] {
+  const problems: string[] = [];
+  const wrongPort = parts.wrongPortOf(index);
+  if (known.state !== "up" && wrongPort !== undefined && wrongPort !== port) {
+    problems.push(`its datagrams come from port ${wrongPort}, not ${port}: they are dropped`);
+  }
+  if (known.heard_ms === 0) return problems;
+  const { mode } = parts.config;
+  if (known.saidMode !== mode) {
+    problems.push(`it runs in mode ${known.saidMode}, this node in mode ${mode}`);
+  }
+  if (parts.sharedNames && known.saidName !== known.name) {
+    problems.push(`it calls itself ${known.saidName}: are the config files the same?`);
+  }
+  return problems;
+}
+
+/** Why a peer is in its state, where the state's name does not tell. */
+function whyOf(known: PeerState): string | null {
+  switch (known.state) {
+    case "up":
+      return null;
+    case "down":
+      return known.why;
+    case "silent":
+      return "it says hello no more";
+    case "plain":
+      return known.packets_ms > 0
+        ? "it sends packets and says no hello: it gets complete, valid packets only"
+        : "nothing was heard of it yet";
+  }
+}
+
+function peerStatus(parts: SnapshotParts, peer: SnapshotPeer): PeerStatus {
+  const { clock, config } = parts;
+  const { node, address, port } = peer;
+  const known = parts.book.peers[peer.index]!;
+  const heard = known.heard_ms > 0;
+  const seen_ms = Math.max(known.heard_ms, known.packets_ms);
+  // From one that is down, none is expected.
+  const silent_ms = known.state === "down" ? 0 : clock.monotonic_ms - known.heard_ms;
+  const loss = known.loss.share(silent_ms);
+  return {
+    name: node.name,
+    host: node.endpoint.host,
+    address: address ? formatAddress(address.bytes) : null,
+    port,
+    moved: peer.home !== undefined,
+    ...subnetsOf(node),
+    is_default: node.name === config.defaultNode,
+    state: known.state,
+    since: timeText(clock, known.since_ms),
+    why: whyOf(known),
+    last_seen: seen_ms > 0 ? timeText(clock, seen_ms) : null,
+    rtt_ms: known.rtt_ms ?? null,
+    loss: loss ?? null,
+    version: known.program || null,
+    protocol: heard ? known.protocol : null,
+    mode: heard ? known.saidMode : null,
+    mtu_bytes: heard ? known.saidMtu_bytes : null,
+    capabilities: capabilityNames(known.capabilities),
+    problems: peerProblems(parts, peer, known),
+    ...flowsOf(parts, node.name),
+  };
+}
+
+function nodeProblems({ device }: SnapshotParts): readonly string[] {
+  switch (device.state) {
+    case "up":
+      return [];
+    case "down":
+      return [`the device ${device.name} is down`];
+    case "gone":
+      return [`the device ${device.name} was removed and cannot be made again yet`];
+  }
+}
+
+/** The status object of this moment. */
+export function buildStatus(parts: SnapshotParts): Status {
+  const { clock, config, self, inbound, outbound } = parts;
+  const total = flowsOf(parts, TOTAL);
+  return {
+    format: STATUS_FORMAT,
+    time: timeText(clock, clock.monotonic_ms),
+    node: {
+      name: self.name,
+      version: parts.version,
+      pid: parts.pid,
+      started: timeText(clock, 0),
+      uptime_seconds: clock.monotonic_ms / 1000,
+      config: parts.source,
+      listen: formatEndpoint(parts.listen.host, parts.listen.port),
+      ...subnetsOf(self),
+      problems: nodeProblems(parts),
+    },
+    device: parts.device,
+    engine: parts.engine,
+    network: config.networks.map(formatPrefix),
+    outbound: { ...total.outbound, ...talliesOf(outbound) },
+    inbound: { ...total.inbound, ...talliesOf(inbound) },
+    peers: parts.peers.map((peer) => peerStatus(parts, peer)),
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * What a running node says about itself: the status object, version 1. Its JSON
+ * Schema is in `schema.ts`. Within a version, fields are added and never
+ * renamed, removed or given another meaning.
+ */
+
+import type { Mode } from "../../wire/mode.ts";
+import type { PeerStateName } from "../../peers/book.ts";
+
+/** The name and version of the status object's format. */
+export const STATUS_FORMAT = "tunnet-status/1";
+
+/** What was carried one way since the start, and how fast it is carried now. */
+export interface Flow {
+  readonly packets: number;
+  /** Bytes of inner packets; neither the underlay's headers nor hellos count. */
+  readonly bytes: number;
+  readonly packets_per_second: number;
+  readonly bits_per_second: number;
+}
+
+/** How often each thing of a kind occurred, by its name; 0 for what never did. */
+export type Tally = Readonly<Record<string, number>>;
+
+/** One way of all packets together. */
+export interface TotalFlow extends Flow {
+  /** Packets that went no further, by reason. */
+  readonly drops: Tally;
+  /** What else was counted: `icmp_errors` answered with, `control` datagrams heard, ... */
+  readonly events: Tally;
+}
+
+/** A node's own state. */
+export interface NodeStatus {
+  readonly name: string;
+  /** Version of the program. */
+  readonly version: string;
+  readonly pid: number;
+  /** ISO 8601, as every time here. */
+  readonly started: string;
+  readonly uptime_seconds: number;
+  /** Where the config came from. */
+  readonly config: string;
+  /** Where the UDP side listens, `HOST:PORT`. */
+  readonly listen: string;
+  readonly subnets: readonly string[];
+  readonly subnet_count: number;
+  /** What is wrong with the node itself now, a sentence each; healthy if there is nothing. */
+  readonly problems: readonly string[];
+}
+
+/** The device. */
+export interface DeviceStatus {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly mtu_bytes: number;
+  /** `gone`: it was removed, and the node is making it again. */
+  readonly state: "up" | "down" | "gone";
+}
+
+/** How packets are moved. */
+export interface EngineStatus {
+  readonly name: string;
+  readonly lanes: number;
+  /** What the kernel does for it: `csum`, `tso4`, `gso`, ... */
+  readonly features: readonly string[];
+}
+
+/** One other node, as this one sees it. */
+export interface PeerStatus {
+  readonly name: string;
+  /** What the config says: an address or a host name. */
+  readonly host: string;
+  /** The underlay address in use; null while the host name is not known. */
+  readonly address: string | null;
+  readonly port: number;
+  /** Whether it has proved to be elsewhere than the config says. */
+  readonly moved: boolean;
+  readonly subnets: readonly string[];
+  readonly subnet_count: number;
+  /** Whether it gets what no subnet covers. */
+  readonly is_default: boolean;
+  readonly state: PeerStateName;
+  /** When that state began; of a silent peer: when it last said hello. */
+  readonly since: string;
+  /** Why it is in that state, where that needs saying. */
+  readonly why: string | null;
+  /** When it last said hello or sent a packet. */
+  readonly last_seen: string | null;
+  /** Round trip time of the last hello that it answered. */
+  readonly rtt_ms: number | null;
+  /** Share of its last hellos that did not arrive here, 0 to 1. */
+  readonly loss: number | null;
+  /** What it said of itself. */
+  readonly version: string | null;
+  readonly protocol: number | null;
+  readonly mode: Mode | null;
+  readonly mtu_bytes: number | null;
+  readonly capabilities: readonly string[];
+  /** What does not fit together with it, a sentence each. */
+  readonly problems: readonly string[];
+  readonly outbound: Flow;
+  readonly inbound: Flow;
+}
+
+/** The whole status object. */
+export interface Status {
+  readonly format: typeof STATUS_FORMAT;
+  readonly time: string;
+  readonly node: NodeStatus;
+  readonly device: DeviceStatus;
+  readonly engine: EngineStatus;
+  /** All pods. */
+  readonly network: readonly string[];
+  readonly outbound: TotalFlow;
+  readonly inbound: TotalFlow;
+  readonly peers: readonly PeerStatus[];
+}

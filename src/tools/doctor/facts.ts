@@ -1,0 +1,91 @@
+/** What the doctor knows of a host: gathered first, judged afterwards. Data only. */
+
+import type { Config, NodeConfig } from "../../config/types.ts";
+import type { LinkAddress, LinkInfo, RouteInfo, RoutePath } from "../../host/netlink/rtnetlink.ts";
+import type { Address } from "../../net/prefix.ts";
+import type { Hello } from "../../wire/hello.ts";
+import type { PeerStateName } from "../../peers/book.ts";
+import type { Firewall } from "./firewall/model.ts";
+
+/** A program that holds something. */
+export interface Holder {
+  readonly pid: number;
+  /** Its name; empty where this process may not know. */
+  readonly name: string;
+}
+
+/** What asking a peer by hello came to. */
+export type Probe =
+  /**
+   * It answered: hellos pass both ways. `largest_bytes` is the largest packet that came through;
+   * `told` says that a router reported what was larger.
+   */
+  | {
+    readonly kind: "answered";
+    readonly hello: Hello;
+    readonly wanted_bytes: number;
+    readonly largest_bytes: number;
+    readonly told: boolean;
+  }
+  /** It says hello, but does not hear ours. */
+  | { readonly kind: "deaf"; readonly hello: Hello }
+  /** Its host refuses: nothing listens on the port, or a firewall rejects. */
+  | { readonly kind: "refused" }
+  /** The kernel could not send, or a router on the way said that it cannot be reached. */
+  | { readonly kind: "unreachable"; readonly why: string }
+  /** Nothing came back. */
+  | { readonly kind: "silent" }
+  /** The running node knows it, and says so; `problems` are what does not fit together with it. */
+  | {
+    readonly kind: "told";
+    readonly state: PeerStateName;
+    readonly why: string;
+    readonly problems: readonly string[];
+  }
+  /** It was not asked. */
+  | { readonly kind: "not_asked"; readonly why: string };
+
+/** Another node, seen from here. */
+export interface PeerFacts {
+  readonly node: NodeConfig;
+  /** Its underlay address, if its name is known. */
+  readonly address: Address | undefined;
+  /** Which way the kernel would send to it now. */
+  readonly path: RoutePath | undefined;
+  readonly probe: Probe;
+}
+
+/** A device and its addresses. */
+export interface LinkFacts extends LinkInfo {
+  readonly addresses: readonly LinkAddress[];
+}
+
+/** Everything that is judged. */
+export interface Facts {
+  readonly config: Config;
+  /** Where the config was read: a path, `embedded` or `command line`. */
+  readonly source: string;
+  readonly self: NodeConfig;
+  /** Addresses of the own name or address. */
+  readonly selfAddresses: readonly Address[];
+  readonly peers: readonly PeerFacts[];
+  /** Whether this process may configure the network. */
+  readonly netAdmin: boolean;
+  /** How opening /dev/net/tun went: `ok`, or the errno's name. */
+  readonly tunDevice: string;
+  /** Settings by their sysctl name; absent ones do not exist. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  readonly links: readonly LinkFacts[];
+  readonly routes: readonly RouteInfo[];
+  /** The kernel's choice for one address of each remote subnet, by the subnet's text. */
+  readonly paths: ReadonlyMap<string, RoutePath | undefined>;
+  /** Programs on the own UDP port. */
+  readonly portHolders: readonly Holder[];
+  /** Programs that have the device open. */
+  readonly deviceHolders: readonly Holder[];
+  readonly firewall: Firewall;
+  /** The wall clock, ms since 1970. */
+  readonly clock_ms: number;
+  /** How far peers' clocks are ahead of this one, in ms, by their name. */
+  readonly clockOffsets_ms: ReadonlyMap<string, number>;
+}

@@ -1,0 +1,158 @@
+/** The other nodes: found, reached both ways, and of the same config. Pure. */
+
+import { formatAddress, formatEndpoint } from "../../../net/prefix.ts";
+import { type Hello, PROTOCOL_VERSION } from "../../../wire/hello.ts";
+import { type Check, checksOf, type Finding } from "../check.ts";
+import type { Facts, PeerFacts } from "../facts.ts";
+import { mtuMend } from "./routes.ts";
+
+/** Logs and certificates are hard to compare beyond this. */
+const CLOCK_FAR_MS = 60_000;
+/** No clock is right that stands before this program was written: 2025-01-01. */
+const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
+
+function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding[] {
+  const { name, endpoint } = node;
+  if (!address) {
+    return [{
+      why: `its name ${endpoint.host} is not known to this host`,
+      mend: `echo '192.0.2.1 ${endpoint.host}' >>/etc/hosts # with its address`,
+    }];
+  }
+  const text = formatAddress(address.bytes);
+  const at = formatEndpoint(text, endpoint.port);
+  if (!path) {
+    return [{
+      why: `this host has no route to ${text}`,
+      mend: `ip route add ${text} via ROUTER # with your router's address`,
+    }];
+  }
+  const lookThere = { mend: `tunnet doctor --node ${name}`, mendOn: name };
+  switch (probe.kind) {
+    case "answered":
+      return [];
+    case "told":
+      if (probe.state === "up") return [];
+      return [{
+        status: probe.state === "plain" ? "warn" : "fail",
+        why: probe.state === "plain"
+          ? `it has not said hello yet: it is no tunnet, or out of reach`
+          : `the running node finds it ${probe.state}${probe.why && `: ${probe.why}`}`,
+        ...lookThere,
+      }];
+    case "deaf":
+      return [{
+        why: `it says hello, but does not hear ${facts.self.name}: something on the way there ` +
+          `drops UDP to ${at}`,
+        mend: `iptables -I INPUT -p udp --dport ${endpoint.port} -j ACCEPT`,
+        mendOn: name,
+      }];
+    case "refused":
+      return [{
+        why: `its host answers, but nothing listens on UDP ${at}`,
+        mend: "tunnet --peer",
+        mendOn: name,
+      }];
+    case "unreachable":
+      return [{ why: `${at} is out of reach: ${probe.why}`, ...lookThere }];
+    case "silent":
+      return [{
+        why: `nothing comes back from UDP ${at}: its host is down, a firewall on the way drops ` +
+          "the datagrams, or it is no tunnet",
+        ...lookThere,
+      }];
+    case "not_asked":
+      return [{ status: "skip", why: probe.why }];
+  }
+}
+
+/** What a peer says of itself that does not fit this node's config. */
+function differs(name: string, hello: Hello, { config, source }: Facts): Finding[] {
+  const found: Finding[] = [];
+  const compare = { mend: "tunnet check", mendOn: name };
+  if (hello.mode !== config.mode) {
+    found.push({
+      why: `it runs in mode ${hello.mode}, this config says ${config.mode}`,
+      ...compare,
+    });
+  }
+  if (hello.name !== name && source !== "command line") {
+    found.push({
+      why: `it calls itself ${hello.name}: the config files are not the same`,
+      ...compare,
+    });
+  }
+  if (hello.version !== PROTOCOL_VERSION) {
+    found.push({
+      status: "warn",
+      why: `it speaks version ${hello.version} of the protocol, this one ${PROTOCOL_VERSION}`,
+      mend: "tunnet --version",
+      mendOn: name,
+    });
+  }
+  return found;
+}
+
+function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
+  const { node: { name }, probe } = peer;
+  const reached = checksOf(
+    "peer",
+    `${name}, both ways`,
+    probe.kind === "told" ? "the running node hears it" : "it hears this node and answers",
+    reach(peer, facts),
+  );
+  if (probe.kind === "told") {
+    const mend = { mend: "tunnet check", mendOn: name };
+    const problems = probe.problems.map((why): Finding => ({ status: "warn", why, ...mend }));
+    return [...reached, ...checksOf("peer_config", `${name}, its config`, "it fits", problems)];
+  }
+  if (probe.kind !== "answered") return reached;
+  const { wanted_bytes, largest_bytes, told } = probe;
+  const narrow: Finding[] = largest_bytes >= wanted_bytes ? [] : [{
+    status: told ? "warn" : "fail",
+    why: told
+      ? `the way carries ${largest_bytes} bytes, not ${wanted_bytes}: a router says so each time, ` +
+        "which costs each flow its first large packet"
+      : `packets of ${wanted_bytes} bytes vanish on the way, ${largest_bytes} come through: a ` +
+        "router drops large ones and does not say so",
+    mend: mtuMend(facts, largest_bytes),
+  }];
+  return [
+    ...reached,
+    ...checksOf(
+      "path_mtu",
+      `${name}, large packets`,
+      `${wanted_bytes} bytes come through whole`,
+      narrow,
+    ),
+    ...checksOf("peer_config", `${name}, its config`, "it fits", differs(name, probe.hello, facts)),
+  ];
+}
+
+function clock({ clock_ms, clockOffsets_ms }: Facts): Finding[] {
+  const mend = "timedatectl set-ntp true";
+  if (clock_ms < CLOCK_LEAST_MS) {
+    return [{ why: `it says ${new Date(clock_ms).toISOString()}, which has passed`, mend }];
+  }
+  return [...clockOffsets_ms].filter(([, offset_ms]) => Math.abs(offset_ms) > CLOCK_FAR_MS)
+    .map(([name, offset_ms]) => ({
+      status: "warn" as const,
+      why: `the clock of ${name} is ${Math.round(Math.abs(offset_ms) / 1000)} s ` +
+        `${offset_ms > 0 ? "ahead of" : "behind"} this one: logs do not compare`,
+      mend,
+    }));
+}
+
+function clockWell({ clockOffsets_ms }: Facts): string {
+  return clockOffsets_ms.size === 0
+    ? "it is of this age; no peer tells its own"
+    : `within a minute of ${[...clockOffsets_ms.keys()].join(", ")}`;
+}
+
+/** The checks of this family. */
+export function otherNodesChecks(facts: Facts): readonly Check[] {
+  return [
+    ...facts.peers.flatMap((peer) => peerChecks(peer, facts)),
+    ...checksOf("clock", "clock", clockWell(facts), clock(facts)),
+  ];
+}

@@ -1,0 +1,119 @@
+/** `tunnet setup --docker`: Docker networks with the node's subnets and without NAT. Pure. */
+
+import type { NodeConfig } from "../../config/types.ts";
+import { UsageError } from "../../base/errors.ts";
+import { formatPrefix, hasHostRoom, hostAddress, type Prefix } from "../../net/prefix.ts";
+import {
+  bridgeName,
+  firewallLines,
+  FORWARDING_STAYS,
+  forwardingLines,
+  NEEDS_ROOT,
+  requireTun,
+  scriptHead,
+  type SetupInput,
+  shellWord,
+} from "./script.ts";
+
+/** One Docker network: it takes one subnet of each IP version. */
+export interface DockerNetwork {
+  readonly name: string;
+  readonly bridge: string;
+  readonly subnets: readonly Prefix[];
+}
+
+/** The networks that carry a node's subnets. Throws UsageError where Docker has no way to. */
+export function dockerNetworks(self: NodeConfig): readonly DockerNetwork[] {
+  const small = self.subnets.find((subnet) => !hasHostRoom(subnet));
+  if (small) {
+    throw new UsageError({
+      what: `${formatPrefix(small)} of ${self.name} has no room for a gateway and a pod`,
+      how: "a shorter prefix",
+    });
+  }
+  const v4 = self.subnets.filter(({ version }) => version === 4);
+  const v6 = self.subnets.filter(({ version }) => version === 6);
+  if (v4.length === 0 || v6.length > v4.length) {
+    throw new UsageError({
+      what: `${self.name} has ${v4.length} IPv4 and ${v6.length} IPv6 subnets`,
+      why: "a Docker network has one IPv4 subnet and at most one IPv6 subnet beside it",
+      how: "an IPv4 subnet for each, or --netns",
+    });
+  }
+  return v4.map((subnet, i) => ({
+    name: i === 0 ? "tunnet" : `tunnet${i + 1}`,
+    bridge: bridgeName(i),
+    subnets: [subnet, ...v6.slice(i, i + 1)],
+  }));
+}
+
+const CREATE =
+  `# network NAME "SUBNET[ SUBNET]" OPTION...: makes a Docker network, unless it stands as it should.
+network() {
+  name=$1 subnets=$2
+  shift 2
+  if docker network inspect "$name" >/dev/null 2>&1; then
+    stands=$(docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' "$name")
+    nat=$(docker network inspect -f "{{index .Options \\"$masquerade\\"}}" "$name")
+    if [ "\${stands% }" != "$subnets" ] || [ "$nat" != false ]; then
+      fail "the Docker network $name stands already and differs \\
+(subnets \${stands:-none }and $masquerade=\${nat:-true}); try: docker network rm $name"
+    fi
+    return
+  fi
+  docker network create --driver bridge --opt "$masquerade=false" "$@" "$name" >/dev/null
+}
+`;
+
+function createLines(network: DockerNetwork, mtu_bytes: number | "auto"): string {
+  const { name, bridge, subnets } = network;
+  const options = [
+    ...subnets.flatMap((subnet) => [
+      ...(subnet.version === 6 ? ["--ipv6"] : []),
+      `--subnet ${formatPrefix(subnet)} --gateway ${hostAddress(subnet, 1)}`,
+    ]),
+    `--opt com.docker.network.bridge.name=${bridge}`,
+    // Docker 28 drops what comes from other interfaces; older ones do not know the option.
+    `--opt com.docker.network.bridge.trusted_host_interfaces="$device"`,
+    ...(mtu_bytes === "auto" ? [] : [`--opt com.docker.network.driver.mtu=${mtu_bytes}`]),
+  ];
+  const words = `network ${name} '${subnets.map(formatPrefix).join(" ")}'`;
+  return [words, ...options].join(" \\\n  ") + "\n";
+}
+
+/** The script. Throws UsageError where the node's subnets do not fit Docker's networks. */
+export function dockerScript(input: SetupInput): string {
+  requireTun(input);
+  const { loaded: { config }, self, undo } = input;
+  const networks = dockerNetworks(self);
+  const bridges = networks.map(({ bridge }) => bridge);
+  const device = `device=${shellWord(config.device)}\n`;
+  const checks = NEEDS_ROOT +
+    `command -v docker >/dev/null || fail 'there is no docker on this host; try: apt-get install docker.io'
+docker version >/dev/null || fail 'the Docker Engine does not answer; try: systemctl start docker'
+`;
+  if (undo) {
+    return scriptHead(input, "docker", [`Takes back what prepared the Docker host ${self.name}.`]) +
+      device + "\n" + checks + `
+# remove NAME: removes a Docker network, if it is there.
+remove() {
+  docker network inspect "$1" >/dev/null 2>&1 || return 0
+  users=$(docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' "$1")
+  [ -z "$users" ] || fail "containers use the network $1; try: docker rm -f $users"
+  docker network rm "$1" >/dev/null
+}
+${networks.map(({ name }) => `remove ${name}\n`).join("")}
+` + firewallLines(input, bridges) + "\n" + FORWARDING_STAYS;
+  }
+  const example = `docker run --rm -it --network ${networks[0]!.name} debian bash`;
+  return scriptHead(input, "docker", [
+    `Prepares the Docker host ${self.name} for tunnet: its containers become pods.`,
+    "Docker keeps the network; forwarding and firewall rules end with a reboot: run this again then.",
+    `A pod is a container in that network: ${example}`,
+  ]) + device + `masquerade=com.docker.network.bridge.enable_ip_masquerade\n\n` + checks +
+    "\n" + forwardingLines(self) +
+    "\n# The pods' networks. No NAT: pods keep their own addresses towards each other.\n" +
+    CREATE + networks.map((network) => createLines(network, config.mtu_bytes)).join("") +
+    "\n# Docker drops what it does not know, such as packets from the tunnel's device.\n" +
+    firewallLines(input, bridges);
+}

@@ -1,0 +1,76 @@
+/** `tunnet setup --netns`: a bridge with the node's subnets, and one pod behind it. Pure. */
+
+import { UsageError } from "../../base/errors.ts";
+import { hasHostRoom, hostAddress } from "../../net/prefix.ts";
+import {
+  bridgeName,
+  firewallLines,
+  FORWARDING_STAYS,
+  forwardingLines,
+  NEEDS_ROOT,
+  podVersions,
+  requireTun,
+  scriptHead,
+  type SetupInput,
+  shellWord,
+} from "./script.ts";
+
+/** The pod's namespace, and the host's end of its cable. */
+const POD = "tunnet-pod";
+
+/** The script. Throws UsageError for a node without a subnet that has room for a pod. */
+export function netnsScript(input: SetupInput): string {
+  requireTun(input);
+  const { loaded: { config }, self, undo } = input;
+  const subnets = self.subnets.filter(hasHostRoom);
+  if (subnets.length === 0) {
+    throw new UsageError({
+      what: `${self.name} has no subnet with room for a pod`,
+      how: "subnets: [172.1.0.0/16], or the like",
+    });
+  }
+  const bridge = bridgeName(0);
+  const device = `device=${shellWord(config.device)}\n`;
+  if (undo) {
+    return scriptHead(input, "netns", [`Takes back what prepared the node ${self.name}.`]) +
+      device + "\n" + NEEDS_ROOT + `
+# The pod's end of the cable goes with its namespace, and takes the host's end along.
+[ ! -e /run/netns/${POD} ] || ip netns del ${POD}
+! ip link show dev ${bridge} >/dev/null 2>&1 || ip link del dev ${bridge}
+
+` + firewallLines(input, [bridge]) + "\n" + FORWARDING_STAYS;
+  }
+  const gateways = podVersions(self).map((version) => {
+    const first = subnets.find((subnet) => subnet.version === version);
+    return first
+      ? `ip -n ${POD} -${version} route replace default via ${hostAddress(first, 1)}\n`
+      : "";
+  });
+  // An IPv6 address is of use at once: nobody else on this bridge can have it.
+  const address = (host: number) =>
+    subnets.map((subnet) =>
+      `${hostAddress(subnet, host)}/${subnet.length_bits} dev ${host === 1 ? bridge : "eth0"}` +
+      (subnet.version === 6 ? " nodad" : "")
+    );
+  return scriptHead(input, "netns", [
+    `Prepares the node ${self.name} for tunnet: a bridge with its subnets, and a pod to try it with.`,
+    "All of it ends with a reboot: run this again then.",
+    `Enter the pod: ip netns exec ${POD} sh`,
+  ]) + device + "\n" + NEEDS_ROOT +
+    "command -v ip >/dev/null || fail 'there is no ip on this host; try: apt-get install iproute2'\n\n" +
+    forwardingLines(self) + `
+# The pods' bridge; its addresses are their gateways.
+ip link show dev ${bridge} >/dev/null 2>&1 || ip link add name ${bridge} type bridge
+${address(1).map((words) => `ip address replace ${words}\n`).join("")}ip link set dev ${bridge} up
+
+# The pod: a namespace at the other end of a cable.
+[ -e /run/netns/${POD} ] || ip netns add ${POD}
+ip -n ${POD} link show dev eth0 >/dev/null 2>&1 ||
+  ip link add name ${POD} type veth peer name eth0 netns ${POD}
+ip link set dev ${POD} master ${bridge} up
+ip -n ${POD} link set dev lo up
+ip -n ${POD} link set dev eth0 up
+${address(2).map((words) => `ip -n ${POD} address replace ${words}\n`).join("")}${gateways.join("")}
+# A firewall may drop what it does not know, such as packets from the tunnel's device.
+` + firewallLines(input, [bridge]);
+}

@@ -1,0 +1,136 @@
+/** What the printed scripts have in common: head, quoting, settings and firewall rules. Pure. */
+
+import type { LoadedConfig, NodeConfig } from "../../config/types.ts";
+import { errorText, UsageError } from "../../base/errors.ts";
+import type { IpVersion } from "../../net/prefix.ts";
+
+/** What `tunnet setup` prints. */
+export const SETUP_KINDS = ["docker", "netns", "systemd"] as const;
+/** One of SETUP_KINDS. */
+export type SetupKind = typeof SETUP_KINDS[number];
+
+/** What a script is made from. */
+export interface SetupInput {
+  readonly loaded: LoadedConfig;
+  readonly self: NodeConfig;
+  /** Print the script that takes everything back. */
+  readonly undo: boolean;
+}
+
+/** The bridges that the scripts make, numbered from the second on; at most 15 bytes. */
+export function bridgeName(index: number): string {
+  return index === 0 ? "tunnet-br" : `tunnet-br${index + 1}`;
+}
+
+/** A word of a shell script: bare where that is safe, else in single quotes. */
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_.,:/=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The IP versions that a node has pods of. */
+export function podVersions(self: NodeConfig): readonly IpVersion[] {
+  return ([4, 6] as const).filter((version) =>
+    self.subnets.some((subnet) => subnet.version === version)
+  );
+}
+
+/** The first lines of a script: what it does, where it comes from, and that it stops at errors. */
+export function scriptHead(
+  { loaded, self, undo }: SetupInput,
+  kind: SetupKind,
+  does: readonly string[],
+): string {
+  const reverse = `tunnet setup --${kind}${undo ? "" : " --undo"}`;
+  const lines = [
+    ...does,
+    "",
+    `Printed by: tunnet setup --${kind}${undo ? " --undo" : ""} --node ${self.name}`,
+    // One line, whatever the path holds.
+    `from the config ${errorText({ what: loaded.source })}`,
+    "Run it as root. To run it again does no harm.",
+    `The reverse: ${reverse} --node ${self.name}`,
+  ];
+  return `#!/bin/sh
+${lines.map((line) => `# ${line}`.trimEnd()).join("\n")}
+set -eu
+
+fail() {
+  printf 'setup: error: %s\\n' "$1" >&2
+  exit 1
+}
+
+`;
+}
+
+/** Refuses a config whose pods are one Ethernet: these scripts give each node's pods a subnet. */
+export function requireTun({ loaded: { config } }: SetupInput): void {
+  if (config.mode === "tun") return;
+  throw new UsageError({
+    what: "the config's mode is tap",
+    why: "the script makes a bridge with a subnet for each node, which is mode tun",
+    how: "bridge: NAME in the config, with a bridge of your own",
+  });
+}
+
+/** Checks of the script itself: it changes the host, which needs root. */
+export const NEEDS_ROOT = `[ "$(id -u)" -eq 0 ] || fail 'this needs root; try: sudo sh'\n`;
+
+/** The kernel's switch for passing packets on between interfaces, by IP version. */
+const FORWARDING = { 4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding" } as const;
+
+/** Switches forwarding on; what a reboot would forget. */
+export function forwardingLines(self: NodeConfig): string {
+  return "# The kernel passes packets on between the pods' bridge and the tunnel's device.\n" +
+    podVersions(self).map((version) => `echo 1 >/proc/sys/${FORWARDING[version]}\n`).join("");
+}
+
+/** Said by the scripts that undo: others may rely on the setting by now. */
+export const FORWARDING_STAYS = "# ip_forward stays on: other programs of this host may need it.\n";
+
+const ADD_RULE =
+  `# rule TOOL TABLE CHAIN RULE...: puts a rule first in its chain, unless it is there.
+rule() {
+  tool=$1 table=$2 chain=$3
+  shift 3
+  "$tool" -w -t "$table" -C "$chain" "$@" 2>/dev/null || "$tool" -w -t "$table" -I "$chain" "$@"
+}
+`;
+
+const REMOVE_RULE = `# rule TOOL TABLE CHAIN RULE...: removes a rule, if it is there.
+rule() {
+  tool=$1 table=$2 chain=$3
+  shift 3
+  ! "$tool" -w -t "$table" -C "$chain" "$@" 2>/dev/null || "$tool" -w -t "$table" -D "$chain" "$@"
+}
+`;
+
+const TOOL = { 4: "iptables", 6: "ip6tables" } as const;
+
+function ruleLines(version: IpVersion, bridges: readonly string[]): string {
+  const tool = TOOL[version];
+  // A node's own bridges belong together too: Docker would keep them apart.
+  const ends = ['"$device"', ...bridges];
+  const rules = ends.flatMap((from) =>
+    ends.filter((to) => to !== from)
+      .map((to) => `  rule ${tool} filter "$forward" -i ${from} -o ${to} -j ACCEPT`)
+  );
+  return `if command -v ${tool} >/dev/null; then
+  # Docker keeps a chain for the rules of others; it calls it before its own.
+  forward=FORWARD
+  if ${tool} -w -n -L DOCKER-USER >/dev/null 2>&1; then forward=DOCKER-USER; fi
+${rules.join("\n")}
+  # Accepted here, a packet meets no MASQUERADE further down: the other pod sees who asks.
+  rule ${tool} nat POSTROUTING -o "$device" -j ACCEPT
+fi
+`;
+}
+
+/**
+ * Firewall rules: packets pass between the bridges and the device, and keep
+ * their source address. Without iptables there is nothing to do here: what an
+ * nftables ruleset of the host's own forbids, `tunnet doctor` names.
+ */
+export function firewallLines({ self, undo }: SetupInput, bridges: readonly string[]): string {
+  return (undo ? REMOVE_RULE : ADD_RULE) +
+    podVersions(self).map((version) => ruleLines(version, bridges)).join("");
+}

@@ -1,0 +1,177 @@
+/** `tunnet setup --systemd`: a unit that runs the node with CAP_NET_ADMIN and CAP_BPF only. Pure. */
+
+import type { NodeConfig } from "../../config/types.ts";
+import {
+  FORWARDING_STAYS,
+  forwardingLines,
+  NEEDS_ROOT,
+  podVersions,
+  scriptHead,
+  type SetupInput,
+} from "./script.ts";
+
+/** Where the parts of the service stand on the host. */
+export const SERVICE = {
+  program: "/usr/local/bin/tunnet",
+  config: "/etc/tunnet/tunnet.yaml",
+  /** A script of `tunnet setup --docker` or `--netns`, run before each start if it is there. */
+  prepare: "/etc/tunnet/prepare.sh",
+  unit: "/etc/systemd/system/tunnet.service",
+  sysctl: "/etc/sysctl.d/60-tunnet.conf",
+} as const;
+
+/** A ping from the program must come within this time: six of its own five-second rounds. */
+const WATCHDOG_S = 30;
+
+/** Ports below need a capability of their own (capabilities(7)). */
+const FIRST_FREE_PORT = 1024;
+
+/** What the unit is made from. */
+export interface UnitInput {
+  readonly self: NodeConfig;
+  /** The config stands in the executable itself: none is named. */
+  readonly embedded: boolean;
+}
+
+/** The unit file: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
+export function unitFile({ self, embedded }: UnitInput): string {
+  const port = self.endpoint.port < FIRST_FREE_PORT ? " CAP_NET_BIND_SERVICE" : "";
+  const config = embedded ? "" : ` --config ${SERVICE.config}`;
+  return `[Unit]
+Description=tunnet: the pods of several nodes as one network
+Wants=network-online.target
+After=network-online.target docker.service
+# A peer's name may be long in coming: try for ever.
+StartLimitIntervalSec=0
+
+[Service]
+# READY=1 comes when the device carries packets.
+Type=notify
+# With full rights: bridges and firewall rules that a reboot forgets, if their script is kept here.
+ExecStartPre=+/bin/sh -c '[ ! -e ${SERVICE.prepare} ] || exec /bin/sh ${SERVICE.prepare}'
+ExecStart=${SERVICE.program} --peer${config} --node ${self.name}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=2
+# A config that is wrong stays wrong.
+RestartPreventExitStatus=2
+WatchdogSec=${WATCHDOG_S}
+TimeoutStopSec=15
+
+# No user of the host, and two rights only: to configure the network, and to load programs that
+# carry packets within the kernel. Without CAP_BPF, packets go by the lanes.
+DynamicUser=yes
+AmbientCapabilities=CAP_NET_ADMIN CAP_BPF${port}
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF${port}
+DevicePolicy=closed
+DeviceAllow=/dev/net/tun rw
+# The socket of \`tunnet status\`, and what a portable executable unpacks.
+RuntimeDirectory=tunnet
+CacheDirectory=tunnet
+CacheDirectoryMode=0700
+Environment=TUNNET_CACHE=%C/tunnet/unpacked
+
+# Nothing else of the host. (Not MemoryDenyWriteExecute: JavaScript is compiled as it runs.)
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service @pkey bpf
+SystemCallErrorNumber=EPERM
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+const SYSCTL = { 4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding" } as const;
+
+/** The script that installs the unit, or with \`undo\` removes it. \`embedded\` as in UnitInput. */
+export function systemdScript(input: SetupInput, embedded: boolean): string {
+  const { self, undo } = input;
+  if (undo) {
+    return scriptHead(input, "systemd", [
+      `Ends and removes the service of the node ${self.name}.`,
+    ]) +
+      `root=\${DESTDIR:-}
+[ -n "$root" ] || ${NEEDS_ROOT}
+systemd=no
+[ -n "$root" ] || [ ! -d /run/systemd/system ] || systemd=yes
+if [ "$systemd" = yes ] && [ -e ${SERVICE.unit} ]; then
+  systemctl disable --quiet --now tunnet.service
+fi
+rm -f "$root${SERVICE.unit}" "$root${SERVICE.sysctl}"
+[ "$systemd" = no ] || systemctl daemon-reload
+
+` + FORWARDING_STAYS + `# ${SERVICE.program} and /etc/tunnet stay.\n`;
+  }
+  const needs = [
+    `  [ -x ${SERVICE.program} ] ||`,
+    `    fail 'no ${SERVICE.program}; try: install -m 0755 tunnet ${SERVICE.program}'`,
+    ...(embedded ? [] : [
+      `  [ -r ${SERVICE.config} ] ||`,
+      `    fail 'no ${SERVICE.config}; try: install -D -m 0644 tunnet.yaml ${SERVICE.config}'`,
+    ]),
+  ].join("\n");
+  return scriptHead(input, "systemd", [
+    `Runs the node ${self.name} as a service of systemd, from the next boot on and now.`,
+    `It needs the executable as ${SERVICE.program}` +
+    (embedded ? "." : ` and the config as ${SERVICE.config}.`),
+    "With DESTDIR=DIR set, it only writes the files below DIR.",
+  ]) + `root=\${DESTDIR:-}
+if [ -z "$root" ]; then
+  ${NEEDS_ROOT}${needs}
+fi
+
+# put FILE: writes standard input there; sets changed unless it was the same before.
+changed=no
+put() {
+  mkdir -p "\${1%/*}"
+  cat >"$1.new"
+  if cmp -s "$1.new" "$1"; then
+    rm "$1.new"
+  else
+    chmod 0644 "$1.new"
+    mv "$1.new" "$1"
+    changed=yes
+  fi
+}
+
+# The service may not change the kernel's settings: this file does at boot.
+put "$root${SERVICE.sysctl}" <<'END'
+${podVersions(self).map((version) => `${SYSCTL[version]} = 1\n`).join("")}END
+
+put "$root${SERVICE.unit}" <<'END'
+${unitFile({ self, embedded })}END
+
+if [ -n "$root" ]; then
+  exit 0
+fi
+` + forwardingLines(self) + `if [ ! -d /run/systemd/system ]; then
+  fail 'the unit is written, but systemd does not run on this host'
+fi
+systemctl daemon-reload
+systemctl enable --quiet tunnet.service
+# Running again what has not changed must not cut connections.
+if [ "$changed" = yes ]; then
+  systemctl restart tunnet.service
+else
+  systemctl start tunnet.service
+fi
+`;
+}

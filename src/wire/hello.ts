@@ -1,0 +1,148 @@
+/**
+ * The hello datagram, tunnet's own control message (wire contract, protocol
+ * version 1). It tells a peer who speaks, and measures the round trip. Pure.
+ *
+ * | offset | bytes | field                                                   |
+ * | ------ | ----- | ------------------------------------------------------- |
+ * | 0      | 1     | 0xF1                                                    |
+ * | 1      | 1     | protocol version                                        |
+ * | 2      | 1     | mode: 0 tun, 1 tap                                      |
+ * | 3      | 1     | length of the name in bytes                             |
+ * | 4      | 4     | capabilities, one bit each                              |
+ * | 8      | 8     | time of sending, µs on the sender's clock               |
+ * | 16     | 8     | echo: the time of sending of the last hello from the peer, or 0 |
+ * | 24     | 4     | µs that the echo lay here before it was sent back       |
+ * | 28     | 4     | inner MTU in bytes                                      |
+ * | 32     | n     | the sender's node name, UTF-8                           |
+ * | 32 + n | 4     | number of this hello to this peer, from 1               |
+ * | 36 + n | 1     | flags: 1 answer at once, 2 the sender is leaving, 4 a   |
+ * |        |       | probe, from another port than the sender's              |
+ * | 37 + n | 1     | length of the program's version in bytes                |
+ * | 38 + n | v     | the program's version, ASCII                            |
+ *
+ * All numbers are in network order. What follows the name may be missing. A
+ * longer datagram is a later version's and is read up to here.
+ */
+
+import { NODE_NAME_MAX_BYTES, PROGRAM_VERSION_MAX_BYTES } from "../base/limits.ts";
+import type { Mode } from "./mode.ts";
+
+/** First byte of every control datagram: no IP version has it. */
+export const CONTROL_FIRST_BYTE = 0xf1;
+
+/** The protocol version spoken here. */
+export const PROTOCOL_VERSION = 1;
+
+/** Capabilities, one bit each: what the sender understands beyond complete, valid packets. */
+export const CAPABILITY = {
+  /** TCP and UDP checksums may hold the pseudo header's sum only; the receiver completes them. */
+  partialChecksum: 1,
+  /** What a kernel path sends: super-packets where the underlay has them, no UDP checksum. */
+  kernelPath: 2,
+} as const;
+
+/** A hello, decoded. */
+export interface Hello {
+  readonly version: number;
+  readonly mode: Mode;
+  readonly capabilities: number;
+  readonly sent_us: number;
+  readonly echo_us: number;
+  readonly held_us: number;
+  readonly mtu_bytes: number;
+  readonly name: string;
+  /** Number of this hello among those to this peer; 0: the sender does not number them. */
+  readonly number: number;
+  /** The sender asks for a hello at once. */
+  readonly answer: boolean;
+  /** The sender is going down. */
+  readonly leaving: boolean;
+  /** It only tries whether datagrams get here, and comes from another port than the sender's. */
+  readonly probe: boolean;
+  /** Version of the sender's program; empty if it does not say. */
+  readonly program: string;
+}
+
+const FIXED_BYTES = 32;
+/** What follows the name, but for the version's text. */
+const TAIL_BYTES = 6;
+const FLAG = { answer: 1, leaving: 2, probe: 4 } as const;
+
+/** Encodes a hello. The name is at most NODE_NAME_MAX_BYTES long in UTF-8. */
+export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const name = encoder.encode(hello.name).subarray(0, NODE_NAME_MAX_BYTES);
+  const program = encoder.encode(hello.program).subarray(0, PROGRAM_VERSION_MAX_BYTES);
+  const tail = FIXED_BYTES + name.length;
+  const bytes = new Uint8Array(tail + TAIL_BYTES + program.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, CONTROL_FIRST_BYTE);
+  view.setUint8(1, hello.version);
+  view.setUint8(2, hello.mode === "tap" ? 1 : 0);
+  view.setUint8(3, name.length);
+  view.setUint32(4, hello.capabilities);
+  view.setBigUint64(8, BigInt(hello.sent_us));
+  view.setBigUint64(16, BigInt(hello.echo_us));
+  view.setUint32(24, hello.held_us);
+  view.setUint32(28, hello.mtu_bytes);
+  bytes.set(name, FIXED_BYTES);
+  view.setUint32(tail, hello.number);
+  const flags = (Object.keys(FLAG) as (keyof typeof FLAG)[])
+    .reduce((bits, name) => hello[name] ? bits | FLAG[name] : bits, 0);
+  view.setUint8(tail + 4, flags);
+  view.setUint8(tail + 5, program.length);
+  bytes.set(program, tail + TAIL_BYTES);
+  return bytes;
+}
+
+/** Decodes a hello; undefined if the bytes are none. Unknown versions are decoded as far as known. */
+export function decodeHello(bytes: Uint8Array): Hello | undefined {
+  if (bytes.length < FIXED_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint8(0) !== CONTROL_FIRST_BYTE || view.getUint8(1) === 0) return undefined;
+  const mode = view.getUint8(2);
+  const nameLength = view.getUint8(3);
+  if (mode > 1 || nameLength > NODE_NAME_MAX_BYTES || nameLength > bytes.length - FIXED_BYTES) {
+    return undefined;
+  }
+  const sent_us = Number(view.getBigUint64(8));
+  const echo_us = Number(view.getBigUint64(16));
+  if (!Number.isSafeInteger(sent_us) || !Number.isSafeInteger(echo_us)) return undefined;
+  return {
+    version: view.getUint8(1),
+    mode: mode === 1 ? "tap" : "tun",
+    capabilities: view.getUint32(4),
+    sent_us,
+    echo_us,
+    held_us: view.getUint32(24),
+    mtu_bytes: view.getUint32(28),
+    name: decodeName(bytes.subarray(FIXED_BYTES, FIXED_BYTES + nameLength)),
+    ...decodeTail(view, bytes, FIXED_BYTES + nameLength),
+  };
+}
+
+/** A stranger's bytes go to logs: only what a node or a version may be called. */
+function decodeName(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).replace(/[^A-Za-z0-9._-]/g, "?");
+}
+
+/** What follows the name; as of a sender that says nothing there, if it is not whole. */
+function decodeTail(
+  view: DataView,
+  bytes: Uint8Array,
+  at: number,
+): Pick<Hello, "number" | "answer" | "leaving" | "probe" | "program"> {
+  const end = at + TAIL_BYTES;
+  const length = end <= bytes.length ? view.getUint8(at + 5) : Infinity;
+  if (length > PROGRAM_VERSION_MAX_BYTES || end + length > bytes.length) {
+    return { number: 0, answer: false, leaving: false, probe: false, program: "" };
+  }
+  const flags = view.getUint8(at + 4);
+  return {
+    number: view.getUint32(at),
+    answer: (flags & FLAG.answer) !== 0,
+    leaving: (flags & FLAG.leaving) !== 0,
+    probe: (flags & FLAG.probe) !== 0,
+    program: decodeName(bytes.subarray(end, end + length)),
+  };
+}

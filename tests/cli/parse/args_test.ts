@@ -1,0 +1,193 @@
+import { type Command, parseCommand, type UpOptions } from "../../../src/cli/parse/args.ts";
+import type { DumpOptions } from "../../../src/cli/parse/capture_args.ts";
+import { ENGINE_AUTO } from "../../../src/dataplane/lanes/features.ts";
+import { parseAddress } from "../../../src/net/prefix.ts";
+import { assertEquals } from "../../assert.ts";
+
+const UP: UpOptions = {
+  specs: [],
+  local: [],
+  config: undefined,
+  node: undefined,
+  listen: undefined,
+  device: undefined,
+  mtu_bytes: undefined,
+  port: undefined,
+  mode: undefined,
+  engine: ENGINE_AUTO,
+  watchConfig: false,
+  trace: undefined,
+  pcap: undefined,
+  sysctl: true,
+  logLevel: "info",
+  json: false,
+  statusSocket: undefined,
+  http: undefined,
+};
+
+const up = (options: Partial<UpOptions> = {}): Command => ({
+  kind: "up",
+  options: { ...UP, ...options },
+});
+
+const DUMP: DumpOptions = {
+  device: "tun0",
+  mode: "tun",
+  addresses: [],
+  count: undefined,
+  pcap: undefined,
+  json: false,
+};
+
+const dump = (options: Partial<DumpOptions> = {}): Command => ({
+  kind: "dump",
+  options: { ...DUMP, ...options },
+});
+
+const SPEC = "172.2.0.0/16=10.0.0.2";
+const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
+const RELOAD = { json: false, device: undefined, socket: undefined };
+const LAB = { ipv6: false, underlay6: false, docker: false, keep: false, down: false, json: false };
+const WHERE = { config: undefined, node: undefined };
+const LOOK = { ...WHERE, json: false };
+const STATUS = {
+  watch: false,
+  json: false,
+  schema: false,
+  device: undefined,
+  socket: undefined,
+};
+
+const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = [
+  [[], { kind: "help", asked: false }],
+  [["--help"], { kind: "help", asked: true }],
+  [["-h"], { kind: "help", asked: true }],
+  [["help"], { kind: "help", asked: true }],
+  [["help", "lab"], { kind: "help", command: "lab", asked: true }],
+  [["help", "--peer"], { kind: "help", command: "up", asked: true }],
+  [["--help", "check"], { kind: "help", command: "check", asked: true }],
+  [["lab", "--help"], { kind: "help", command: "lab", asked: true }],
+  [["--peer", "-h"], { kind: "help", command: "up", asked: true }],
+  [["route", "--help"], { kind: "help", command: "route", asked: true }],
+  [["--version"], { kind: "version" }],
+  [["init"], { kind: "init" }],
+  [["--peer"], up()],
+  [["up"], up()],
+  [["--peer", SPEC], up({ specs: [SPEC] })],
+  [["up", SPEC, SPEC6], up({ specs: [SPEC, SPEC6] })],
+  [[`--peer=${SPEC}`, `--peer=${SPEC6}`], up({ specs: [SPEC, SPEC6] })],
+  [["--peer", SPEC, SPEC6, "--json"], up({ specs: [SPEC, SPEC6], json: true })],
+  [["--peer", "--", SPEC], up({ specs: [SPEC] })],
+  [["--peer", "--json", SPEC], up({ specs: [SPEC], json: true })],
+  [["--node", "a", "--peer"], up({ node: "a" })],
+  [["--peer", "-c", "x.yaml", "--node=007"], up({ config: "x.yaml", node: "007" })],
+  [["up", "-c=x.yaml"], up({ config: "x.yaml" })],
+  [["up", "--config=x=y.yaml"], up({ config: "x=y.yaml" })],
+  [["--peer", "--no-sysctl", "--log-level", "debug"], up({ sysctl: false, logLevel: "debug" })],
+  [
+    ["up", "--local", "172.1.0.0/16,fd00:1::/64", "--local=172.9.0.0/16"],
+    up({ local: ["172.1.0.0/16", "fd00:1::/64", "172.9.0.0/16"] }),
+  ],
+  [
+    ["up", "--listen", "[::]:4000", "--device", "t0", "--mtu", "1400", "--port", "4000"],
+    up({ listen: "[::]:4000", device: "t0", mtu_bytes: 1400, port: 4000 }),
+  ],
+  [["up", "--engine", "auto"], up()],
+  [["up", "--mode", "tap", "10.0.0.2"], up({ mode: "tap", specs: ["10.0.0.2"] })],
+  [["up", "--mode=tun"], up({ mode: "tun" })],
+  [
+    ["up", "--engine=batch,-uso,-gro"],
+    up({ engine: { engine: "batch", off: new Set(["uso", "gro"]) } }),
+  ],
+  [["up", "--mtu=auto"], up({ mtu_bytes: "auto" })],
+  [["--peer", "--trace"], up({ trace: "" })],
+  [["--peer", "--trace", "172.2.0.0/16,icmp"], up({ trace: "172.2.0.0/16,icmp" })],
+  [["--peer", "--trace=node-b", SPEC], up({ trace: "node-b", specs: [SPEC] })],
+  [["--peer", "--trace", SPEC], up({ trace: "", specs: [SPEC] })],
+  [["--trace", "--peer", "--json"], up({ trace: "", json: true })],
+  [["up", "--pcap", "-"], up({ pcap: { path: "-", size_bytes: undefined, files: 10 } })],
+  [
+    ["up", "--pcap=x", "--pcap-size=1M", "--trace", "tcp"],
+    up({ trace: "tcp", pcap: { path: "x", size_bytes: 1024 * 1024, files: 10 } }),
+  ],
+  [["check"], { kind: "check", options: LOOK }],
+  [
+    ["check", "--json", "-c", "x", "--node", "a"],
+    { kind: "check", options: { config: "x", node: "a", json: true } },
+  ],
+  [
+    ["route", "172.2.0.9"],
+    { kind: "route", options: { ...LOOK, specs: [], address: parseAddress("172.2.0.9")! } },
+  ],
+  [
+    ["route", `--peer=${SPEC}`, "--peer", SPEC6, "fd00:2::9"],
+    {
+      kind: "route",
+      options: { ...LOOK, specs: [SPEC, SPEC6], address: parseAddress("fd00:2::9")! },
+    },
+  ],
+  [["up", "--http", "127.0.0.1"], up({ http: { host: "127.0.0.1", port: 9309 } })],
+  [
+    ["up", "--http=[::1]:80", "--status-socket", "/tmp/s"],
+    up({ http: { host: "::1", port: 80 }, statusSocket: "/tmp/s" }),
+  ],
+  [["reload"], { kind: "reload", options: RELOAD }],
+  [["reload", "--device", "t0"], { kind: "reload", options: { ...RELOAD, device: "t0" } }],
+  [["reload", "--socket=/s", "--json"], {
+    kind: "reload",
+    options: { ...RELOAD, socket: "/s", json: true },
+  }],
+  [["--peer", "--watch-config"], up({ watchConfig: true })],
+  [["status"], { kind: "status", options: STATUS }],
+  [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
+  [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],
+  [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
+  [["status", "--schema"], { kind: "status", options: { ...STATUS, schema: true } }],
+  [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
+  [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
+  [["lab", "--docker"], { kind: "lab", options: { ...LAB, nodes: 2, docker: true } }],
+  [["lab", "--down"], { kind: "lab", options: { ...LAB, nodes: 2, down: true } }],
+  [
+    ["lab", "--ipv6", "--underlay6", "--json"],
+    { kind: "lab", options: { ...LAB, nodes: 2, ipv6: true, underlay6: true, json: true } },
+  ],
+  [["doctor"], { kind: "doctor", options: LOOK }],
+  [
+    ["doctor", "--node", "a", "--json", "-c", "x"],
+    { kind: "doctor", options: { config: "x", node: "a", json: true } },
+  ],
+  [["setup"], { kind: "setup", options: { ...WHERE, what: "docker", undo: false } }],
+  [
+    ["setup", "--systemd", "--undo", "--node", "a", "-c", "x"],
+    { kind: "setup", options: { config: "x", node: "a", what: "systemd", undo: true } },
+  ],
+  [["setup", "--netns"], { kind: "setup", options: { ...WHERE, what: "netns", undo: false } }],
+  [["dump", "tun0"], dump()],
+  [["dump", "--mode", "tap", "tap0", "--json"], dump({ device: "tap0", mode: "tap", json: true })],
+  [
+    ["dump", "tun0", "--address", "192.168.1.11/24", "--address=fd00::1/64", "--count=9"],
+    dump({
+      addresses: [
+        { address: parseAddress("192.168.1.11")!, length_bits: 24 },
+        { address: parseAddress("fd00::1")!, length_bits: 64 },
+      ],
+      count: 9,
+    }),
+  ],
+  [
+    ["dump", "tun0", "--pcap", "-"],
+    dump({ pcap: { path: "-", size_bytes: undefined, files: 10 } }),
+  ],
+  [
+    ["dump", "tun0", "--pcap=a.pcapng", "--pcap-size", "100m", "--pcap-files", "3"],
+    dump({ pcap: { path: "a.pcapng", size_bytes: 100 * 1024 * 1024, files: 3 } }),
+  ],
+  [["help", "dump"], { kind: "help", command: "dump", asked: true }],
+  [["lab", "-c", "x.yaml"], { kind: "lab", options: { ...LAB, config: "x.yaml" } }],
+];
+
+for (const [args, command] of GOOD) {
+  Deno.test(`command line: tunnet ${args.join(" ")}`, () => {
+    assertEquals(parseCommand(args), command);
+  });
+}

@@ -1,0 +1,261 @@
+import { assertEquals } from "../assert.ts";
+import { FakeDevice, NO_FEATURES } from "../fakes/device.ts";
+import { publishedFib } from "../fakes/table.ts";
+import { ipv4, ipv6 } from "../fakes/packets.ts";
+import { FAKE_SENDER, FakeSocket } from "../fakes/socket.ts";
+import {
+  type CounterName,
+  COUNTERS,
+  LANE_COUNTERS_BYTES,
+  laneCounters,
+} from "../../src/forwarding/counters.ts";
+import { type ControlDatagram, Inbound } from "../../src/dataplane/inbound.ts";
+import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../../src/base/limits.ts";
+import { DEVICE_GONE, WRITE } from "../../src/io/device.ts";
+import { UNKNOWN_PEER } from "../../src/io/socket.ts";
+
+const A = "fd00:1:0:0:0:0:0:2";
+const B = "fd00:2:0:0:0:0:0:2";
+
+function setup(defaultPeer = -1, roaming = false) {
+  const device = new FakeDevice();
+  const socket = new FakeSocket();
+  const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const heard: ControlDatagram[] = [];
+  const inbound = new Inbound(device, socket, counters, (one) => heard.push(one), () => 0);
+  const fib = publishedFib(
+    [
+      { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
+      { address: "192.168.0.9", subnets: ["172.3.0.0/16"] },
+    ],
+    ["172.1.0.0/16"],
+    defaultPeer,
+    roaming,
+  );
+  inbound.useFib(fib.acquire(0));
+  const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
+  return { device, socket, inbound, heard, counters, count };
+}
+
+const good = ipv4("172.2.0.2", "172.1.0.2");
+const changed = (packet: Uint8Array, at: number, value: number) => {
+  const copy = packet.slice();
+  copy[at] = value;
+  return copy;
+};
+
+const CASES: readonly {
+  name: string;
+  peer: number;
+  bytes: Uint8Array;
+  becomes: CounterName;
+  defaultPeer?: number;
+}[] = [
+  { name: "a packet of the peer's subnet", peer: 0, bytes: good, becomes: "packets" },
+  { name: "an IPv6 packet", peer: 0, bytes: ipv6(B, A), becomes: "packets" },
+  {
+    name: "a packet with IP options",
+    peer: 0,
+    bytes: ipv4("172.2.0.2", "172.1.0.2", [1], { headerOptions: [1, 1, 1, 0] }),
+    becomes: "packets",
+  },
+  { name: "an unknown sender", peer: UNKNOWN_PEER, bytes: good, becomes: "unknown_peer" },
+  { name: "a source of another peer", peer: 1, bytes: good, becomes: "spoofed_source" },
+  {
+    name: "a source of this node",
+    peer: 0,
+    bytes: ipv4("172.1.0.9", "172.1.0.2"),
+    becomes: "spoofed_source",
+  },
+  {
+    name: "a source of nobody",
+    peer: 0,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "spoofed_source",
+  },
+  { name: "an IPv6 source of nobody", peer: 0, bytes: ipv6(A, B), becomes: "spoofed_source" },
+  {
+    name: "any source from the default node",
+    peer: 0,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "packets",
+    defaultPeer: 0,
+  },
+  {
+    name: "a source of nobody, not from the default node",
+    peer: 1,
+    bytes: ipv4("8.8.8.8", "172.1.0.2"),
+    becomes: "spoofed_source",
+    defaultPeer: 0,
+  },
+  { name: "an empty datagram", peer: 0, bytes: new Uint8Array(0), becomes: "malformed" },
+  { name: "one byte", peer: 0, bytes: good.slice(0, 1), becomes: "malformed" },
+  { name: "19 bytes", peer: 0, bytes: good.slice(0, 19), becomes: "malformed" },
+  { name: "a cut packet", peer: 0, bytes: good.slice(0, -1), becomes: "malformed" },
+  {
+    name: "a byte too many",
+    peer: 0,
+    bytes: Uint8Array.from([...good, 0]),
+    becomes: "malformed",
+  },
+  { name: "a header of 16 bytes", peer: 0, bytes: changed(good, 0, 0x44), becomes: "malformed" },
+  {
+    name: "a header longer than the packet",
+    peer: 0,
+    bytes: changed(good, 0, 0x4f),
+    becomes: "malformed",
+  },
+  { name: "a wrong header checksum", peer: 0, bytes: changed(good, 8, 63), becomes: "malformed" },
+  { name: "IPv6 of 39 bytes", peer: 0, bytes: ipv6(B, A).slice(0, 39), becomes: "malformed" },
+  { name: "IPv6 cut", peer: 0, bytes: ipv6(B, A).slice(0, -1), becomes: "malformed" },
+  ...[0, 5, 0x10, 0x33, 0x55, 0x77, 0xf0, 0xff].map((first) => ({
+    name: `first byte ${first}`,
+    peer: 0,
+    bytes: changed(good, 0, first),
+    becomes: "malformed" as const,
+  })),
+  ...[1, 2, 3, 4].map((first) => ({
+    name: `first byte ${first}, WireGuard's`,
+    peer: 0,
+    bytes: changed(good, 0, first),
+    becomes: "reserved_type" as const,
+  })),
+  { name: "a control datagram", peer: 0, bytes: changed(good, 0, 0xf1), becomes: "control" },
+  {
+    name: "a control datagram of a stranger",
+    peer: UNKNOWN_PEER,
+    bytes: changed(good, 0, 0xf1),
+    becomes: "unknown_peer",
+  },
+];
+
+Deno.test("inbound: what becomes of a datagram", async (t) => {
+  for (const { name, peer, bytes, becomes, defaultPeer } of CASES) {
+    await t.step(name, () => {
+      const { device, socket, inbound, count, heard } = setup(defaultPeer);
+      socket.waiting = [{ peer, bytes }];
+      assertEquals(inbound.turn(), 1);
+      assertEquals(device.written, becomes === "packets" ? [bytes] : []);
+      assertEquals(heard.map((one) => one.peer), becomes === "control" ? [peer] : []);
+      // Exactly one counter besides `bytes` has moved.
+      for (const counter of COUNTERS) {
+        if (counter !== "bytes") assertEquals(count(counter), counter === becomes ? 1 : 0, counter);
+      }
+    });
+  }
+});
+
+Deno.test("inbound: bytes and packets are counted per peer", () => {
+  const { socket, inbound, counters } = setup();
+  const other = ipv4("172.3.0.2", "172.1.0.2", [1, 2, 3]);
+  socket.waiting = [{ peer: 0, bytes: good }, { peer: 1, bytes: other }, { peer: 0, bytes: good }];
+  inbound.turn();
+  assertEquals([...counters.peerPackets.subarray(0, 3)], [2, 1, 0]);
+  assertEquals([...counters.peerBytes.subarray(0, 3)], [2 * good.length, other.length, 0]);
+});
+
+Deno.test("inbound: what the device refuses is counted by reason", () => {
+  const { socket, device, inbound, count } = setup();
+  device.result = WRITE.rejected;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  inbound.turn();
+  device.result = WRITE.down;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  inbound.turn();
+  assertEquals([count("device_rejected"), count("device_down")], [1, 1]);
+  device.gone = true;
+  socket.waiting = [{ peer: 0, bytes: good }];
+  assertEquals(inbound.turn(), DEVICE_GONE);
+});
+
+Deno.test("inbound: datagrams that the kernel received as one are judged one by one", () => {
+  const { socket, device, inbound, count } = setup();
+  const spoofed = ipv4("172.3.0.2", "172.1.0.2");
+  const short = ipv4("172.2.0.2", "172.1.0.2", [9, 9]);
+  const hello = changed(good, 0, 0xf1);
+  const bytes = Uint8Array.from([...good, ...spoofed, ...hello, ...good, ...short]);
+  socket.waiting = [{ peer: 0, bytes, segment: good.length }];
+  assertEquals(inbound.turn(), 1);
+  assertEquals(device.written, [good, good, short]);
+  assertEquals([count("packets"), count("spoofed_source"), count("control")], [3, 1, 1]);
+});
+
+Deno.test("inbound: a flood of control datagrams is cut off and counted", () => {
+  const { socket, inbound, heard, count } = setup();
+  const hello = changed(good, 0, 0xf1);
+  socket.waiting = Array.from({ length: HELLOS_PER_S + 10 }, () => ({ peer: 0, bytes: hello }));
+  while (inbound.turn() > 0);
+  assertEquals(heard.length, HELLOS_PER_S);
+  assertEquals(count("control_flood"), 10);
+});
+
+Deno.test("inbound: strangers' hellos are told from a peer's address, or while a node may roam", async (t) => {
+  const hello = changed(good, 0, 0xf1);
+  const long = Uint8Array.from([0xf1, ...new Uint8Array(CONTROL_MAX_BYTES)]);
+  const told = (bytes: Uint8Array) => ({ peer: UNKNOWN_PEER, sender: FAKE_SENDER, bytes });
+  const cases: readonly (readonly [
+    name: string,
+    roaming: boolean,
+    peerHost: boolean,
+    bytes: Uint8Array,
+    counted: CounterName,
+    heard: readonly ControlDatagram[],
+  ])[] = [
+    ["a hello, nobody roams", false, false, hello, "unknown_peer", []],
+    ["a packet", true, false, good, "unknown_peer", []],
+    ["nothing", true, false, new Uint8Array(0), "unknown_peer", []],
+    ["a hello", true, false, hello, "unknown_peer", [told(hello)]],
+    ["a long one is cut", true, false, long, "unknown_peer", [
+      told(long.subarray(0, CONTROL_MAX_BYTES)),
+    ]],
+    ["a packet from another port of a peer", false, true, good, "wrong_port", [
+      told(new Uint8Array(0)),
+    ]],
+    ["a hello from another port of a peer", true, true, hello, "wrong_port", [told(hello)]],
+    ["the same, nobody roams", false, true, hello, "wrong_port", [told(hello)]],
+  ];
+  for (const [name, roaming, peerHost, bytes, counted, expected] of cases) {
+    await t.step(name, () => {
+      const { socket, inbound, heard, count } = setup(-1, roaming);
+      socket.waiting = [{ peer: UNKNOWN_PEER, bytes, peerHost }];
+      inbound.turn();
+      assertEquals(heard, expected);
+      for (const counter of COUNTERS) assertEquals(count(counter), counter === counted ? 1 : 0);
+    });
+  }
+});
+
+Deno.test("inbound: a flood of strangers' hellos is counted, but shown within bounds", () => {
+  const { socket, inbound, heard, count } = setup(-1, true);
+  const flood = { peer: UNKNOWN_PEER, bytes: changed(good, 0, 0xf1) };
+  socket.waiting = Array.from({ length: STRANGERS_PER_S + 500 }, () => flood);
+  while (inbound.turn() > 0);
+  assertEquals([heard.length, count("unknown_peer")], [STRANGERS_PER_S, STRANGERS_PER_S + 500]);
+});
+
+Deno.test("inbound: only a peer that has said hello may leave checksums to this kernel", () => {
+  const partial = ipv4("172.2.0.2", "172.1.0.2", [0, 7, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
+  const transport = new DataView(partial.buffer, 20);
+  // The pseudo header's sum: both addresses, protocol 17 and 12 bytes.
+  const words = [0xac02, 0x0002, 0xac01, 0x0002, 17, 12];
+  let sum = words.reduce((a, b) => a + b);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  transport.setUint16(6, sum);
+  for (const [capabilities, flags] of [[undefined, 0], [0, 1], [1, 1]] as const) {
+    const asked: number[] = [];
+    const device = new class extends FakeDevice {
+      override write(...[burst, offset, length, pieces]: Parameters<FakeDevice["write"]>) {
+        asked.push(burst.view.getUint8(offset[0]!));
+        return super.write(burst, offset, length, pieces);
+      }
+    }({ ...NO_FEATURES, checksum: true, partial: true });
+    const socket = new FakeSocket();
+    const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+    const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
+    const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };
+    inbound.useFib(publishedFib([peer]).acquire(0));
+    socket.waiting = [{ peer: 0, bytes: partial }];
+    inbound.turn();
+    assertEquals([device.written, asked], [[partial], [flags]]);
+  }
+});

@@ -1,0 +1,131 @@
+import { assertEquals } from "../../assert.ts";
+import { FakeDevice } from "../../fakes/device.ts";
+import { publishedFib } from "../../fakes/table.ts";
+import { ipv4 } from "../../fakes/packets.ts";
+import { FakeSocket } from "../../fakes/socket.ts";
+import {
+  COUNTER,
+  type CounterName,
+  LANE_COUNTERS_BYTES,
+  laneCounters,
+} from "../../../src/forwarding/counters.ts";
+import { Inbound } from "../../../src/dataplane/inbound.ts";
+import { type Direction, runLane } from "../../../src/dataplane/lanes/lane.ts";
+import { type Wait, WAIT_BROKEN } from "../../../src/io/wait.ts";
+import { Outbound } from "../../../src/dataplane/outbound.ts";
+import { DEVICE_GONE, WRITE, type WriteResult } from "../../../src/io/device.ts";
+import type { LaneCounters } from "../../../src/forwarding/counters.ts";
+
+const PACKETS = 1_000;
+const OUT = ipv4("172.1.0.2", "172.2.0.2");
+const BACK = ipv4("172.2.0.2", "172.1.0.2");
+
+/** A socket whose queue is full: what is sent is dropped, as batch.ts does after its one wait. */
+class FullSocket extends FakeSocket {
+  override flush({ totals }: LaneCounters): void {
+    const before = this.sent.length;
+    super.flush(laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)));
+    totals[COUNTER.send_queue_full]! += this.sent.length - before;
+    this.sent.length = before;
+  }
+}
+
+/** Runs a lane of both directions until there is nothing to do. */
+function run(device: FakeDevice, socket: FakeSocket) {
+  const counters = {
+    outbound: laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)),
+    inbound: laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)),
+  };
+  device.waiting = Array.from({ length: PACKETS }, () => OUT);
+  socket.waiting = Array.from({ length: PACKETS }, () => ({ peer: 0, bytes: BACK }));
+  const stop = new Int32Array(2);
+  const end = runLane({
+    lane: 0,
+    directions: [
+      new Outbound(device, socket, counters.outbound, () => 0),
+      new Inbound(device, socket, counters.inbound, () => {}, () => 0),
+    ],
+    fib: publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]),
+    wait: {
+      poll: () => {
+        const ready = (device.waiting.length > 0 ? 1 : 0) | (socket.waiting.length > 0 ? 2 : 0);
+        if (ready === 0) stop[0] = 1;
+        return ready;
+      },
+    },
+    stop,
+  });
+  const count = (direction: "outbound" | "inbound", name: CounterName) =>
+    counters[direction].totals[COUNTER[name]]!;
+  return { end, count };
+}
+
+Deno.test("lane: a device that takes nothing does not hold up the way out", () => {
+  for (
+    const [result, name] of [["rejected", "device_rejected"], ["down", "device_down"]] as const
+  ) {
+    const device = new FakeDevice();
+    device.result = WRITE[result] satisfies WriteResult;
+    const { end, count } = run(device, new FakeSocket());
+    assertEquals(end, "stopped");
+    assertEquals(count("outbound", "packets"), PACKETS);
+    assertEquals(count("inbound", name), PACKETS);
+  }
+});
+
+Deno.test("lane: a socket that sends nothing does not hold up the way in", () => {
+  const device = new FakeDevice();
+  const { end, count } = run(device, new FullSocket());
+  assertEquals(end, "stopped");
+  assertEquals(count("outbound", "send_queue_full"), PACKETS);
+  assertEquals([count("inbound", "packets"), device.written.length], [PACKETS, PACKETS]);
+});
+
+/** Runs a lane on a script: what each direction's turns return, and what the waits find. */
+function runScript(turns: readonly (readonly number[])[], waits: readonly number[]) {
+  const said: string[] = [];
+  const stop = new Int32Array(2);
+  const left = turns.map((counts) => [...counts]);
+  const directions = left.map((counts, i): Direction => ({
+    useFib: () => void said.push(`fib ${i}`),
+    turn: () => {
+      said.push(`turn ${i}`);
+      return counts.shift() ?? 0;
+    },
+  }));
+  const found = [...waits];
+  const wait: Wait = {
+    poll() {
+      said.push("sleep");
+      const ready = found.shift();
+      if (ready === undefined) Atomics.store(stop, 0, 1);
+      return ready ?? 0;
+    },
+  };
+  const fib = publishedFib([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }]);
+  const end = runLane({ lane: 0, directions, fib, wait, stop });
+  return { end, said: said.filter((word) => !word.startsWith("fib")), turns: stop[1] };
+}
+
+Deno.test("lane: looks everywhere at first, then only where something waits", () => {
+  const { end, said, turns } = runScript([[0], [0, 2, 0, 1]], [0b10, 0b01, 0b11, 0]);
+  assertEquals(end, "stopped");
+  assertEquals(
+    said.join(" "),
+    "turn 0 turn 1 sleep turn 1 sleep turn 0 sleep turn 0 turn 1 sleep sleep",
+  );
+  assertEquals(turns, 5);
+});
+
+Deno.test("lane: what one direction moved may be answered to the next, which looks at once", () => {
+  const { said } = runScript([[0, 3, 64], [0, 1]], [0b01, 0b01, 0b10]);
+  assertEquals(
+    said.join(" "),
+    "turn 0 turn 1 sleep turn 0 turn 1 sleep turn 0 turn 1 sleep turn 1 sleep",
+  );
+});
+
+Deno.test("lane: ends with its device, seen by a turn or by the wait", () => {
+  assertEquals(runScript([[0, DEVICE_GONE]], [0b01]).end, "device_gone");
+  assertEquals(runScript([[0]], [WAIT_BROKEN]).end, "device_gone");
+});

@@ -1,0 +1,158 @@
+/** From one kernel's device to another's: what two nodes do to packets together is nothing. */
+
+import { assert, assertEquals } from "../assert.ts";
+import { FakeDevice } from "../fakes/device.ts";
+import { publishedFib } from "../fakes/table.ts";
+import { FakeSocket } from "../fakes/socket.ts";
+import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
+import { Flow, randomShape } from "../offload/flows.ts";
+import {
+  byFlow,
+  checksumField,
+  complete,
+  headerBytes,
+  ipBytes,
+  join,
+  packetsOf,
+  partial,
+  type SuperPacket,
+  VIRTIO_BYTES,
+  virtioBytes,
+  withChecksum,
+} from "../offload/oracle.ts";
+import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
+import { EGRESS, Egress } from "../../src/dataplane/transmit.ts";
+import { Inbound } from "../../src/dataplane/inbound.ts";
+import { CAPABILITY } from "../../src/wire/hello.ts";
+
+const FIB = publishedFib(
+  [
+    { address: "192.168.0.7", subnets: [], mtu_bytes: 65_507 },
+    {
+      address: "192.168.0.9",
+      subnets: [],
+      mtu_bytes: 65_507,
+      capabilities: CAPABILITY.partialChecksum,
+    },
+  ],
+  [],
+  1,
+);
+const PLAIN = 0;
+const TUNNET = 1;
+
+function setup() {
+  const socket = new FakeSocket();
+  const counters = () => laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
+  const egress = new Egress(socket, counters());
+  egress.useFib(FIB.acquire(0));
+  const device = new FakeDevice({
+    checksum: true,
+    partial: true,
+    tcp4: true,
+    tcp6: true,
+    udp: true,
+  });
+  const inbound = new Inbound(device, socket, counters(), () => {}, () => 0);
+  inbound.useFib(FIB.acquire(1));
+  /** What leaves for a peer when the device hands out this. */
+  const send = (peer: number, handed: readonly SuperPacket[]) => {
+    const { burst } = egress;
+    handed.forEach(({ virtio, packet }, slot) => {
+      const offset = burst.offset(slot);
+      burst.bytes.set(virtioBytes(virtio), offset - VIRTIO_BYTES);
+      burst.bytes.set(packet, offset);
+      const version = packet[0]! >> 4 as 4 | 6;
+      assertEquals(egress.send(peer, offset, packet.length, version), EGRESS.queued);
+    });
+    egress.flush();
+    return socket.sent.splice(0).map(({ bytes }) => bytes);
+  };
+  /** What the other node's kernel sees of these datagrams. */
+  const receive = (datagrams: readonly Uint8Array[]) => {
+    socket.waiting = datagrams.map((bytes) => ({ peer: TUNNET, bytes }));
+    while (inbound.turn() > 0);
+    return device.writtenWhole.splice(0).flatMap(packetsOf);
+  };
+  return { send, receive };
+}
+
+const WHOLE = {
+  flags: 0,
+  gsoType: 0,
+  headerLength: 0,
+  gsoSize: 0,
+  checksumStart: 0,
+  checksumOffset: 0,
+};
+
+/** A packet as a kernel hands it out that leaves its checksum to the device. */
+function left(packet: Uint8Array): SuperPacket {
+  const checksumStart = ipBytes(packet);
+  const checksumOffset = checksumField(packet)! - checksumStart;
+  return { virtio: { ...WHOLE, flags: 1, checksumStart, checksumOffset }, packet: partial(packet) };
+}
+
+/** What a kernel may hand out for a few packets of one flow, and those packets. */
+function handedOut(dice: Random): { handed: SuperPacket[]; packets: Uint8Array[] } {
+  const flow = new Flow(dice, randomShape(dice, 0));
+  const packets = Array.from({ length: 1 + dice.below(20) }, () => flow.next());
+  if (dice.below(2) === 0 && packets.length > 1) return { handed: [join(packets)], packets };
+  const handed = packets.map((packet) =>
+    dice.below(2) === 0 ? left(packet) : { virtio: WHOLE, packet }
+  );
+  return { handed, packets };
+}
+
+const RUNS = Math.round(150 * fuzzMultiplier());
+
+Deno.test(`egress: ${RUNS} times, a plain peer gets complete packets, a tunnet the same through its device`, () => {
+  const dice = random(0xe9e5);
+  const { send, receive } = setup();
+  let partials = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const all = Array.from({ length: 1 + dice.below(3) }, () => handedOut(dice));
+    const handed = all.flatMap((one) => one.handed);
+    const packets = all.flatMap((one) => one.packets);
+    assertEquals(send(PLAIN, handed), packets, `run ${run}`);
+    const datagrams = send(TUNNET, handed);
+    partials += datagrams.filter((bytes, i) => bytes.join() !== packets[i]!.join()).length;
+    assertEquals(byFlow(receive(datagrams)), byFlow(packets), `run ${run}`);
+  }
+  assert(partials > RUNS, "checksums were left to the tunnet");
+});
+
+Deno.test("egress: a partial checksum deep in a packet is completed for every peer", () => {
+  // IPv4 and UDP without a checksum (VXLAN's kind) around a TCP packet.
+  const inner = new Flow(random(1), {
+    version: 4,
+    protocol: "tcp",
+    payload_bytes: 100,
+    ipOptions: [],
+    tcpOptions: [],
+    trouble: 0,
+  }).next();
+  const around = new Flow(random(2), {
+    version: 4,
+    protocol: "udp",
+    payload_bytes: inner.length,
+    ipOptions: [],
+    tcpOptions: [],
+    trouble: 0,
+  }).next();
+  const wrap = (packet: Uint8Array) => {
+    const outer = around.slice();
+    outer.set(packet, headerBytes(outer));
+    return outer;
+  };
+  const wanted = withChecksum(wrap(complete(inner)), 0);
+  const checksumStart = headerBytes(around) + ipBytes(inner);
+  const handed = {
+    virtio: { ...WHOLE, flags: 1, checksumStart, checksumOffset: 16 },
+    packet: withChecksum(wrap(partial(inner)), 0),
+  };
+  const { send, receive } = setup();
+  assertEquals(send(PLAIN, [handed]), [wanted]);
+  assertEquals(send(TUNNET, [handed]), [wanted]);
+  assertEquals(receive([wanted]), [wanted]);
+});

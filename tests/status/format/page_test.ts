@@ -1,0 +1,37 @@
+import { assert, assertEquals, assertFalse, assertStringIncludes } from "../../assert.ts";
+import { page, pagePolicy } from "../../../src/status/format/page.ts";
+import { PAGE_SCRIPT } from "../../../src/status/format/page_script.ts";
+import { PAGE_STYLE } from "../../../src/status/format/page_style.ts";
+
+const HTML = page("n0nce");
+
+Deno.test("page: what is inline bears the nonce that the policy names", () => {
+  assertEquals(HTML.match(/<(script|style)\b[^>]*>/g), [
+    '<style nonce="n0nce">',
+    '<script nonce="n0nce">',
+  ]);
+  assertStringIncludes(pagePolicy("n0nce"), "script-src 'nonce-n0nce'");
+  assertStringIncludes(pagePolicy("n0nce"), "style-src 'nonce-n0nce'");
+  assertFalse(pagePolicy("n0nce").includes("unsafe"));
+});
+
+Deno.test("page: refers to nothing but its own node", () => {
+  const links = [...HTML.matchAll(/\b(?:href|src)="([^"]*)"/g)].map(([, link]) => link!);
+  assert(links.length > 0);
+  for (const link of links) assert(/^(data:image\/svg\+xml,|\/[a-z])/.test(link), link);
+  const addresses = new Set(HTML.match(/\b[a-z]+:\/\/[^\s"')]+/g) ?? []);
+  // The name of a namespace, which is looked up nowhere.
+  assertEquals([...addresses], ["http://www.w3.org/2000/svg"]);
+  assertFalse(/url\(|@import/.test(PAGE_STYLE));
+});
+
+Deno.test("page: text of the status never becomes markup", () => {
+  assertFalse(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/.test(PAGE_SCRIPT));
+  assertFalse(/<\/(script|style)/i.test(PAGE_SCRIPT + PAGE_STYLE));
+  assertFalse(/\son[a-z]+=|\sstyle=/.test(HTML.replace(PAGE_SCRIPT, "").replace(PAGE_STYLE, "")));
+});
+
+Deno.test("page: the script parses", () => {
+  // The constructor compiles the text, and does not run it.
+  assert(new Function(PAGE_SCRIPT) instanceof Function);
+});

@@ -1,0 +1,465 @@
+import { parseConfig } from "../../../src/config/parse.ts";
+import type { Check } from "../../../src/tools/doctor/check.ts";
+import type { Facts, LinkFacts, PeerFacts, Probe } from "../../../src/tools/doctor/facts.ts";
+import { parseIptables } from "../../../src/tools/doctor/firewall/iptables.ts";
+import { judge } from "../../../src/tools/doctor/judge.ts";
+import { allWell, reportJson, reportText } from "../../../src/tools/doctor/report.ts";
+import type { LinkInfo, RouteInfo } from "../../../src/host/netlink/rtnetlink.ts";
+import { formatPrefix, parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
+import { assert, assertEquals, assertFalse } from "../../assert.ts";
+
+const loaded = parseConfig(
+  `
+network: [172.0.0.0/8, "fd00:172::/32"]
+nodes:
+  - {name: node-a, address: 192.168.0.8, subnets: [172.1.0.0/16, "fd00:172:1::/64"]}
+  - {name: node-b, address: 192.168.0.7, subnets: [172.2.0.0/16, "fd00:172:2::/64"]}
+`,
+  "my config.yaml",
+);
+const { config } = loaded;
+
+function link(
+  index: number,
+  name: string,
+  kind: string | undefined,
+  mtu_bytes: number,
+  ...texts: string[]
+): LinkFacts {
+  const info: LinkInfo = { index, name, kind, mtu_bytes, up: true, master: 0, ethernet: true };
+  const addresses = texts.map((text) => {
+    const [address, length] = text.split("/");
+    return { index, address: parseAddress(address!)!, length_bits: Number(length) };
+  });
+  return { ...info, addresses };
+}
+
+function route(text: string, index: number, change: Partial<RouteInfo> = {}): RouteInfo {
+  const { prefix } = parsePrefix(text)!;
+  return { prefix, index, metric: 0, kind: "unicast", source: undefined, protocol: 4, ...change };
+}
+
+const LO = link(1, "lo", undefined, 65_536, "127.0.0.1/8", "::1/128");
+const ETH0 = link(2, "eth0", undefined, 1500, "192.168.0.8/24");
+const BR0 = link(3, "br0", "bridge", 1500, "172.1.0.1/16", "fd00:172:1::1/64");
+const TUNNET0 = link(4, "tunnet0", "tun", 1472, "172.1.0.0/32", "fd00:172:1::/128");
+const KERNEL = { protocol: 2 };
+const ROUTES = [
+  route("192.168.0.0/24", 2, KERNEL),
+  route("172.1.0.0/16", 3, KERNEL),
+  route("fd00:172:1::/64", 3, KERNEL),
+];
+const TUNNEL_ROUTES = [route("172.0.0.0/8", 4), route("fd00:172::/32", 4)];
+
+const HELLO = {
+  version: 1,
+  mode: "tun" as const,
+  capabilities: 1,
+  sent_us: 1,
+  echo_us: 1,
+  held_us: 0,
+  mtu_bytes: 1472,
+  name: "node-b",
+  number: 1,
+  answer: false,
+  leaving: false,
+  probe: false,
+  program: "1.0.0",
+};
+const ANSWERED: Probe = {
+  kind: "answered",
+  hello: HELLO,
+  wanted_bytes: 1472,
+  largest_bytes: 1472,
+  told: false,
+};
+
+function peer(probe: Probe, change: Partial<PeerFacts> = {}): PeerFacts {
+  return {
+    node: config.nodes[1]!,
+    address: parseAddress("192.168.0.7"),
+    path: { index: 2 },
+    probe,
+    ...change,
+  };
+}
+
+/** A healthy node before its start. */
+const STOPPED: Facts = {
+  config,
+  source: loaded.source,
+  self: config.nodes[0]!,
+  selfAddresses: [parseAddress("192.168.0.8")!],
+  peers: [peer(ANSWERED)],
+  netAdmin: true,
+  tunDevice: "ok",
+  sysctls: new Map([
+    ["net/ipv4/ip_forward", "1"],
+    ["net/ipv6/conf/all/forwarding", "1"],
+    ["net/ipv4/conf/br0/forwarding", "1"],
+    ["net/ipv4/conf/all/rp_filter", "0"],
+  ]),
+  links: [LO, ETH0, BR0],
+  routes: ROUTES,
+  paths: new Map(),
+  portHolders: [],
+  deviceHolders: [],
+  firewall: { chains: [], unread: [] },
+  clock_ms: Date.UTC(2030, 0, 1),
+  clockOffsets_ms: new Map([["node-b", 3]]),
+};
+
+const TUNNET = { pid: 9, name: "tunnet" };
+/** The same, running. */
+const RUNNING: Facts = {
+  ...STOPPED,
+  peers: [peer({ kind: "told", state: "up", why: "", problems: [] })],
+  links: [...STOPPED.links, TUNNET0],
+  routes: [...ROUTES, ...TUNNEL_ROUTES],
+  paths: new Map(
+    config.nodes[1]!.subnets.map((subnet) => [formatPrefix(subnet), { index: 4 }] as const),
+  ),
+  portHolders: [TUNNET],
+  deviceHolders: [TUNNET],
+};
+
+function sysctl(facts: Facts, name: string, value: string): Facts {
+  return { ...facts, sysctls: new Map([...facts.sysctls, [name, value]]) };
+}
+
+function rules(facts: Facts, text: string): Facts {
+  const chains = parseIptables(`${text}\nCOMMIT\n`, 4, "iptables");
+  return { ...facts, firewall: { chains, unread: [] } };
+}
+
+function withPeer(probe: Probe, change: Partial<PeerFacts> = {}): Facts {
+  return { ...STOPPED, peers: [peer(probe, change)] };
+}
+
+/** id, status, mend (and where, if elsewhere) of what is not well. */
+function wrong(checks: readonly Check[]): string[] {
+  return checks.filter(({ status }) => status !== "ok").map(({ id, status, mend, mendOn }) =>
+    [id, status, mendOn && `on ${mendOn}`, mend].filter((part) => part !== undefined).join(": ")
+  );
+}
+
+Deno.test("doctor: nothing is wrong with a healthy node, running or not", () => {
+  assertEquals(wrong(judge(STOPPED)), []);
+  assertEquals(wrong(judge(RUNNING)), []);
+});
+
+Deno.test("doctor: in mode tap nothing is asked of routes, forwarding and NAT", () => {
+  const tap: Facts = { ...STOPPED, config: { ...config, mode: "tap" }, links: [LO, ETH0] };
+  const mode = "tap" as const;
+  const facts = { ...tap, peers: [peer({ ...ANSWERED, hello: { ...HELLO, mode } })] };
+  assertEquals(wrong(judge(sysctl(facts, "net/ipv4/ip_forward", "0"))), []);
+});
+
+Deno.test("doctor: in mode tap a firewall may be asked of frames within the bridge", () => {
+  const tap: Facts = {
+    ...rules(STOPPED, "*filter\n:FORWARD DROP [0:0]"),
+    config: { ...config, mode: "tap", bridge: "br0" },
+    peers: [peer({ ...ANSWERED, hello: { ...HELLO, mode: "tap" } })],
+  };
+  assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "0"))), []);
+  assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "1"))), [
+    "bridge: fail: sysctl -w net.bridge.bridge-nf-call-iptables=0",
+  ]);
+});
+
+const file = "'my config.yaml'";
+
+/** Facts that differ from healthy ones, and all that is said of them. */
+const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly string[]])[] = [
+  ["no rights", { ...STOPPED, netAdmin: false }, ["rights: fail: sudo tunnet doctor"]],
+  ["no tun driver", { ...STOPPED, tunDevice: "ENODEV" }, ["tun_driver: fail: modprobe tun"]],
+  ["no tun node", { ...STOPPED, tunDevice: "ENOENT" }, [
+    "tun_driver: fail: mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200",
+  ]],
+  ["tun not for us", { ...STOPPED, tunDevice: "EACCES" }, [
+    "tun_driver: fail: chmod 0666 /dev/net/tun",
+  ]],
+  ["a bridge of that name", {
+    ...STOPPED,
+    links: [...STOPPED.links, { ...TUNNET0, kind: "bridge" }],
+  }, [
+    "device: fail: ip link del dev tunnet0",
+  ]],
+  ["hardware of that name", {
+    ...STOPPED,
+    links: [...STOPPED.links, { ...TUNNET0, kind: undefined }],
+  }, [
+    "device: fail",
+  ]],
+  ["the device is held", { ...RUNNING, portHolders: [], peers: STOPPED.peers }, [
+    "device: fail: kill 9",
+  ]],
+  ["the port is held", {
+    ...STOPPED,
+    portHolders: [{ pid: 5, name: "dig" }],
+    peers: [peer({ kind: "not_asked", why: "" })],
+  }, ["port: fail: kill 5", "peer: skip"]],
+  ["the port is held by nobody we may see", {
+    ...STOPPED,
+    portHolders: [{ pid: 0, name: "" }],
+    peers: [peer({ kind: "not_asked", why: "" })],
+  }, ["port: fail: ss -lunp 'sport = :3009'", "peer: skip"]],
+  ["the device is down", {
+    ...RUNNING,
+    links: [...STOPPED.links, { ...TUNNET0, up: false }],
+  }, ["device: fail: ip link set dev tunnet0 up"]],
+  ["another host's address", { ...STOPPED, selfAddresses: [parseAddress("10.0.0.1")!] }, [
+    "own_address: fail: tunnet --peer --listen 0.0.0.0 # where that address is translated on the way",
+  ]],
+  ["forwarding off before the start", sysctl(STOPPED, "net/ipv4/ip_forward", "0"), [
+    "ip_forward: warn: sysctl -w net.ipv4.ip_forward=1",
+  ]],
+  ["forwarding off", sysctl(RUNNING, "net/ipv4/ip_forward", "0"), [
+    "ip_forward: fail: sysctl -w net.ipv4.ip_forward=1",
+  ]],
+  ["forwarding off on the bridge", sysctl(RUNNING, "net/ipv4/conf/br0/forwarding", "0"), [
+    "ip_forward: fail: sysctl -w net.ipv4.conf.br0.forwarding=1",
+  ]],
+  ["IPv6 off on the bridge", sysctl(RUNNING, "net/ipv6/conf/br0/disable_ipv6", "1"), [
+    "ipv6: fail: sysctl -w net.ipv6.conf.br0.disable_ipv6=0",
+  ]],
+  ["a dot in the bridge's name", {
+    ...sysctl(RUNNING, "net/ipv4/conf/br.1/forwarding", "0"),
+    links: [LO, ETH0, { ...BR0, name: "br.1" }, TUNNET0],
+  }, ["ip_forward: fail: sysctl -w net/ipv4/conf/br.1/forwarding=1"]],
+  ["strict reverse path, no default node", sysctl(RUNNING, "net/ipv4/conf/all/rp_filter", "1"), []],
+  [
+    "strict reverse path and a default node",
+    {
+      ...sysctl(RUNNING, "net/ipv4/conf/all/rp_filter", "1"),
+      config: { ...config, defaultNode: "node-b" },
+    },
+    ["rp_filter: fail: sysctl -w net.ipv4.conf.tunnet0.rp_filter=2"],
+  ],
+  [
+    "the default node itself",
+    {
+      ...sysctl(RUNNING, "net/ipv4/conf/all/rp_filter", "1"),
+      config: { ...config, defaultNode: "node-a" },
+    },
+    [],
+  ],
+  ["no bridge", { ...STOPPED, links: [LO, ETH0] }, [
+    `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
+    `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
+  ]],
+  ["no bridge on a Docker host", {
+    ...STOPPED,
+    links: [LO, ETH0, link(9, "docker0", "bridge", 1500)],
+  }, [
+    `local_subnet: fail: tunnet setup --docker -c ${file} --node node-a | sh`,
+    `local_subnet: fail: tunnet setup --docker -c ${file} --node node-a | sh`,
+  ]],
+  ["a route within a remote subnet", {
+    ...RUNNING,
+    routes: [...RUNNING.routes, route("172.2.3.0/24", 2)],
+  }, [
+    "routes: fail: ip route del 172.2.3.0/24 dev eth0",
+  ]],
+  ["the same before the start", { ...STOPPED, routes: [...ROUTES, route("fd00:172:2::/65", 2)] }, [
+    "routes: fail: ip -6 route del fd00:172:2::/65 dev eth0",
+  ]],
+  ["the network itself by another device", {
+    ...STOPPED,
+    routes: [...ROUTES, route("172.0.0.0/8", 2)],
+  }, [
+    "routes: fail: ip route add 172.2.0.0/16 dev tunnet0",
+  ]],
+  ["a wider route is none of ours", {
+    ...RUNNING,
+    routes: [...RUNNING.routes, route("0.0.0.0/0", 2)],
+  }, []],
+  ["a route beside is none of ours", {
+    ...RUNNING,
+    routes: [...RUNNING.routes, route("172.17.0.0/16", 3)],
+  }, []],
+  ["no route to a subnet", {
+    ...RUNNING,
+    routes: [...ROUTES, TUNNEL_ROUTES[1]!],
+    paths: new Map([...RUNNING.paths, ["172.2.0.0/16", { index: 2 }]]),
+  }, ["routes: fail: ip route add 172.2.0.0/16 dev tunnet0"]],
+  ["a rule of policy routing", {
+    ...RUNNING,
+    paths: new Map([...RUNNING.paths, ["172.2.0.0/16", { index: 2 }]]),
+  }, ["routes: fail: ip rule add pref 1 to 172.2.0.0/16 lookup main"]],
+  ["a node inside the network", withPeer(ANSWERED, { address: parseAddress("172.200.0.7") }), [
+    "underlay: fail: ip route add 172.200.0.7 $(ip route show default | head -n 1 | cut -d ' ' -f 2-)",
+  ]],
+  ["an MTU too large, running", {
+    ...RUNNING,
+    links: [LO, ETH0, BR0, { ...TUNNET0, mtu_bytes: 1500 }],
+  }, [
+    "mtu: fail: ip link set dev tunnet0 mtu 1472",
+  ]],
+  ["an MTU too large, configured", { ...STOPPED, config: { ...config, mtu_bytes: 1500 } }, [
+    `mtu: fail: sed -i '/^mtu:/d' ${file} && echo 'mtu: 1472' >>${file}`,
+  ]],
+  ["an MTU too small for IPv6", { ...STOPPED, config: { ...config, mtu_bytes: 1000 } }, [
+    `mtu: fail: sed -i '/^mtu:/d' ${file} && echo 'mtu: 1280' >>${file}`,
+  ]],
+  [
+    "a path with an MTU of its own",
+    withPeer(ANSWERED, { path: { index: 2, mtu_bytes: 1400 } }),
+    [],
+  ],
+  ["forwarded packets dropped", rules(STOPPED, "*filter\n:FORWARD DROP [0:0]"), [
+    "forward: fail: iptables -I FORWARD -i tunnet0 -o br0 -j ACCEPT",
+    "forward: fail: iptables -I FORWARD -i br0 -o tunnet0 -j ACCEPT",
+  ]],
+  [
+    "perhaps dropped",
+    rules(
+      STOPPED,
+      "*filter\n:FORWARD ACCEPT [0:0]\n" +
+        "-A FORWARD -m set --match-set ok src -j ACCEPT\n-A FORWARD -i tunnet0 -j DROP",
+    ),
+    [
+      "forward: warn: iptables -I FORWARD -i tunnet0 -o br0 -j ACCEPT",
+    ],
+  ],
+  [
+    "dropped before routing",
+    rules(
+      STOPPED,
+      "*raw\n:PREROUTING ACCEPT [0:0]\n" +
+        "-A PREROUTING -d 172.1.0.2/32 ! -i br0 -j DROP",
+    ),
+    [
+      "forward: fail: iptables -t raw -I PREROUTING -i tunnet0 -j ACCEPT",
+    ],
+  ],
+  [
+    "masqueraded",
+    rules(
+      STOPPED,
+      "*nat\n:POSTROUTING ACCEPT [0:0]\n" +
+        "-A POSTROUTING -s 172.1.0.0/16 ! -o br0 -j MASQUERADE",
+    ),
+    [
+      "nat: fail: iptables -t nat -I POSTROUTING -o tunnet0 -j ACCEPT",
+    ],
+  ],
+  [
+    "masqueraded towards pods",
+    rules(
+      STOPPED,
+      "*nat\n:POSTROUTING ACCEPT [0:0]\n" +
+        "-A POSTROUTING -o br0 -j MASQUERADE",
+    ),
+    [
+      "nat: fail: iptables -t nat -I POSTROUTING -s 172.0.0.0/8 -o br0 -j ACCEPT",
+    ],
+  ],
+  ["datagrams dropped on their way out", rules(STOPPED, "*filter\n:OUTPUT DROP [0:0]"), [
+    "firewall_udp: fail: iptables -I OUTPUT -p udp --dport 3009 -j ACCEPT",
+  ]],
+  [
+    "datagrams diverted",
+    rules(
+      STOPPED,
+      "*nat\n:PREROUTING ACCEPT [0:0]\n" +
+        "-A PREROUTING -p udp -m udp --dport 3009 -j REDIRECT --to-ports 1",
+    ),
+    [
+      "port_nat: fail: iptables -t nat -I PREROUTING -p udp --dport 3009 -j ACCEPT",
+    ],
+  ],
+  ["rules that cannot be read", { ...STOPPED, firewall: { chains: [], unread: ["nft: no"] } }, [
+    "firewall: skip",
+  ]],
+  ["a name that is not known", withPeer(ANSWERED, { address: undefined, path: undefined }), [
+    "peer: fail: echo '192.0.2.1 192.168.0.7' >>/etc/hosts # with its address",
+  ]],
+  ["no route to a peer", withPeer({ kind: "silent" }, { path: undefined }), [
+    "peer: fail: ip route add 192.168.0.7 via ROUTER # with your router's address",
+  ]],
+  ["a silent peer", withPeer({ kind: "silent" }), [
+    "peer: fail: on node-b: tunnet doctor --node node-b",
+  ]],
+  ["a peer that does not hear us", withPeer({ kind: "deaf", hello: HELLO }), [
+    "peer: fail: on node-b: iptables -I INPUT -p udp --dport 3009 -j ACCEPT",
+  ]],
+  ["a peer that does not run", withPeer({ kind: "refused" }), [
+    "peer: fail: on node-b: tunnet --peer",
+  ]],
+  ["a plain peer, as the running node tells", {
+    ...RUNNING,
+    peers: [peer({ kind: "told", state: "plain", why: "", problems: [] })],
+  }, ["peer: warn: on node-b: tunnet doctor --node node-b"]],
+  ["a silent peer, as the running node tells", {
+    ...RUNNING,
+    peers: [peer({ kind: "told", state: "silent", why: "", problems: [] })],
+  }, ["peer: fail: on node-b: tunnet doctor --node node-b"]],
+  ["a peer that does not fit, as the running node tells", {
+    ...RUNNING,
+    peers: [peer({ kind: "told", state: "up", why: "", problems: ["it runs in mode tap"] })],
+  }, ["peer_config: warn: on node-b: tunnet check"]],
+  ["a way that swallows large packets", withPeer({ ...ANSWERED, largest_bytes: 1372 }), [
+    `path_mtu: fail: sed -i '/^mtu:/d' ${file} && echo 'mtu: 1372' >>${file}`,
+  ]],
+  ["a way that reports large packets", withPeer({ ...ANSWERED, largest_bytes: 1372, told: true }), [
+    `path_mtu: warn: sed -i '/^mtu:/d' ${file} && echo 'mtu: 1372' >>${file}`,
+  ]],
+  ["another mode", withPeer({ ...ANSWERED, hello: { ...HELLO, mode: "tap" } }), [
+    "peer_config: fail: on node-b: tunnet check",
+  ]],
+  ["another name", withPeer({ ...ANSWERED, hello: { ...HELLO, name: "x" } }), [
+    "peer_config: fail: on node-b: tunnet check",
+  ]],
+  ["another protocol", withPeer({ ...ANSWERED, hello: { ...HELLO, version: 2 } }), [
+    "peer_config: warn: on node-b: tunnet --version",
+  ]],
+  ["a clock of the last century", { ...STOPPED, clock_ms: 0 }, [
+    "clock: fail: timedatectl set-ntp true",
+  ]],
+  ["a peer's clock far off", { ...STOPPED, clockOffsets_ms: new Map([["node-b", -61_000]]) }, [
+    "clock: warn: timedatectl set-ntp true",
+  ]],
+];
+
+for (const [name, facts, expected] of SICK) {
+  Deno.test(`doctor: ${name}`, () => assertEquals(wrong(judge(facts)), expected));
+}
+
+Deno.test("doctor: every check says something, in one line", () => {
+  for (const [, facts] of SICK) {
+    for (const { id, title, why, mend = "" } of judge(facts)) {
+      for (const text of [id, title, why, mend]) assertFalse(text.includes("\n"), text);
+      assert(id !== "" && title !== "" || why !== "");
+    }
+  }
+});
+
+Deno.test("doctor: the report as text and as JSON", () => {
+  const checks: Check[] = [
+    { id: "a", title: "A", status: "ok", why: "good" },
+    { id: "b", title: "B", status: "warn", why: "odd", mend: "do b" },
+    { id: "c", title: "C", status: "fail", why: "bad", mend: "do c", mendOn: "node-b" },
+    { id: "d", title: "D", status: "skip", why: "dark" },
+  ];
+  assertEquals(reportText(STOPPED.self, checks, false).split("\n"), [
+    "ok   A: good",
+    "warn B: odd",
+    "     mend: do b",
+    "FAIL C: bad",
+    "     mend on node-b: do c",
+    "skip D: dark",
+    "",
+    "node-a: 1 to mend, 1 to look at, 1 not looked at",
+    "",
+  ]);
+  assertEquals(
+    reportText(STOPPED.self, checks.slice(0, 1), false),
+    "ok   A: good\n\nnode-a: all is well\n",
+  );
+  assertFalse(allWell(checks));
+  assert(allWell(checks.slice(0, 2)));
+  const json = reportJson(STOPPED.self, checks);
+  assertEquals([json.version, json.node, json.ok, json.checks.length], [1, "node-a", false, 4]);
+  assertEquals(json.checks.map(({ mend_on }) => mend_on), [null, "node-a", "node-b", null]);
+});

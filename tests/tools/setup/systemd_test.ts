@@ -1,0 +1,109 @@
+import { SERVICE, systemdScript, unitFile } from "../../../src/tools/setup/systemd.ts";
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertStringIncludes,
+} from "../../assert.ts";
+import { inputFor, shellcheck } from "./scripts.ts";
+
+const { self } = inputFor("both");
+
+/** The values of a setting in a unit file. */
+function settings(unit: string, name: string): readonly string[] {
+  return [...unit.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].map(([, value]) => value!);
+}
+
+async function run(program: string, args: readonly string[], env: Record<string, string> = {}) {
+  const command = new Deno.Command(program, { args: [...args], env, stdin: "null" });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  return { code, output: text.decode(stdout) + text.decode(stderr) };
+}
+
+Deno.test("setup --systemd: the unit's rights, and how it is run", () => {
+  const unit = unitFile({ self, embedded: false });
+  for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
+    assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF"], name);
+  }
+  assertEquals(settings(unit, "ExecStart"), [
+    "/usr/local/bin/tunnet --peer --config /etc/tunnet/tunnet.yaml --node both",
+  ]);
+  assertEquals(settings(unit, "Type"), ["notify"]);
+  assertEquals(settings(unit, "DynamicUser"), ["yes"]);
+  assertEquals(settings(unit, "DeviceAllow"), ["/dev/net/tun rw"]);
+  assertEquals(settings(unit, "Restart"), ["on-failure"]);
+  assertEquals(settings(unit, "RuntimeDirectory"), ["tunnet"]);
+  assertMatch(settings(unit, "WatchdogSec")[0]!, /^\d+$/);
+  assertMatch(settings(unit, "ExecReload")[0]!, /kill -HUP \$MAINPID$/);
+});
+
+Deno.test("setup --systemd: a port below 1024 and an embedded config change what they must", () => {
+  const low = { ...self, endpoint: { ...self.endpoint, port: 53 } };
+  const unit = unitFile({ self: low, embedded: true });
+  for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
+    assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF CAP_NET_BIND_SERVICE"], name);
+  }
+  assertEquals(settings(unit, "ExecStart"), ["/usr/local/bin/tunnet --peer --node both"]);
+});
+
+Deno.test("setup --systemd: shellcheck finds nothing, undo included", async () => {
+  for (const embedded of [false, true]) {
+    for (const undo of [false, true]) {
+      await shellcheck(systemdScript(inputFor("both", { undo }), embedded));
+    }
+  }
+});
+
+Deno.test("setup --systemd: the script writes the unit, changes nothing twice, and undoes it", async () => {
+  const DESTDIR = Deno.makeTempDirSync({ prefix: "tunnet-test-" });
+  const sh = async (undo: boolean) => {
+    const script = systemdScript(inputFor("both", { undo }), false);
+    assertEquals(await run("sh", ["-c", script], { DESTDIR }), { code: 0, output: "" });
+  };
+  try {
+    await sh(false);
+    const unit = `${DESTDIR}${SERVICE.unit}`;
+    assertEquals(Deno.readTextFileSync(unit), unitFile({ self, embedded: false }));
+    assertEquals(
+      Deno.readTextFileSync(`${DESTDIR}${SERVICE.sysctl}`),
+      "net.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n",
+    );
+    const before = Deno.statSync(unit);
+    await sh(false);
+    assertEquals(Deno.statSync(unit).ino, before.ino, "an unchanged unit is left alone");
+    await sh(true);
+    await sh(true);
+    const left = await run("find", [DESTDIR, "-type", "f"]);
+    assertEquals(left.output, "");
+  } finally {
+    Deno.removeSync(DESTDIR, { recursive: true });
+  }
+});
+
+Deno.test("setup --systemd: systemd itself finds the unit right, and little exposed", async () => {
+  try {
+    await run("systemd-analyze", ["--version"]);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.warn("SKIPPED: systemd-analyze is not on this host (apt-get install systemd)");
+    return;
+  }
+  const dir = Deno.makeTempDirSync({ prefix: "tunnet-test-" });
+  try {
+    const file = `${dir}/tunnet.service`;
+    // It looks whether the program is there: any will do.
+    const unit = unitFile({ self, embedded: false }).replaceAll(SERVICE.program, "/bin/sh");
+    Deno.writeTextFileSync(file, unit);
+    assertEquals(await run("systemd-analyze", ["verify", file]), { code: 0, output: "" });
+    const { output } = await run("systemd-analyze", ["security", "--offline=true", file]);
+    const score = /exposure level for \S+: ([\d.]+)/.exec(output)?.[1];
+    assert(score !== undefined, output);
+    // 0 is a service that may do nothing, 10 one without any sandbox.
+    assertLess(Number(score), 2.5);
+    assertStringIncludes(output, "CAP_NET_ADMIN");
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+});
