@@ -2,6 +2,7 @@
 
 import { ERRNO } from "../../ffi/errno.ts";
 import { SyscallError } from "../../ffi/libc.ts";
+import { RTPROT_KERNEL } from "../../ffi/netlink.ts";
 import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES } from "../base/limits.ts";
 import {
@@ -52,9 +53,6 @@ export interface DeviceConfig {
    */
   undo(): void;
 }
-
-/** Made by the kernel itself (linux/rtnetlink.h). */
-const RTPROT_KERNEL = 2;
 
 const textOf = ({ address, length_bits }: Omit<LinkAddress, "index">): string =>
   `${formatAddress(address.bytes)}/${length_bits}`;

@@ -1,15 +1,8 @@
 /** What a device can do with a packet by itself (ethtool(8)). */
 
-import {
-  AF_INET,
-  ETHTOOL_GTSO,
-  ETHTOOL_VALUE,
-  IFREQ,
-  SIOCETHTOOL,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-} from "../../ffi/layout.ts";
 import { addressOf, libc } from "../../ffi/libc.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../ffi/socket.ts";
+import { ETHTOOL_GTSO, ETHTOOL_VALUE, IFREQ, SIOCETHTOOL } from "../../ffi/tun.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../base/limits.ts";
 
 /** Whether a device takes TCP super-packets whole; false also where there is no such device. */

@@ -7,6 +7,7 @@
  * main thread and the lanes' Workers, and each of them calls this.
  */
 
+import { libc } from "../../ffi/libc.ts";
 import {
   CAP_DATA,
   CAP_HEADER,
@@ -17,8 +18,7 @@ import {
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAPBSET_DROP,
   PR_SET_NO_NEW_PRIVS,
-} from "../../ffi/layout.ts";
-import { libc } from "../../ffi/libc.ts";
+} from "../../ffi/process.ts";
 
 /** A capability that a node may keep. */
 export type Capability = keyof typeof CAPABILITIES;

@@ -3,7 +3,7 @@
  * permissions, and the executable is built with few.
  */
 
-import { O_CLOEXEC, O_RDWR } from "../../ffi/layout.ts";
+import { O_CLOEXEC, O_RDWR } from "../../ffi/file.ts";
 import { cString, libc, pointerTo, SyscallError } from "../../ffi/libc.ts";
 
 const VALUE_MAX_BYTES = 64;

@@ -1,6 +1,6 @@
 /** The time of day, to the nanosecond: clock_gettime(2). */
 
-import { CLOCK_REALTIME } from "../../ffi/layout.ts";
+import { CLOCK_REALTIME } from "../../ffi/file.ts";
 import { libc } from "../../ffi/libc.ts";
 
 /** A clock that is read without allocating: `read`, then look at its fields. */

@@ -1,5 +1,6 @@
 /** What the kernel knows of the paths that datagrams take (ip(7), ipv6(7)). */
 
+import { libc } from "../../ffi/libc.ts";
 import {
   IP_MTU,
   IP_MTU_DISCOVER,
@@ -12,8 +13,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCKADDR,
-} from "../../ffi/layout.ts";
-import { libc } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import { OVERHEAD_IPV4_BYTES, OVERHEAD_IPV6_BYTES } from "../base/limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import { sockaddr } from "./sockaddr.ts";

@@ -11,7 +11,7 @@ import {
   POLLHUP,
   POLLIN,
   POLLNVAL,
-} from "../../ffi/layout.ts";
+} from "../../ffi/file.ts";
 import { libc, pointerTo } from "../../ffi/libc.ts";
 import { type Wait, WAIT_BROKEN } from "./wait.ts";
 

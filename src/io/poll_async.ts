@@ -1,6 +1,6 @@
 /** How the datagram engine sleeps on the main thread: poll(2) on a thread of Deno's pool. */
 
-import { POLLERR, POLLFD, POLLHUP, POLLIN, POLLNVAL } from "../../ffi/layout.ts";
+import { POLLERR, POLLFD, POLLHUP, POLLIN, POLLNVAL } from "../../ffi/file.ts";
 import { libc, pointerTo } from "../../ffi/libc.ts";
 import { openEvent, signalEvent } from "./poll.ts";
 

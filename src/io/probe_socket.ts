@@ -5,6 +5,7 @@
  */
 
 import { ERRNO, errnoName } from "../../ffi/errno.ts";
+import { libc } from "../../ffi/libc.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -18,8 +19,7 @@ import {
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOL_SOCKET,
-} from "../../ffi/layout.ts";
-import { libc } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import type { Address } from "../net/prefix.ts";
 import { sockaddr } from "./sockaddr.ts";
 

@@ -4,6 +4,7 @@
  * carries as one packet for as long as it can. Only memory, no system calls.
  */
 
+import { addressOf, pointerTo, putAddress } from "../../ffi/libc.ts";
 import {
   CMSG_SPACE_8,
   CMSGHDR,
@@ -12,8 +13,7 @@ import {
   MSGHDR,
   SOL_UDP,
   UDP_SEGMENT,
-} from "../../ffi/layout.ts";
-import { addressOf, pointerTo, putAddress } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import { BURST_PACKETS, NODES_MAX, UDP_PAYLOAD_MAX_BYTES } from "../base/limits.ts";
 
 /** Datagrams in one message: UDP_MAX_SEGMENTS of Linux before 6.8 (include/linux/udp.h). */

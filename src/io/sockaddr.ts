@@ -6,7 +6,7 @@ import {
   SOCKADDR,
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN_BYTES,
-} from "../../ffi/layout.ts";
+} from "../../ffi/socket.ts";
 
 /** The socket address of an IP address of 4 or 16 bytes and a port. */
 export function sockaddr(address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,6 @@
 /** The kernel's queues before and behind the UDP socket (socket(7)). */
 
+import { libc } from "../../ffi/libc.ts";
 import {
   SK_MEMINFO_DROPS,
   SK_MEMINFO_WORDS,
@@ -9,8 +10,7 @@ import {
   SO_SNDBUF,
   SO_SNDBUFFORCE,
   SOL_SOCKET,
-} from "../../ffi/layout.ts";
-import { libc } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import { SOCKET_BUFFER_BYTES } from "../base/limits.ts";
 
 /** What the socket was granted of SOCKET_BUFFER_BYTES. */

@@ -1,6 +1,9 @@
 /** A tun or tap device through /dev/net/tun (Documentation/networking/tuntap.rst). */
 
 import { ERRNO } from "../../ffi/errno.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/file.ts";
+import { addressOf, cString, libc, pointerTo, putAddress, SyscallError } from "../../ffi/libc.ts";
+import { IOVEC } from "../../ffi/socket.ts";
 import {
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
@@ -8,10 +11,6 @@ import {
   IFF_TUN,
   IFF_VNET_HDR,
   IFREQ,
-  IOVEC,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDWR,
   TUN_DEVICE,
   TUN_F_CSUM,
   TUN_F_TSO4,
@@ -22,8 +21,7 @@ import {
   TUNGETFEATURES,
   TUNSETIFF,
   TUNSETOFFLOAD,
-} from "../../ffi/layout.ts";
-import { addressOf, cString, libc, pointerTo, putAddress, SyscallError } from "../../ffi/libc.ts";
+} from "../../ffi/tun.ts";
 import type { Mode } from "../wire/mode.ts";
 import type { Burst } from "./arena.ts";
 import type { Feature } from "./features.ts";

@@ -5,6 +5,8 @@
  */
 
 import { ERRNO } from "../../ffi/errno.ts";
+import { POLLFD, POLLOUT } from "../../ffi/file.ts";
+import { addressOf, libc, pointerTo, putAddress } from "../../ffi/libc.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -15,15 +17,12 @@ import {
   MSG_DONTWAIT,
   MSG_TRUNC,
   MSGHDR,
-  POLLFD,
-  POLLOUT,
   SOCKADDR,
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN_BYTES,
   SOL_UDP,
   UDP_GRO,
-} from "../../ffi/layout.ts";
-import { addressOf, libc, pointerTo, putAddress } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import type { Burst } from "./arena.ts";
 import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
 import type { FibHalf, FibPeer } from "../forwarding/table.ts";

@@ -1,9 +1,10 @@
 /** Opens the UDP side with Deno.listenDatagram and finds its descriptor for the lanes. */
 
+import { EPOLL_CTL_DEL } from "../../ffi/file.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
 import {
   AF_INET,
   AF_INET6,
-  EPOLL_CTL_DEL,
   MSG_DONTWAIT,
   SO_TYPE,
   SOCK_CLOEXEC,
@@ -14,8 +15,7 @@ import {
   UDP_GRO,
   UDP_NO_CHECK6_RX,
   UDP_SEGMENT,
-} from "../../ffi/layout.ts";
-import { libc, SyscallError } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 import type { Feature } from "./features.ts";
 import { RunError } from "../base/errors.ts";
 import { DESCRIPTORS_SEARCHED } from "../base/limits.ts";

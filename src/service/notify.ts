@@ -3,17 +3,16 @@
  * datagram of `NAME=VALUE` lines to the socket that $NOTIFY_SOCKET names.
  */
 
+import { CLOCK_MONOTONIC, TIMESPEC } from "../../ffi/file.ts";
+import { libc, SyscallError } from "../../ffi/libc.ts";
 import {
   AF_UNIX,
-  CLOCK_MONOTONIC,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCKADDR_UN,
-  TIMESPEC,
-} from "../../ffi/layout.ts";
-import { libc, SyscallError } from "../../ffi/libc.ts";
+} from "../../ffi/socket.ts";
 
 /** The variables that a service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
 export const NOTIFY_VARIABLES = {

@@ -3,9 +3,10 @@
  * and UDP_SEGMENT of udp(7), read from memory at the offsets of the C headers.
  */
 
+import { SOL_UDP, UDP_SEGMENT } from "../../ffi/socket.ts";
+import { addressOf } from "../../ffi/libc.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
-import { addressOf } from "../../ffi/libc.ts";
 import { SendQueue } from "../../src/io/send_queue.ts";
 
 /** One message as the kernel reads it. */
@@ -14,8 +15,6 @@ interface Message {
   readonly datagrams: readonly Uint8Array[];
 }
 
-const SOL_UDP = 17;
-const UDP_SEGMENT = 103;
 /** UDP_MAX_SEGMENTS of Linux before 6.8, and the most that one IPv4 packet can hold. */
 const SEGMENTS_MAX = 64;
 const MESSAGE_MAX_BYTES = 65_507;

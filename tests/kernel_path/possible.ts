@@ -1,9 +1,9 @@
 /** Whether this machine's kernel takes the programs of the kernel path; tests that need it say so. */
 
+import { VERDICT } from "../../ffi/bpf_program.ts";
 import { libc } from "../../ffi/libc.ts";
 import { Assembler, imm } from "../../src/kernel_path/bpf/assembler.ts";
 import { attachProgram, loadProgram } from "../../src/kernel_path/bpf/syscalls.ts";
-import { VERDICT } from "../../src/kernel_path/bpf/abi.ts";
 
 const LOOPBACK_IFINDEX = 1;
 

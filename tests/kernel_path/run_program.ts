@@ -1,6 +1,6 @@
 /** Has the kernel run a program on a frame, without the program standing anywhere. */
 
-import { BPF_ATTR, BPF_COMMAND, SYS_BPF } from "../../ffi/layout.ts";
+import { BPF_ATTR, BPF_COMMAND, SYS_BPF } from "../../ffi/bpf.ts";
 import { addressOf, libc } from "../../ffi/libc.ts";
 
 /** A program may make a frame longer. */

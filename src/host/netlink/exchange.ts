@@ -2,7 +2,15 @@
 
 import { ERRNO } from "../../../ffi/errno.ts";
 import { SyscallError } from "../../../ffi/libc.ts";
-import * as nl from "./message.ts";
+import * as nl from "../../../ffi/netlink.ts";
+import {
+  type Attribute,
+  decodeAnswer,
+  decodeDone,
+  decodeMessages,
+  encodeMessage,
+  type Message,
+} from "./message.ts";
 
 /** A read is begun anew so often when the table changes meanwhile or a datagram is lost. */
 const ATTEMPTS_MAX = 16;
@@ -48,11 +56,11 @@ export interface Request {
   /** Beside NLM_F_REQUEST and, unless this is a dump, NLM_F_ACK. */
   readonly flags?: number;
   readonly body: Uint8Array;
-  readonly attributes?: readonly nl.Attribute[];
+  readonly attributes?: readonly Attribute[];
 }
 
 /** What a message of an answer holds, if anything. It must not keep the payload. */
-export type Decode<T> = (message: nl.Message) => readonly T[];
+export type Decode<T> = (message: Message) => readonly T[];
 
 /** What one attempt at a request came to. */
 type Outcome<T> = { readonly values: readonly T[] } | "interrupted" | "lost";
@@ -63,10 +71,10 @@ function nameOf({ type }: Request): string {
   return REQUEST_NAMES.get(type) ?? `rtnetlink request ${type}`;
 }
 
-function throwRefusal(request: Request, message: nl.Message): void {
+function throwRefusal(request: Request, message: Message): void {
   const { errno, reason } = message.type === nl.NLMSG_ERROR
-    ? nl.decodeAnswer(message)
-    : { errno: nl.decodeDone(message.payload), reason: undefined };
+    ? decodeAnswer(message)
+    : { errno: decodeDone(message.payload), reason: undefined };
   if (errno !== 0) throw new RtnetlinkError(nameOf(request), errno, reason);
 }
 
@@ -115,7 +123,7 @@ export class Exchange {
     // A dump ends with NLMSG_DONE; all else with an acknowledgement.
     const ack = has(flags, nl.NLM_F_DUMP) ? 0 : nl.NLM_F_ACK;
     const header = { type, flags: nl.NLM_F_REQUEST | flags | ack, sequence };
-    this.#socket.send(nl.encodeMessage(header, body, attributes));
+    this.#socket.send(encodeMessage(header, body, attributes));
 
     const values: T[] = [];
     let interrupted = false;
@@ -123,7 +131,7 @@ export class Exchange {
     for (;;) {
       const received = this.#socket.receive();
       if (!received) return "lost";
-      for (const message of nl.decodeMessages(received)) {
+      for (const message of decodeMessages(received)) {
         // Left over from an answer that was given up.
         if (message.sequence !== sequence) continue;
         if (message.flags & nl.NLM_F_DUMP_INTR) interrupted = true;

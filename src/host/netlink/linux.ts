@@ -1,7 +1,8 @@
 /** Rtnetlink through one netlink socket of libc (netlink(7), rtnetlink(7)). */
 
 import { ERRNO } from "../../../ffi/errno.ts";
-import { NETLINK_ROUTE } from "../../../ffi/layout.ts";
+import * as nl from "../../../ffi/netlink.ts";
+import { AF_INET, AF_UNSPEC } from "../../../ffi/socket.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../../base/limits.ts";
 import { type Address, addressBits, type Prefix, sameBytes } from "../../net/prefix.ts";
 import { type Decode, Exchange, type Request, RtnetlinkError } from "./exchange.ts";
@@ -18,7 +19,21 @@ import {
   type Rtnetlink,
   type VxlanSpec,
 } from "./rtnetlink.ts";
-import * as nl from "./message.ts";
+import {
+  addressBody,
+  type Attribute,
+  decodeAddress,
+  decodeDrops,
+  decodeLink,
+  decodePath,
+  decodeRoute,
+  familyOf,
+  linkBody,
+  nestedAttribute,
+  routeBody,
+  textAttribute,
+  u32Attribute,
+} from "./message.ts";
 import { LinuxSocket } from "./socket.ts";
 
 /** The kernel sends a dump in parts of at most 32 KB; a single larger message grows the buffer. */
@@ -43,7 +58,7 @@ class LinuxRtnetlink implements Rtnetlink {
   readonly #exchange: Exchange;
 
   constructor(buffer_bytes: number) {
-    this.#exchange = new Exchange(new LinuxSocket(NETLINK_ROUTE, buffer_bytes));
+    this.#exchange = new Exchange(new LinuxSocket(nl.NETLINK_ROUTE, buffer_bytes));
   }
 
   close(): void {
@@ -56,12 +71,12 @@ class LinuxRtnetlink implements Rtnetlink {
 
   getLink(nameOrIndex: string | number): LinkInfo | undefined {
     // The kernel need not send its counters along.
-    const without = [nl.u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
-    return this.#askLink(nameOrIndex, without, nl.decodeLink);
+    const without = [u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
+    return this.#askLink(nameOrIndex, without, decodeLink);
   }
 
   drops(name: string): LinkDrops | undefined {
-    return this.#askLink(name, [], nl.decodeDrops);
+    return this.#askLink(name, [], decodeDrops);
   }
 
   setLink(index: number, { mtu_bytes, up, master }: LinkChange): void {
@@ -69,17 +84,17 @@ class LinuxRtnetlink implements Rtnetlink {
     const change = up === undefined ? 0 : nl.IFF_UP;
     this.#exchange.request({
       type: nl.RTM_SETLINK,
-      body: nl.linkBody(index, up ? nl.IFF_UP : 0, change),
+      body: linkBody(index, up ? nl.IFF_UP : 0, change),
       attributes: [
-        ...(mtu_bytes === undefined ? [] : [nl.u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
-        ...(master === undefined ? [] : [nl.u32Attribute(nl.IFLA_MASTER, master)]),
+        ...(mtu_bytes === undefined ? [] : [u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
+        ...(master === undefined ? [] : [u32Attribute(nl.IFLA_MASTER, master)]),
       ],
     });
   }
 
   addVxlan({ name, port, mtu_bytes }: VxlanSpec): void {
     const on = Uint8Array.of(1);
-    const data = nl.nestedAttribute(nl.IFLA_INFO_DATA, [
+    const data = nestedAttribute(nl.IFLA_INFO_DATA, [
       { type: nl.IFLA_VXLAN_PORT, data: Uint8Array.of(port >> 8, port & 0xff) },
       { type: nl.IFLA_VXLAN_LEARNING, data: Uint8Array.of(0) },
       { type: nl.IFLA_VXLAN_COLLECT_METADATA, data: on },
@@ -89,12 +104,12 @@ class LinuxRtnetlink implements Rtnetlink {
     this.#exchange.request({
       type: nl.RTM_NEWLINK,
       flags: nl.NLM_F_CREATE | nl.NLM_F_EXCL,
-      body: nl.linkBody(0),
+      body: linkBody(0),
       attributes: [
-        nl.textAttribute(nl.IFLA_IFNAME, name),
-        nl.u32Attribute(nl.IFLA_MTU, mtu_bytes),
-        nl.nestedAttribute(nl.IFLA_LINKINFO, [
-          nl.textAttribute(nl.IFLA_INFO_KIND, "vxlan"),
+        textAttribute(nl.IFLA_IFNAME, name),
+        u32Attribute(nl.IFLA_MTU, mtu_bytes),
+        nestedAttribute(nl.IFLA_LINKINFO, [
+          textAttribute(nl.IFLA_INFO_KIND, "vxlan"),
           data,
         ]),
       ],
@@ -102,32 +117,32 @@ class LinuxRtnetlink implements Rtnetlink {
   }
 
   removeLink(index: number): void {
-    this.#exchange.request({ type: nl.RTM_DELLINK, body: nl.linkBody(index) });
+    this.#exchange.request({ type: nl.RTM_DELLINK, body: linkBody(index) });
   }
 
   setIpv4(index: number, { rpFilter, routeLocalnet }: Ipv4Settings): void {
     const { IPV4_DEVCONF } = nl;
     const settings = [
-      ...(rpFilter === undefined ? [] : [nl.u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
+      ...(rpFilter === undefined ? [] : [u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
       ...(routeLocalnet === undefined
         ? []
-        : [nl.u32Attribute(IPV4_DEVCONF.routeLocalnet, routeLocalnet ? 1 : 0)]),
+        : [u32Attribute(IPV4_DEVCONF.routeLocalnet, routeLocalnet ? 1 : 0)]),
     ];
-    const conf = nl.nestedAttribute(nl.IFLA_INET_CONF, settings);
+    const conf = nestedAttribute(nl.IFLA_INET_CONF, settings);
     this.#exchange.request({
       type: nl.RTM_SETLINK,
-      body: nl.linkBody(index),
+      body: linkBody(index),
       attributes: [
-        nl.nestedAttribute(nl.IFLA_AF_SPEC, [nl.nestedAttribute(nl.AF_INET, [conf])]),
+        nestedAttribute(nl.IFLA_AF_SPEC, [nestedAttribute(AF_INET, [conf])]),
       ],
     });
   }
 
   addresses(index = 0): readonly LinkAddress[] {
     const all = this.#dump(
-      { type: nl.RTM_GETADDR, body: nl.addressBody(nl.AF_UNSPEC, 0, index) },
+      { type: nl.RTM_GETADDR, body: addressBody(AF_UNSPEC, 0, index) },
       ({ type, payload }) => {
-        const address = type === nl.RTM_NEWADDR ? nl.decodeAddress(payload) : undefined;
+        const address = type === nl.RTM_NEWADDR ? decodeAddress(payload) : undefined;
         return address ? [address] : [];
       },
     );
@@ -155,7 +170,7 @@ class LinuxRtnetlink implements Rtnetlink {
   }
 
   routes(index?: number): readonly RouteInfo[] {
-    const oif = index === undefined ? [] : [nl.u32Attribute(nl.RTA_OIF, index)];
+    const oif = index === undefined ? [] : [u32Attribute(nl.RTA_OIF, index)];
     return ([4, 6] as const)
       .flatMap((version) => this.#mainTable(version, oif))
       .filter((route) => index === undefined || route.index === index);
@@ -170,16 +185,16 @@ class LinuxRtnetlink implements Rtnetlink {
 
   routeTo({ version, bytes }: Address, oif?: number): RoutePath | undefined {
     const attributes = [{ type: nl.RTA_DST, data: bytes }];
-    if (oif !== undefined) attributes.push(nl.u32Attribute(nl.RTA_OIF, oif));
-    const body = nl.routeBody({
-      family: nl.familyOf(version),
+    if (oif !== undefined) attributes.push(u32Attribute(nl.RTA_OIF, oif));
+    const body = routeBody({
+      family: familyOf(version),
       length_bits: addressBits(version),
     });
     try {
       return this.#exchange.request<RoutePath>(
         { type: nl.RTM_GETROUTE, body, attributes },
         ({ type, payload }) => {
-          const path = type === nl.RTM_NEWROUTE ? nl.decodePath(payload) : undefined;
+          const path = type === nl.RTM_NEWROUTE ? decodePath(payload) : undefined;
           return path ? [path] : [];
         },
       )[0];
@@ -192,18 +207,18 @@ class LinuxRtnetlink implements Rtnetlink {
   /** Asks for a device, and decodes the answer; undefined where there is none. */
   #askLink<T>(
     nameOrIndex: string | number,
-    more: readonly nl.Attribute[],
+    more: readonly Attribute[],
     decode: (payload: Uint8Array) => T | undefined,
   ): T | undefined {
     const attributes = [...more];
     if (typeof nameOrIndex === "string") {
       const { length } = new TextEncoder().encode(nameOrIndex);
       if (length === 0 || length > DEVICE_NAME_MAX_BYTES) return undefined;
-      attributes.push(nl.textAttribute(nl.IFLA_IFNAME, nameOrIndex));
+      attributes.push(textAttribute(nl.IFLA_IFNAME, nameOrIndex));
     } else if (nameOrIndex <= 0) {
       return undefined;
     }
-    const body = nl.linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
+    const body = linkBody(typeof nameOrIndex === "number" ? nameOrIndex : 0);
     try {
       return this.#exchange.request<T | undefined>(
         { type: nl.RTM_GETLINK, body, attributes },
@@ -217,28 +232,28 @@ class LinuxRtnetlink implements Rtnetlink {
 
   #changeAddress(type: number, flags: number, change: LinkAddress): void {
     const { index, address: { version, bytes }, length_bits } = change;
-    const attributes: nl.Attribute[] = [
+    const attributes: Attribute[] = [
       { type: nl.IFA_LOCAL, data: bytes },
       { type: nl.IFA_ADDRESS, data: bytes },
     ];
     if (version === 6 && type === nl.RTM_NEWADDR) {
-      attributes.push(nl.u32Attribute(nl.IFA_FLAGS, nl.IFA_F_NODAD));
+      attributes.push(u32Attribute(nl.IFA_FLAGS, nl.IFA_F_NODAD));
     }
-    const body = nl.addressBody(nl.familyOf(version), length_bits, index);
+    const body = addressBody(familyOf(version), length_bits, index);
     this.#exchange.request({ type, flags, body, attributes });
   }
 
   #changeRoute(type: number, flags: number, route: RouteSpec): void {
     const { prefix, index, source } = route;
-    const attributes: nl.Attribute[] = [
+    const attributes: Attribute[] = [
       { type: nl.RTA_DST, data: prefix.bytes },
-      nl.u32Attribute(nl.RTA_OIF, index),
+      u32Attribute(nl.RTA_OIF, index),
       // Always sent: without it, a removal would take a route of any metric.
-      nl.u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
+      u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
     ];
     if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
-    const body = nl.routeBody({
-      family: nl.familyOf(prefix.version),
+    const body = routeBody({
+      family: familyOf(prefix.version),
       length_bits: prefix.length_bits,
       table: nl.RT_TABLE_MAIN,
       protocol: route.protocol ?? nl.RTPROT_STATIC,
@@ -248,15 +263,14 @@ class LinuxRtnetlink implements Rtnetlink {
     this.#exchange.request({ type, flags, body, attributes });
   }
 
-  #mainTable(version: 4 | 6, filter: readonly nl.Attribute[]): readonly RouteInfo[] {
+  #mainTable(version: 4 | 6, filter: readonly Attribute[]): readonly RouteInfo[] {
     const routes = this.#dump<RouteInfo>(
       {
         type: nl.RTM_GETROUTE,
-        body: nl.routeBody({ family: nl.familyOf(version), table: nl.RT_TABLE_MAIN }),
-        attributes: [nl.u32Attribute(nl.RTA_TABLE, nl.RT_TABLE_MAIN), ...filter],
+        body: routeBody({ family: familyOf(version), table: nl.RT_TABLE_MAIN }),
+        attributes: [u32Attribute(nl.RTA_TABLE, nl.RT_TABLE_MAIN), ...filter],
       },
-      ({ type, payload }) =>
-        type === nl.RTM_NEWROUTE ? nl.decodeRoute(payload, nl.RT_TABLE_MAIN) : [],
+      ({ type, payload }) => type === nl.RTM_NEWROUTE ? decodeRoute(payload, nl.RT_TABLE_MAIN) : [],
     );
     // A kernel without IPv6 answers with the families that it has.
     return routes.filter(({ prefix }) => prefix.version === version);

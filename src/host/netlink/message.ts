@@ -2,10 +2,45 @@
  * The messages of rtnetlink (RFC 3549, rtnetlink(7)): encoding and decoding, pure.
  *
  * Multi-byte fields are in host byte order, which is little-endian on all
- * machines that tunnet supports (ffi/layout.ts). A decoder checks each length
+ * machines that tunnet supports (ffi/netlink.ts). A decoder checks each length
  * before it uses it, and throws a MalformedMessage where one cannot hold.
  */
 
+import {
+  ARPHRD_ETHER,
+  IFA_ADDRESS,
+  IFA_LOCAL,
+  IFADDRMSG_BYTES,
+  IFF_UP,
+  IFINFOMSG_BYTES,
+  IFLA_IFNAME,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_STATS64,
+  NLA_TYPE_MASK,
+  NLATTR_BYTES,
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
+  NLMSGERR_ATTR_MSG,
+  NLMSGHDR_BYTES,
+  RTA_CACHEINFO,
+  RTA_DST,
+  RTA_EXPIRES,
+  RTA_METRICS,
+  RTA_MULTIPATH,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_PRIORITY,
+  RTA_TABLE,
+  RTAX_MTU,
+  RTMSG_BYTES,
+  RTN_UNICAST,
+  RTNEXTHOP_BYTES,
+  STATS64,
+} from "../../../ffi/netlink.ts";
+import { AF_INET, AF_INET6 } from "../../../ffi/socket.ts";
 import {
   type Address,
   addressBits,
@@ -21,105 +56,6 @@ import type {
   RouteKind,
   RoutePath,
 } from "./rtnetlink.ts";
-
-/** Message types and flags (linux/netlink.h). */
-export const NLMSG_NOOP = 1;
-export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
-export const NLM_F_REQUEST = 0x01;
-export const NLM_F_MULTI = 0x02;
-export const NLM_F_ACK = 0x04;
-/** The table changed while it was dumped: the dump may lack or repeat entries. */
-export const NLM_F_DUMP_INTR = 0x10;
-/** On a request to read: the whole table. */
-export const NLM_F_DUMP = 0x300;
-/** On a request to make something: fail if it exists; make it if it does not. */
-export const NLM_F_EXCL = 0x200;
-export const NLM_F_CREATE = 0x400;
-/** On an answer: the request is not repeated in it; attributes follow. */
-export const NLM_F_CAPPED = 0x100;
-export const NLM_F_ACK_TLVS = 0x200;
-/** Attribute of an answer: why, as text. */
-export const NLMSGERR_ATTR_MSG = 1;
-/** Attribute types carry two flag bits. */
-export const NLA_F_NESTED = 0x8000;
-export const NLA_TYPE_MASK = 0x3fff;
-
-/** Message types (linux/rtnetlink.h). */
-export const RTM_NEWLINK = 16;
-export const RTM_DELLINK = 17;
-export const RTM_GETLINK = 18;
-export const RTM_SETLINK = 19;
-export const RTM_NEWADDR = 20;
-export const RTM_DELADDR = 21;
-export const RTM_GETADDR = 22;
-export const RTM_NEWROUTE = 24;
-export const RTM_DELROUTE = 25;
-export const RTM_GETROUTE = 26;
-
-/** Links (linux/if_link.h, linux/if.h). */
-export const IFLA_IFNAME = 3;
-export const IFLA_MTU = 4;
-export const IFLA_MASTER = 10;
-export const IFLA_LINKINFO = 18;
-export const IFLA_STATS64 = 23;
-export const IFLA_AF_SPEC = 26;
-/** Offsets in struct rtnl_link_stats64 (linux/if_link.h). */
-const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
-export const IFLA_EXT_MASK = 29;
-export const IFLA_INFO_KIND = 1;
-export const IFLA_INFO_DATA = 2;
-/** A VXLAN device's settings; its port is in network order. */
-export const IFLA_VXLAN_LEARNING = 7;
-export const IFLA_VXLAN_PORT = 15;
-export const IFLA_VXLAN_UDP_ZERO_CSUM6_RX = 20;
-export const IFLA_VXLAN_COLLECT_METADATA = 25;
-export const IFLA_VXLAN_GPE = 27;
-/** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */
-export const IFLA_INET_CONF = 1;
-export const IPV4_DEVCONF = { rpFilter: 8, routeLocalnet: 26 } as const;
-/** Ethernet, or what looks like it (linux/if_arp.h). */
-export const ARPHRD_ETHER = 1;
-export const RTEXT_FILTER_SKIP_STATS = 8;
-export const IFF_UP = 1;
-
-/** Addresses (linux/if_addr.h). */
-export const IFA_ADDRESS = 1;
-export const IFA_LOCAL = 2;
-export const IFA_FLAGS = 8;
-/** Usable at once: no duplicate address detection (IPv6). */
-export const IFA_F_NODAD = 0x02;
-
-/** Routes (linux/rtnetlink.h). */
-export const RTA_DST = 1;
-export const RTA_OIF = 4;
-export const RTA_PRIORITY = 6;
-export const RTA_PREFSRC = 7;
-export const RTA_METRICS = 8;
-export const RTA_MULTIPATH = 9;
-export const RTA_CACHEINFO = 12;
-export const RTA_TABLE = 15;
-export const RTAX_MTU = 2;
-/** Offset of rta_expires in struct rta_cacheinfo: when the kernel forgets what it has learnt. */
-export const RTA_EXPIRES = 8;
-export const RT_TABLE_MAIN = 254;
-export const RT_SCOPE_LINK = 253;
-export const RTN_UNICAST = 1;
-export const RTPROT_STATIC = 4;
-
-/** Address families (linux/socket.h). */
-export const AF_UNSPEC = 0;
-export const AF_INET = 2;
-const AF_INET6 = 10;
-
-/** Sizes of nlmsghdr, nlattr, ifinfomsg, ifaddrmsg, rtmsg and rtnexthop. */
-const HEADER_BYTES = 16;
-const ATTRIBUTE_HEADER_BYTES = 4;
-const LINK_BYTES = 16;
-const ADDRESS_BYTES = 8;
-const ROUTE_BYTES = 12;
-const NEXT_HOP_BYTES = 8;
 
 /** The longest attribute: its length field has 16 bits. */
 const ATTRIBUTE_MAX_BYTES = 0xffff;
@@ -188,7 +124,7 @@ export function textAttribute(type: number, text: string): Attribute {
 export function nestedAttribute(type: number, attributes: readonly Attribute[]): Attribute {
   // As a message, they would stand behind a header.
   const header = { type: 0, flags: 0, sequence: 0 };
-  const data = encodeMessage(header, new Uint8Array(0), attributes).subarray(HEADER_BYTES);
+  const data = encodeMessage(header, new Uint8Array(0), attributes).subarray(NLMSGHDR_BYTES);
   return { type, data };
 }
 
@@ -198,11 +134,11 @@ export function encodeMessage(
   body: Uint8Array,
   attributes: readonly Attribute[] = [],
 ): Uint8Array<ArrayBuffer> {
-  const sizes = attributes.map(({ data }) => ATTRIBUTE_HEADER_BYTES + data.length);
+  const sizes = attributes.map(({ data }) => NLATTR_BYTES + data.length);
   if (sizes.some((size) => size > ATTRIBUTE_MAX_BYTES)) {
     throw new RangeError(`an attribute is longer than ${ATTRIBUTE_MAX_BYTES} bytes`);
   }
-  const total = sizes.reduce((sum, size) => sum + align(size), HEADER_BYTES + align(body.length));
+  const total = sizes.reduce((sum, size) => sum + align(size), NLMSGHDR_BYTES + align(body.length));
   const bytes = new Uint8Array(total);
   const view = viewOf(bytes);
   view.setUint32(0, total, true);
@@ -210,12 +146,12 @@ export function encodeMessage(
   view.setUint16(6, flags, true);
   view.setUint32(8, sequence, true);
   // The port (12) stays 0: the kernel fills in whom the message comes from.
-  bytes.set(body, HEADER_BYTES);
-  let offset = HEADER_BYTES + align(body.length);
+  bytes.set(body, NLMSGHDR_BYTES);
+  let offset = NLMSGHDR_BYTES + align(body.length);
   attributes.forEach(({ type, data }, i) => {
     view.setUint16(offset, sizes[i]!, true);
     view.setUint16(offset + 2, type, true);
-    bytes.set(data, offset + ATTRIBUTE_HEADER_BYTES);
+    bytes.set(data, offset + NLATTR_BYTES);
     offset += align(sizes[i]!);
   });
   return bytes;
@@ -223,7 +159,7 @@ export function encodeMessage(
 
 /** struct ifinfomsg. `change` tells which of the flags count. */
 export function linkBody(index: number, flags = 0, change = 0): Uint8Array {
-  const bytes = new Uint8Array(LINK_BYTES);
+  const bytes = new Uint8Array(IFINFOMSG_BYTES);
   const view = viewOf(bytes);
   view.setInt32(4, index, true);
   view.setUint32(8, flags, true);
@@ -233,7 +169,7 @@ export function linkBody(index: number, flags = 0, change = 0): Uint8Array {
 
 /** struct ifaddrmsg. Flags and scope stay 0: the kernel derives the scope of IPv6. */
 export function addressBody(family: number, length_bits: number, index: number): Uint8Array {
-  const bytes = new Uint8Array(ADDRESS_BYTES);
+  const bytes = new Uint8Array(IFADDRMSG_BYTES);
   bytes[0] = family;
   bytes[1] = length_bits;
   viewOf(bytes).setUint32(4, index, true);
@@ -252,7 +188,7 @@ export interface RouteHeader {
 
 /** struct rtmsg. */
 export function routeBody(header: RouteHeader): Uint8Array {
-  const bytes = new Uint8Array(ROUTE_BYTES);
+  const bytes = new Uint8Array(RTMSG_BYTES);
   bytes[0] = header.family;
   bytes[1] = header.length_bits ?? 0;
   bytes[4] = header.table ?? 0;
@@ -267,9 +203,9 @@ export function decodeMessages(bytes: Uint8Array): readonly Message[] {
   const view = viewOf(bytes);
   const messages: Message[] = [];
   for (let offset = 0; offset < bytes.length;) {
-    if (bytes.length - offset < HEADER_BYTES) throw new MalformedMessage("a cut header");
+    if (bytes.length - offset < NLMSGHDR_BYTES) throw new MalformedMessage("a cut header");
     const size = view.getUint32(offset, true);
-    if (size < HEADER_BYTES || size > bytes.length - offset) {
+    if (size < NLMSGHDR_BYTES || size > bytes.length - offset) {
       throw new MalformedMessage(`length ${size} of ${bytes.length - offset}`);
     }
     messages.push({
@@ -277,7 +213,7 @@ export function decodeMessages(bytes: Uint8Array): readonly Message[] {
       flags: view.getUint16(offset + 6, true),
       sequence: view.getUint32(offset + 8, true),
       port: view.getUint32(offset + 12, true),
-      payload: bytes.subarray(offset + HEADER_BYTES, offset + size),
+      payload: bytes.subarray(offset + NLMSGHDR_BYTES, offset + size),
     });
     // `size` is at most the buffer's length, so aligning it cannot overflow.
     offset += align(size);
@@ -290,15 +226,15 @@ export function decodeAttributes(bytes: Uint8Array): Attributes {
   const view = viewOf(bytes);
   const attributes = new Map<number, Uint8Array>();
   for (let offset = 0; offset < bytes.length;) {
-    if (bytes.length - offset < ATTRIBUTE_HEADER_BYTES) {
+    if (bytes.length - offset < NLATTR_BYTES) {
       throw new MalformedMessage("a cut attribute header");
     }
     const size = view.getUint16(offset, true);
-    if (size < ATTRIBUTE_HEADER_BYTES || size > bytes.length - offset) {
+    if (size < NLATTR_BYTES || size > bytes.length - offset) {
       throw new MalformedMessage(`attribute length ${size} of ${bytes.length - offset}`);
     }
     const type = view.getUint16(offset + 2, true) & NLA_TYPE_MASK;
-    attributes.set(type, bytes.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + size));
+    attributes.set(type, bytes.subarray(offset + NLATTR_BYTES, offset + size));
     offset += align(size);
   }
   return attributes;
@@ -341,14 +277,14 @@ function checkLength(length_bits: number, version: IpVersion): void {
 
 /** The payload of NLMSG_ERROR (struct nlmsgerr), an acknowledgement included. */
 export function decodeAnswer({ payload, flags }: Pick<Message, "payload" | "flags">): Answer {
-  const view = body(payload, 4 + HEADER_BYTES, "an answer");
+  const view = body(payload, 4 + NLMSGHDR_BYTES, "an answer");
   const result = view.getInt32(0, true);
   if (result > 0) throw new MalformedMessage(`error ${result}`);
   let reason: string | undefined;
   if (flags & NLM_F_ACK_TLVS) {
     // The failed request stands before the attributes, unless it was left out.
-    const echoed = (flags & NLM_F_CAPPED) ? HEADER_BYTES : view.getUint32(4, true);
-    if (echoed < HEADER_BYTES || echoed > payload.length - 4) {
+    const echoed = (flags & NLM_F_CAPPED) ? NLMSGHDR_BYTES : view.getUint32(4, true);
+    if (echoed < NLMSGHDR_BYTES || echoed > payload.length - 4) {
       throw new MalformedMessage(`a repeated request of ${echoed} bytes`);
     }
     reason = text(decodeAttributes(payload.subarray(4 + align(echoed))), NLMSGERR_ATTR_MSG);
@@ -365,8 +301,8 @@ export function decodeDone(payload: Uint8Array): number {
 
 /** The payload of RTM_NEWLINK. */
 export function decodeLink(payload: Uint8Array): LinkInfo {
-  const view = body(payload, LINK_BYTES, "a link");
-  const attributes = decodeAttributes(payload.subarray(LINK_BYTES));
+  const view = body(payload, IFINFOMSG_BYTES, "a link");
+  const attributes = decodeAttributes(payload.subarray(IFINFOMSG_BYTES));
   const name = text(attributes, IFLA_IFNAME);
   if (!name) throw new MalformedMessage("a link without a name");
   const info = attributes.get(IFLA_LINKINFO);
@@ -383,8 +319,8 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
 
 /** What a device dropped, from RTM_NEWLINK; undefined if it does not say. */
 export function decodeDrops(payload: Uint8Array): LinkDrops | undefined {
-  body(payload, LINK_BYTES, "a link");
-  const stats = decodeAttributes(payload.subarray(LINK_BYTES)).get(IFLA_STATS64);
+  body(payload, IFINFOMSG_BYTES, "a link");
+  const stats = decodeAttributes(payload.subarray(IFINFOMSG_BYTES)).get(IFLA_STATS64);
   if (!stats || stats.length < STATS64.txDropped + 8) return undefined;
   const count = (offset: number) => Number(viewOf(stats).getBigUint64(offset, true));
   return { sent: count(STATS64.txDropped), received: count(STATS64.rxDropped) };
@@ -392,12 +328,12 @@ export function decodeDrops(payload: Uint8Array): LinkDrops | undefined {
 
 /** The payload of RTM_NEWADDR; undefined for what is no IP address. */
 export function decodeAddress(payload: Uint8Array): LinkAddress | undefined {
-  const view = body(payload, ADDRESS_BYTES, "an address");
+  const view = body(payload, IFADDRMSG_BYTES, "an address");
   const version = versionOf(payload[0]!);
   if (!version) return undefined;
   const length_bits = payload[1]!;
   checkLength(length_bits, version);
-  const attributes = decodeAttributes(payload.subarray(ADDRESS_BYTES));
+  const attributes = decodeAttributes(payload.subarray(IFADDRMSG_BYTES));
   // On a point-to-point link IFA_ADDRESS is the far end, and IFA_LOCAL ours.
   const local = address(attributes, IFA_LOCAL, version) ??
     address(attributes, IFA_ADDRESS, version);
@@ -417,9 +353,9 @@ function decodeNextHops(bytes: Uint8Array): readonly number[] {
   const view = viewOf(bytes);
   const indexes: number[] = [];
   for (let offset = 0; offset < bytes.length;) {
-    if (bytes.length - offset < NEXT_HOP_BYTES) throw new MalformedMessage("a cut next hop");
+    if (bytes.length - offset < RTNEXTHOP_BYTES) throw new MalformedMessage("a cut next hop");
     const size = view.getUint16(offset, true);
-    if (size < NEXT_HOP_BYTES || size > bytes.length - offset) {
+    if (size < RTNEXTHOP_BYTES || size > bytes.length - offset) {
       throw new MalformedMessage(`next hop length ${size} of ${bytes.length - offset}`);
     }
     indexes.push(view.getInt32(offset + 4, true));
@@ -430,7 +366,7 @@ function decodeNextHops(bytes: Uint8Array): readonly number[] {
 
 /** What RTM_NEWROUTE's payload says, before it is read as a table entry or as a path. */
 function decodeRouteParts(payload: Uint8Array) {
-  body(payload, ROUTE_BYTES, "a route");
+  body(payload, RTMSG_BYTES, "a route");
   const version = versionOf(payload[0]!);
   if (!version) return undefined;
   const length_bits = payload[1]!;
@@ -439,7 +375,7 @@ function decodeRouteParts(payload: Uint8Array) {
     version,
     length_bits,
     kind: ROUTE_KINDS.get(payload[7]!) ?? "other",
-    attributes: decodeAttributes(payload.subarray(ROUTE_BYTES)),
+    attributes: decodeAttributes(payload.subarray(RTMSG_BYTES)),
   };
 }
 

@@ -1,6 +1,13 @@
 /** A netlink socket of libc (netlink(7)). */
 
 import { ERRNO } from "../../../ffi/errno.ts";
+import { libc, SyscallError } from "../../../ffi/libc.ts";
+import {
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  SOL_NETLINK,
+} from "../../../ffi/netlink.ts";
 import {
   AF_NETLINK,
   MSG_TRUNC,
@@ -8,16 +15,8 @@ import {
   SOCK_CLOEXEC,
   SOCK_RAW,
   SOL_SOCKET,
-} from "../../../ffi/layout.ts";
-import { libc, SyscallError } from "../../../ffi/libc.ts";
+} from "../../../ffi/socket.ts";
 import type { NetlinkSocket } from "./exchange.ts";
-
-/** Netlink's own socket options (linux/netlink.h): answers with a reason, without the request. */
-const SOL_NETLINK = 270;
-const NETLINK_CAP_ACK = 10;
-const NETLINK_EXT_ACK = 11;
-/** Dumps obey the filter in the request (since 4.20; before, all comes and is filtered here). */
-const NETLINK_GET_STRICT_CHK = 12;
 
 /** A message may be larger than the buffer, but no link or route takes this much. */
 const BUFFER_MAX_BYTES = 16 * 1024 * 1024;

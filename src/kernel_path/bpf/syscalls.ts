@@ -1,6 +1,5 @@
 /** Maps, programs and where they stand, through bpf(2). */
 
-import { ERRNO } from "../../../ffi/errno.ts";
 import {
   BPF_ATTR,
   BPF_COMMAND,
@@ -9,7 +8,8 @@ import {
   BPF_NO_PREALLOC,
   BPF_PROGRAM_SCHED_CLS,
   SYS_BPF,
-} from "../../../ffi/layout.ts";
+} from "../../../ffi/bpf.ts";
+import { ERRNO } from "../../../ffi/errno.ts";
 import { addressOf, cString, libc, SyscallError } from "../../../ffi/libc.ts";
 import { readKernelFile } from "../../host/sysctl.ts";
 import { INSTRUCTION_BYTES } from "./assembler.ts";

@@ -1,6 +1,6 @@
 /** How the kernel path counts. Pure: they write instructions. */
 
-import { HELPER } from "../bpf/abi.ts";
+import { HELPER } from "../../../ffi/bpf_program.ts";
 import { type Assembler, imm, R } from "../bpf/assembler.ts";
 import { FREE, STACK } from "./inner_packet.ts";
 import { COUNTS } from "../maps/records.ts";

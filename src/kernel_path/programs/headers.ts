@@ -1,13 +1,14 @@
 /** The headers that the kernel path writes around packets. Pure: they write instructions. */
 
-import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../../net/ip.ts";
 import {
   ETHERTYPE_IPV4_NETWORK,
   ETHERTYPE_IPV6_NETWORK,
   HELPER,
   ROOM,
   ROOM_AT_LINK_HEADER,
-} from "../bpf/abi.ts";
+} from "../../../ffi/bpf_program.ts";
+import { AF_INET, AF_INET6 } from "../../../ffi/socket.ts";
+import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../../net/ip.ts";
 import { type Assembler, imm, R } from "../bpf/assembler.ts";
 import { KEPT } from "./inner_packet.ts";
 
@@ -45,7 +46,7 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     destination: IPV4.destination,
     counted: IPV4_HEADER_BYTES,
     ethertype: ETHERTYPE_IPV4_NETWORK,
-    family: 2,
+    family: AF_INET,
     loopbackWords: [0x0100_007f],
     room: ROOM.fixedGso | ROOM.encapIpv4 | ROOM.encapUdp,
   },
@@ -57,7 +58,7 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     destination: IPV6.destination,
     counted: 0,
     ethertype: ETHERTYPE_IPV6_NETWORK,
-    family: 10,
+    family: AF_INET6,
     loopbackWords: [0, 0, 0, 0x0100_0000],
     room: ROOM.fixedGso | ROOM.encapIpv6 | ROOM.encapUdp,
   },

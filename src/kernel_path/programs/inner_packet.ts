@@ -1,7 +1,7 @@
 /** What both ways of the kernel path ask of the packet inside. Pure: they write instructions. */
 
+import { HELPER, SKB } from "../../../ffi/bpf_program.ts";
 import { IPV4, IPV4_HEADER_BYTES, IPV6, IPV6_HEADER_BYTES, PROTOCOL } from "../../net/ip.ts";
-import { HELPER, SKB } from "../bpf/abi.ts";
 import { type Assembler, imm, R, type Register } from "../bpf/assembler.ts";
 import { ROUTE_KEY } from "../maps/records.ts";
 

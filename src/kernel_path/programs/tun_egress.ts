@@ -14,9 +14,9 @@
  * since the kernel merges datagrams with a checksum before it does anything else.
  */
 
+import { FIB, FIB_OUTPUT, HELPER, SKB, VERDICT } from "../../../ffi/bpf_program.ts";
 import { UDP_PAYLOAD_MAX_BYTES } from "../../base/limits.ts";
 import { PROTOCOL } from "../../net/ip.ts";
-import { FIB, FIB_OUTPUT, HELPER, SKB, VERDICT } from "../bpf/abi.ts";
 import { Assembler, imm, R } from "../bpf/assembler.ts";
 import { KEY_AT, writeEvent, writePeerCount } from "./counting.ts";
 import {

@@ -18,8 +18,6 @@
  * Everything else goes on to the UDP socket, and so to the lanes.
  */
 
-import { UDP_PAYLOAD_MAX_BYTES } from "../../base/limits.ts";
-import { IPV4, IPV4_HEADER_BYTES, IPV6, PROTOCOL } from "../../net/ip.ts";
 import {
   HELPER,
   PACKET_HOST,
@@ -31,7 +29,9 @@ import {
   TUNNEL_IPV6,
   TUNNEL_KEY,
   VERDICT,
-} from "../bpf/abi.ts";
+} from "../../../ffi/bpf_program.ts";
+import { UDP_PAYLOAD_MAX_BYTES } from "../../base/limits.ts";
+import { IPV4, IPV4_HEADER_BYTES, IPV6, PROTOCOL } from "../../net/ip.ts";
 import { Assembler, imm, R } from "../bpf/assembler.ts";
 import { KEY_AT, writeEvent, writePeerCount } from "./counting.ts";
 import {

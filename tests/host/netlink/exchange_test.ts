@@ -2,14 +2,6 @@
 
 import type { SyscallError } from "../../../ffi/libc.ts";
 import {
-  type Decode,
-  Exchange,
-  type NetlinkSocket,
-  type Request,
-} from "../../../src/host/netlink/exchange.ts";
-import {
-  encodeMessage,
-  MalformedMessage,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
@@ -18,7 +10,14 @@ import {
   NLMSG_ERROR,
   NLMSG_NOOP,
   NLMSG_OVERRUN,
-} from "../../../src/host/netlink/message.ts";
+} from "../../../ffi/netlink.ts";
+import {
+  type Decode,
+  Exchange,
+  type NetlinkSocket,
+  type Request,
+} from "../../../src/host/netlink/exchange.ts";
+import { encodeMessage, MalformedMessage } from "../../../src/host/netlink/message.ts";
 import { assertEquals, assertThrows } from "../../assert.ts";
 
 /** A message of an answer; the sequence number is that of the request, or off by `stale`. */

@@ -1,6 +1,19 @@
 /** The netlink codec: golden bytes, cut and hostile input, fuzz. */
 
 import {
+  NLM_F_ACK,
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REQUEST,
+  NLMSG_ERROR,
+  RT_TABLE_MAIN,
+  RTM_NEWADDR,
+  RTM_NEWROUTE,
+  RTM_SETLINK,
+} from "../../../ffi/netlink.ts";
+import {
   addressBody,
   type Attribute,
   decodeAddress,
@@ -17,25 +30,13 @@ import {
   linkBody,
   MalformedMessage,
   type Message,
-  NLM_F_ACK,
-  NLM_F_ACK_TLVS,
-  NLM_F_CAPPED,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-  NLM_F_REQUEST,
-  NLMSG_ERROR,
   routeBody,
-  RTM_NEWADDR,
-  RTM_NEWROUTE,
-  RTM_SETLINK,
   textAttribute,
   u32Attribute,
 } from "../../../src/host/netlink/message.ts";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
 import { fuzzMultiplier, random } from "../../fuzz/random.ts";
-
-const MAIN = 254;
 
 const fromHex = (text: string): Uint8Array =>
   new Uint8Array(text.replace(/\s/g, "").match(/../g)?.map((pair) => parseInt(pair, 16)) ?? []);
@@ -90,7 +91,7 @@ Deno.test("encodeMessage: golden bytes", async (t) => {
         routeBody({
           family: familyOf(4),
           length_bits: 8,
-          table: MAIN,
+          table: RT_TABLE_MAIN,
           protocol: 4,
           scope: 253,
           type: 1,
@@ -259,9 +260,14 @@ Deno.test("decodeAddress", async (t) => {
 });
 
 Deno.test("decodeRoute", async (t) => {
-  const of = (family: number, length_bits: number, list: Attribute[], table = MAIN, type = 1) =>
-    concat(routeBody({ family, length_bits, table, type }), attributes(...list));
-  const text = (payload: Uint8Array, table = MAIN) =>
+  const of = (
+    family: number,
+    length_bits: number,
+    list: Attribute[],
+    table = RT_TABLE_MAIN,
+    type = 1,
+  ) => concat(routeBody({ family, length_bits, table, type }), attributes(...list));
+  const text = (payload: Uint8Array, table = RT_TABLE_MAIN) =>
     decodeRoute(payload, table).map(({ prefix, index, metric, kind }) =>
       `${formatPrefix(prefix)} ${index} ${metric} ${kind}`
     );
@@ -280,7 +286,7 @@ Deno.test("decodeRoute", async (t) => {
     ]);
   });
   await t.step("a blackhole has no device", () => {
-    assertEquals(text(of(2, 8, [dst], MAIN, 6)), ["172.0.0.0/8 0 0 blackhole"]);
+    assertEquals(text(of(2, 8, [dst], RT_TABLE_MAIN, 6)), ["172.0.0.0/8 0 0 blackhole"]);
   });
   await t.step("several next hops", () => {
     // The second hop holds a gateway attribute of its own.
@@ -291,7 +297,7 @@ Deno.test("decodeRoute", async (t) => {
     ]);
     for (const hex of ["0700 0000 01000000", "0000 0000 01000000", "0900 0000 01000000", "08"]) {
       const payload = of(2, 8, [dst, { type: 9, data: fromHex(hex) }]);
-      assertThrows(() => decodeRoute(payload, MAIN), MalformedMessage, undefined, hex);
+      assertThrows(() => decodeRoute(payload, RT_TABLE_MAIN), MalformedMessage, undefined, hex);
     }
   });
   await t.step("other tables, also beyond 255, and other families are passed over", () => {
@@ -309,7 +315,7 @@ Deno.test("decodeRoute", async (t) => {
         of(10, 8, [dst]),
         of(2, 8, [dst, { type: 6, data: new Uint8Array(3) }]),
       ]
-    ) assertThrows(() => decodeRoute(payload, MAIN), MalformedMessage);
+    ) assertThrows(() => decodeRoute(payload, RT_TABLE_MAIN), MalformedMessage);
   });
 });
 
@@ -330,7 +336,10 @@ Deno.test("decodeDrops: the seventh and eighth number of struct rtnl_link_stats6
 
 Deno.test("decodePath", async (t) => {
   const of = (type: number, ...list: Attribute[]) =>
-    concat(routeBody({ family: 2, length_bits: 32, table: MAIN, type }), attributes(...list));
+    concat(
+      routeBody({ family: 2, length_bits: 32, table: RT_TABLE_MAIN, type }),
+      attributes(...list),
+    );
   const oif = u32Attribute(4, 3);
   await t.step("source and MTU", () => {
     const metrics = { type: 8, data: attributes(u32Attribute(2, 1300)) };
@@ -425,7 +434,7 @@ Deno.test("random and damaged messages are decoded or refused, never anything el
     ]),
     encodeMessage(
       { type: 24, flags: 2, sequence: 1 },
-      routeBody({ family: 2, length_bits: 8, table: MAIN, type: 1 }),
+      routeBody({ family: 2, length_bits: 8, table: RT_TABLE_MAIN, type: 1 }),
       [
         { type: 1, data: parsePrefix("172.0.0.0/8")!.prefix.bytes },
         { type: 9, data: fromHex("0800000003000000 0800000004000000") },
@@ -449,7 +458,7 @@ Deno.test("random and damaged messages are decoded or refused, never anything el
   const decoders = [
     decodeLink,
     decodeAddress,
-    (payload: Uint8Array) => decodeRoute(payload, MAIN),
+    (payload: Uint8Array) => decodeRoute(payload, RT_TABLE_MAIN),
     decodePath,
     decodeDone,
     (payload: Uint8Array) => decodeAnswer({ payload, flags: u32() & 0xffff }),

@@ -3,11 +3,11 @@
  * are made here (BPF_PROG_TEST_RUN), beside an oracle that reads them naively.
  */
 
-import { assert, assertEquals } from "../../assert.ts";
+import { VERDICT } from "../../../ffi/bpf_program.ts";
 import { libc } from "../../../ffi/libc.ts";
+import { assert, assertEquals } from "../../assert.ts";
 import { parsePrefix } from "../../../src/net/prefix.ts";
 import { LOCAL } from "../../../src/forwarding/prefixes.ts";
-import { VERDICT } from "../../../src/kernel_path/bpf/abi.ts";
 import { BpfMap, loadProgram } from "../../../src/kernel_path/bpf/syscalls.ts";
 import {
   COUNTS,

@@ -1,8 +1,9 @@
 /** Rights and the tun driver, as this process finds them. */
 
-import { O_CLOEXEC, O_RDWR, TUN_DEVICE } from "../../../../ffi/layout.ts";
 import { errnoName } from "../../../../ffi/errno.ts";
+import { O_CLOEXEC, O_RDWR } from "../../../../ffi/file.ts";
 import { cString, libc } from "../../../../ffi/libc.ts";
+import { TUN_DEVICE } from "../../../../ffi/tun.ts";
 import { readKernelFile } from "../../../host/sysctl.ts";
 
 /** capabilities(7), linux/capability.h. */

@@ -1,5 +1,8 @@
 /** Sockets that ask: UDP from the node's own port to each peer, and ICMP for their clocks. */
 
+import { ERRNO, errnoName } from "../../../../ffi/errno.ts";
+import { POLLFD, POLLIN } from "../../../../ffi/file.ts";
+import { libc } from "../../../../ffi/libc.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -10,8 +13,6 @@ import {
   IPPROTO_IPV6,
   IPV6_MTU_DISCOVER,
   MSG_DONTWAIT,
-  POLLFD,
-  POLLIN,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -20,9 +21,7 @@ import {
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN_BYTES,
   SOL_SOCKET,
-} from "../../../../ffi/layout.ts";
-import { ERRNO, errnoName } from "../../../../ffi/errno.ts";
-import { libc } from "../../../../ffi/libc.ts";
+} from "../../../../ffi/socket.ts";
 import { PACKET_MAX_BYTES } from "../../../base/limits.ts";
 import type { Address } from "../../../net/prefix.ts";
 import type { ProbeSocket, ProbeSystem, Received } from "../probing.ts";

@@ -1,6 +1,6 @@
 /**
- * What the kernel's BPF programs see of the kernel: numbers and layouts of
- * linux/bpf.h, on 64-bit little-endian machines. Data only. Offsets are in bytes.
+ * What a BPF program sees of the kernel: numbers and layouts of linux/bpf.h.
+ * Layouts are those of 64-bit little-endian Linux (x86_64, aarch64); offsets are in bytes.
  */
 
 /** struct __sk_buff: what a program may read of a packet. */
