@@ -81,8 +81,8 @@ export const ICMP_ERRORS_PER_S = 100;
 /** Hello datagrams handed from a lane to the main thread per second; the rest is counted. */
 export const HELLOS_PER_S = 1_000;
 
-/** Datagrams of strangers shown to the main thread per second; all of them are counted. */
-export const STRANGERS_PER_S = 50;
+/** Datagrams from a wrong port shown to the main thread per second; all of them are counted. */
+export const WRONG_PORTS_PER_S = 50;
 
 /** What is looked at of a control datagram: a hello with the longest name is 95 bytes. */
 export const CONTROL_MAX_BYTES = 256;

@@ -45,7 +45,6 @@ export function check(
         address: node.endpoint.host,
         port: node.endpoint.port,
         subnets: node.subnets.map(formatPrefix),
-        ...(node.roaming ? { roaming: true } : {}),
         ...(tap ? { macs: macsOf(node) } : {}),
       })),
       warnings,
@@ -64,8 +63,7 @@ export function check(
   ].join(", ");
   const role = (node: NodeConfig) =>
     (node === self ? "  (this node)" : "") +
-    (node.name === config.defaultNode ? "  (default)" : "") +
-    (node.roaming ? "  (roaming)" : "");
+    (node.name === config.defaultNode ? "  (default)" : "");
   const rows = config.nodes.map((node) => [
     node.name,
     formatEndpoint(node.endpoint.host, node.endpoint.port),

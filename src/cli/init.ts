@@ -21,10 +21,6 @@ nodes:
     address: 192.168.0.7
     subnets: [172.2.0.0/16]
 
-    # A node whose address changes by itself. Hellos are not authenticated yet: whoever can send one
-    # while the node is away can take over its traffic. Use it only where you trust the network.
-    # roaming: true
-
 # The node that gets what no subnet covers (default: nobody, and the sender gets an ICMP error).
 # default: node-b
 

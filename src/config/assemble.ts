@@ -176,17 +176,6 @@ function checkMtu(
   }
 }
 
-function warnOfRoaming(draft: Draft, problems: Problems): void {
-  for (const { path, name, roaming } of draft.nodes) {
-    if (roaming !== true) continue;
-    problems.warn(
-      `${path}.roaming`,
-      `hellos are not authenticated yet: whoever can send one while ${name} is away can take over ` +
-        "its traffic; leave it out unless the underlay is trusted",
-    );
-  }
-}
-
 const freezePrefix = (prefix: Prefix): Prefix => Object.freeze({ ...prefix });
 
 /**
@@ -208,8 +197,7 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   else warnUnusedInTap(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
-  warnOfRoaming(draft, problems);
-  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs, roaming }): NodeConfig =>
+  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs }): NodeConfig =>
     Object.freeze({
       name: name!,
       endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
@@ -217,7 +205,6 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
         mode === "tap" ? [] : subnets.map(({ prefix }) => freezePrefix(prefix)),
       ),
       ...(macs.length === 0 ? {} : { macs: Object.freeze(macs.map(({ mac }) => mac)) }),
-      ...(roaming === true ? { roaming } : {}),
     })
   );
   return Object.freeze({

@@ -24,7 +24,6 @@ export interface DraftNode {
   readonly name?: string;
   readonly hostPort?: HostPort;
   readonly subnets: readonly DraftPrefix[];
-  readonly roaming?: boolean | undefined;
   readonly macs: readonly DraftMac[];
 }
 

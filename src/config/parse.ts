@@ -31,7 +31,13 @@ const TOP_KEYS = [
   "nodes",
   "default",
 ] as const;
-const NODE_KEYS = ["name", "address", "subnets", "macs", "roaming"] as const;
+const NODE_KEYS = ["name", "address", "subnets", "macs"] as const;
+/** What is wrong with a key that earlier versions had. */
+const ROAMING = {
+  what: "no such key any more",
+  why: "a hello does not prove who sent it; with keys, a peer may change its address at any time",
+  how: "no such line, and a host name as address",
+};
 
 function isList(value: YamlValue | undefined): value is readonly YamlValue[] {
   return Array.isArray(value);
@@ -58,6 +64,10 @@ class Reader {
   #unknownKeys(mapping: YamlMapping, path: string, known: readonly string[]): void {
     for (const key of Object.keys(mapping)) {
       if (known.includes(key)) continue;
+      if (key === "roaming" && known === NODE_KEYS) {
+        this.problems.add(`${path}.roaming`, ROAMING);
+        continue;
+      }
       const near = this.problems.full ? undefined : nearest(key, known);
       this.problems.add(path, {
         what: `unknown key ${quote(key)}`,
@@ -177,8 +187,7 @@ class Reader {
     const hostPort = required("address", readHostPort, "address: HOST");
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
     const macs = this.#macList(this.#get(value, "macs"), `${path}.macs`);
-    const roaming = this.#scalar(this.#get(value, "roaming"), `${path}.roaming`, readSwitch);
-    return { path, addressPath, name, hostPort, subnets, macs, roaming };
+    return { path, addressPath, name, hostPort, subnets, macs };
   }
 
   #nodes(value: YamlValue | undefined): DraftNode[] {
@@ -219,11 +228,6 @@ class Reader {
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
     };
   }
-}
-
-function readSwitch(text: string): Result<boolean> {
-  if (text === "true" || text === "false") return { value: text === "true" };
-  return { problem: { what: `${quote(text)} is neither true nor false`, how: "true or false" } };
 }
 
 /**

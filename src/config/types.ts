@@ -16,8 +16,6 @@ export interface NodeConfig {
   readonly subnets: readonly Prefix[];
   /** Mode tap: MAC addresses of its stations that nobody else may use, six bytes each. */
   readonly macs?: readonly Uint8Array[];
-  /** Set where the node may move its address after a hello that proves who it is. */
-  readonly roaming?: true;
 }
 
 /** A whole tunnet.yaml, checked. Deeply readonly. */

@@ -1,6 +1,6 @@
 /** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
-import { CONTROL_MAX_BYTES, HELLOS_PER_S, STRANGERS_PER_S } from "../base/limits.ts";
+import { CONTROL_MAX_BYTES, HELLOS_PER_S, WRONG_PORTS_PER_S } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
 import { CONTROL_FIRST_BYTE } from "../wire/hello.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
@@ -36,12 +36,11 @@ export class Inbound {
   readonly #burst = new Burst(undefined, 0, simdArena);
   readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
-  readonly #strangerLimit: RateLimit;
+  readonly #wrongPortLimit: RateLimit;
   /** 1: the peer runs in the other mode. */
   #peerForeign = new Uint8Array(0);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
   #peerPartial = new Uint8Array(0);
-  #roaming = false;
   #deviceGone = false;
 
   constructor(
@@ -54,7 +53,7 @@ export class Inbound {
   ) {
     this.#merger = new Merger(this, device.features);
     this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
-    this.#strangerLimit = new RateLimit(STRANGERS_PER_S, now_ms);
+    this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
   }
 
   /** Switches to a newly published table. */
@@ -65,7 +64,6 @@ export class Inbound {
     this.#peerForeign = Uint8Array.from(peers, ({ reach }) => reach === REACH.foreign ? 1 : 0);
     const { partial } = this.device.features;
     this.#peerPartial = Uint8Array.from(peers, ({ heard }) => partial && heard ? 1 : 0);
-    this.#roaming = fib.roaming;
   }
 
   /** Moves one burst. Returns the datagrams received: 0 when none waited, or DEVICE_GONE. */
@@ -91,7 +89,7 @@ export class Inbound {
   /** One datagram: to the device if its sender may send it. Everything else ends here. */
   #handle(slot: number, offset: number, length: number): void {
     const peer = this.#burst.peer[slot]!;
-    if (peer === UNKNOWN_PEER) return this.#stranger(slot, offset, length);
+    if (peer === UNKNOWN_PEER) return this.#unknown(slot, offset, length);
     if (length === 0) return this.#drop(COUNTER.malformed, peer, offset, length);
     const { view } = this.#burst;
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
@@ -141,15 +139,14 @@ export class Inbound {
 
   /**
    * A datagram of no peer: dropped. The main thread gets to know of it where it
-   * may be a peer that has moved, or one with another port than the config says.
+   * comes from a peer's address, with another port than the config says.
    */
-  #stranger(slot: number, offset: number, length: number): void {
+  #unknown(slot: number, offset: number, length: number): void {
     const peerHost = this.socket.fromPeerHost(slot);
     const reason = peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer;
     this.#drop(reason, UNKNOWN_PEER, offset, length);
-    const control = (this.#roaming || peerHost) && length > 0 &&
-      this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
-    if ((!peerHost && !control) || !this.#strangerLimit.take()) return;
+    if (!peerHost || !this.#wrongPortLimit.take()) return;
+    const control = length > 0 && this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
     this.#tell(slot, control ? this.#copy(offset, length) : NO_BYTES);
   }
 

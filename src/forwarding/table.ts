@@ -43,7 +43,7 @@ const PEER = {
   address: 16,
 } as const;
 const HEADER_BYTES = 4 * (1 + LANES_MAX);
-const HALF_HEADER = { peerCount: 0, defaultPeer: 1, roaming: 2 } as const;
+const HALF_HEADER = { peerCount: 0, defaultPeer: 1 } as const;
 const HALF_HEADER_BYTES = 16;
 const HALF_BYTES = (HALF_HEADER_BYTES + PEER_BYTES * NODES_MAX + ROUTE_TABLE_BYTES + 7) & ~7;
 const FIRST_HALF = (HEADER_BYTES + 7) & ~7;
@@ -73,11 +73,6 @@ export class FibHalf {
     return this.#header[HALF_HEADER.defaultPeer]!;
   }
 
-  /** Whether a peer may have moved: control datagrams of strangers are worth a look. */
-  get roaming(): boolean {
-    return this.#header[HALF_HEADER.roaming] === 1;
-  }
-
   /** Peer i, copied out. */
   peer(index: number): FibPeer {
     const at = PEER_BYTES * index;
@@ -99,7 +94,6 @@ export class FibHalf {
     peers: readonly FibPeer[],
     routes: readonly Route[],
     defaultPeer: number,
-    roaming = false,
   ): void {
     if (peers.length > NODES_MAX) throw new RangeError(`more than ${NODES_MAX} peers`);
     for (const [index, peer] of peers.entries()) {
@@ -114,7 +108,6 @@ export class FibHalf {
     }
     this.#header[HALF_HEADER.peerCount] = peers.length;
     this.#header[HALF_HEADER.defaultPeer] = defaultPeer;
-    this.#header[HALF_HEADER.roaming] = roaming ? 1 : 0;
     this.routes.write(routes, defaultPeer); // NO_ROUTE and "no default peer" are both -1
   }
 }
@@ -150,10 +143,9 @@ export class Fib {
     peers: readonly FibPeer[],
     routes: readonly Route[],
     defaultPeer: number,
-    roaming = false,
   ): void {
     const next = this.generation + 1;
-    this.#halves[next & 1]!.write(peers, routes, defaultPeer, roaming);
+    this.#halves[next & 1]!.write(peers, routes, defaultPeer);
     Atomics.store(this.#generations, 0, next);
   }
 

@@ -30,7 +30,7 @@ import { Publisher } from "../peers/publish.ts";
 import { logCounters } from "./report.ts";
 import { Reloader } from "./reload.ts";
 import { Roster } from "../peers/roster.ts";
-import { Strangers } from "../peers/strangers.ts";
+import { WrongPorts } from "../peers/wrong_port.ts";
 import { NodeStatus } from "./status.ts";
 import type { Served } from "../service/service.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
@@ -95,18 +95,12 @@ export class Node {
     this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
     this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
     const sharedNames = source !== INLINE_SOURCE;
-    const strangers = new Strangers({
-      roster: this.roster,
-      log,
-      now_ms: () => performance.now(),
-      challenge: (peer, at) => this.liveness.hello(peer, { at, ask: true }),
-      onMoved: (peer, hello) => this.liveness.moved(peer, hello),
-    });
+    const wrongPorts = new WrongPorts(this.roster, log);
     this.liveness = new Liveness({
       roster: this.roster,
       publisher: this.publisher,
       follower: this.follower,
-      strangers,
+      wrongPorts,
       socketFd: udp.fd,
       sharedNames,
       log,
@@ -118,7 +112,7 @@ export class Node {
       supervisor: this.supervisor,
       kernel: this.kernel,
       udp,
-      strangers,
+      wrongPorts,
       reload: () => this.reloader.reload(),
       sharedNames,
     });

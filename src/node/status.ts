@@ -14,7 +14,7 @@ import { featuresInUse } from "./engine.ts";
 import type { KernelSide } from "./kernel_side.ts";
 import type { NodeOptions } from "./options.ts";
 import type { Roster } from "../peers/roster.ts";
-import type { Strangers } from "../peers/strangers.ts";
+import type { WrongPorts } from "../peers/wrong_port.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
 /** What the status is gathered from. */
@@ -25,7 +25,7 @@ export interface NodeStatusParts {
   readonly supervisor: Lanes;
   readonly kernel: KernelSide;
   readonly udp: UdpSide;
-  readonly strangers: Strangers;
+  readonly wrongPorts: WrongPorts;
   /** Reads the config again. */
   readonly reload: () => Promise<ReloadOutcome>;
   /** Whether peers are called by names of a file, which should be the same on every node. */
@@ -66,7 +66,8 @@ export class NodeStatus {
 
   /** The status of this moment. */
   status(): Status {
-    const { options, roster, device, supervisor, kernel, udp, strangers, sharedNames } = this.parts;
+    const { options, roster, device, supervisor, kernel, udp, wrongPorts, sharedNames } =
+      this.parts;
     const { config } = roster;
     return buildStatus({
       version: options.version,
@@ -89,7 +90,7 @@ export class NodeStatus {
       peers: roster.peers,
       book: roster.book,
       sharedNames,
-      wrongPortOf: (index) => strangers.wrongPortOf(index),
+      wrongPortOf: (index) => wrongPorts.of(index),
       outbound: supervisor.totals("outbound"),
       inbound: supervisor.totals("inbound"),
       sample: this.#sample(),

@@ -86,7 +86,7 @@ export const LEFT = "it was stopped";
 const RESTART_US = 1000 * HELLO_ASK_INTERVAL_MS;
 
 /** A time on our monotonic clock as a hello carries it. */
-export function sentTime_us(now_ms: number): number {
+function sentTime_us(now_ms: number): number {
   return Math.round(now_ms * 1000);
 }
 
@@ -146,13 +146,8 @@ export class PeerBook {
     );
   }
 
-  /** The hello to send to a peer now; `leaving` says that it is our last, `ask` asks for an answer. */
-  hello(
-    peer: number,
-    now_ms: number,
-    leaving = false,
-    ask = false,
-  ): Uint8Array<ArrayBuffer> {
+  /** The hello to send to a peer now; `leaving` says that it is our last. */
+  hello(peer: number, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
     const known = this.peers[peer]!;
     const { echo_us, heard_ms } = known;
     known.sent_ms = now_ms;
@@ -167,7 +162,7 @@ export class PeerBook {
       mtu_bytes: this.self.mtu_bytes,
       name: this.self.name,
       number: ++known.sent,
-      answer: ask || known.state !== "up" || isOverdue(known, now_ms),
+      answer: known.state !== "up" || isOverdue(known, now_ms),
       leaving,
       probe: false,
       program: VERSION,

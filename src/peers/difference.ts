@@ -28,8 +28,8 @@ const prefixes = (list: readonly Prefix[]): string => list.map(formatPrefix).sor
 const stations = ({ macs }: NodeConfig): string => (macs ?? []).map(formatMac).sort().join(" ");
 
 const describe = (node: NodeConfig): string => {
-  const { endpoint: { host, port }, subnets, roaming } = node;
-  return [formatEndpoint(host, port), prefixes(subnets), stations(node), roaming].join(";");
+  const { endpoint: { host, port }, subnets } = node;
+  return [formatEndpoint(host, port), prefixes(subnets), stations(node)].join(";");
 };
 
 /** Compares what runs with what a file says now. */

@@ -2,35 +2,25 @@
 
 import type { ControlDatagram } from "../dataplane/inbound.ts";
 import type { Log } from "../base/log.ts";
-import { type PeerEvent, sentTime_us } from "./book.ts";
+import type { PeerEvent } from "./book.ts";
 import { sendDatagram } from "../io/udp_open.ts";
 import type { Follower } from "./resolve_loop.ts";
 import { Prober } from "./prober.ts";
 import type { Publisher } from "./publish.ts";
-import type { Peer, Roster, UnderlayEndpoint } from "./roster.ts";
-import type { Strangers } from "./strangers.ts";
+import type { Peer, Roster } from "./roster.ts";
+import type { WrongPorts } from "./wrong_port.ts";
 
 /** What liveness needs of the node. */
 export interface LivenessParts {
   readonly roster: Roster;
   readonly publisher: Publisher;
   readonly follower: Follower;
-  readonly strangers: Strangers;
+  readonly wrongPorts: WrongPorts;
   /** The node's UDP socket. */
   readonly socketFd: number;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   readonly log: Log;
-}
-
-/** How a hello is sent; by default to the peer's own address. */
-export interface HelloOptions {
-  /** Elsewhere than at the peer's own address. */
-  readonly at?: UnderlayEndpoint;
-  /** It is the last one: this node is going down. */
-  readonly leaving?: boolean;
-  /** The peer is to answer at once, whatever its state. */
-  readonly ask?: boolean;
 }
 
 /** Says hello and hears the peers'. */
@@ -48,7 +38,7 @@ export class Liveness {
 
   /** Looks who has fallen silent, and asks those that seem about to. */
   check(): void {
-    const { roster, publisher, strangers, log } = this.parts;
+    const { roster, publisher, log } = this.parts;
     const { book } = roster;
     const now_ms = performance.now();
     const { peerPackets } = publisher.supervisor.countersOf("inbound");
@@ -64,7 +54,6 @@ export class Liveness {
       const peer = roster.at(index);
       if (peer) this.hello(peer);
     }
-    strangers.check();
   }
 
   /** One round: says hello to all, and looks where those are that are reached by name. */
@@ -76,13 +65,8 @@ export class Liveness {
 
   /** Says hello to all peers. */
   helloAll(): void {
-    const { roster: { peers, book } } = this.parts;
     this.#announced = this.#description();
-    for (const peer of peers) {
-      this.hello(peer);
-      // It may have gone back to where the config says it is.
-      if (peer.home && book.peers[peer.index]?.state !== "up") this.hello(peer, { at: peer.home });
-    }
+    for (const peer of this.parts.roster.peers) this.hello(peer);
   }
 
   /** Says hello to all peers if what it says has changed since they heard it last. */
@@ -92,46 +76,32 @@ export class Liveness {
 
   /** The last hello to all: this node is going down. */
   goodbye(): void {
-    for (const peer of this.parts.roster.peers) this.hello(peer, { leaving: true });
+    for (const peer of this.parts.roster.peers) this.hello(peer, true);
     this.#prober.close();
     this.#stopped = true;
   }
 
-  /** Says hello to one peer; tells when it was sent, in µs, or undefined if it could not be. */
-  hello(peer: Peer, { at, leaving, ask }: HelloOptions = {}): number | undefined {
+  /** Says hello to one peer; `leaving` says that it is the last one. */
+  hello({ name, index, address, port }: Peer, leaving = false): void {
     const { roster: { book }, socketFd, log } = this.parts;
-    const address = at?.address ?? peer.address;
-    if (!address || this.#stopped) return undefined;
-    const now_ms = performance.now();
+    if (!address || this.#stopped) return;
     try {
-      const datagram = book.hello(peer.index, now_ms, leaving, ask);
-      sendDatagram(socketFd, datagram, address, at?.port ?? peer.port);
-      return sentTime_us(now_ms);
+      sendDatagram(socketFd, book.hello(index, performance.now(), leaving), address, port);
     } catch (error) {
       // The underlay may be down: the next hello tries again.
       const why = error instanceof Error ? error.message : String(error);
-      log.debug("hello_failed", `hello to ${peer.name}: ${why}`);
-      return undefined;
+      log.debug("hello_failed", `hello to ${name}: ${why}`);
     }
   }
 
   /** Takes in what a lane has heard. */
   hear({ peer: index, sender, bytes }: ControlDatagram): void {
-    const { roster, strangers } = this.parts;
+    const { roster, wrongPorts } = this.parts;
     const peer = roster.at(index);
     // The table may have changed since the lane looked the sender up.
-    if (!peer?.isAt(sender.address, sender.port)) return strangers.hear(sender, bytes);
+    if (!peer?.isAt(sender.address, sender.port)) return wrongPorts.hear(sender, bytes);
     const event = roster.book.hear(index, bytes, performance.now());
     if (event) this.#react(peer, event);
-  }
-
-  /** A peer has moved; `hello` is what it said from its new address. */
-  moved(peer: Peer, hello: Uint8Array): void {
-    const { roster: { book }, publisher } = this.parts;
-    publisher.republish();
-    const event = book.hear(peer.index, hello, performance.now());
-    if (event) this.#react(peer, event);
-    else this.hello(peer);
   }
 
   #react(peer: Peer, { kind }: PeerEvent): void {

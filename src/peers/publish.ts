@@ -69,10 +69,9 @@ export class Publisher {
     for (const peer of reachable) entries[peer.index] = this.#entry(peer);
     this.#mtu_bytes = entries.map(({ mtu_bytes }) => mtu_bytes);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
-    const roaming = peers.some(({ node }) => node.roaming === true);
     const routes = tableRoutes(self, reachable);
     const rest = defaultPeer?.index ?? -1;
-    supervisor.fib.publish(entries, routes, rest, roaming);
+    supervisor.fib.publish(entries, routes, rest);
     const hearsUs = (index: number) => this.roster.book.peers[index]?.hearsUs === true;
     this.follower.publish({ entries, routes, defaultPeer: rest, hearsUs });
     supervisor.macs?.setFixed(fixedMacs(self, peers));

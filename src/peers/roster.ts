@@ -16,12 +16,6 @@ import { peersOf } from "./plan.ts";
 /** Addresses of each host name, as far as they are known. */
 export type Resolved = ReadonlyMap<string, readonly Address[]>;
 
-/** An underlay address and port. */
-export interface UnderlayEndpoint {
-  readonly address: Address;
-  readonly port: number;
-}
-
 const same = (one: Address | undefined, other: Address): boolean =>
   one !== undefined && formatAddress(one.bytes) === formatAddress(other.bytes);
 
@@ -29,7 +23,6 @@ const same = (one: Address | undefined, other: Address): boolean =>
 export class Peer {
   #node: NodeConfig;
   #resolved: Address | undefined;
-  #moved: UnderlayEndpoint | undefined;
 
   /**
    * `index` is its place in the forwarding table, the counters and the book. It
@@ -51,18 +44,12 @@ export class Peer {
 
   /** Where it is reached; undefined while its host name is not known. */
   get address(): Address | undefined {
-    return this.#moved?.address ?? this.#resolved;
+    return this.#resolved;
   }
 
   /** The UDP port where it is reached. */
   get port(): number {
-    return this.#moved?.port ?? this.#node.endpoint.port;
-  }
-
-  /** Where the config says it is, if it has moved from there. */
-  get home(): UnderlayEndpoint | undefined {
-    if (!this.#moved || !this.#resolved) return undefined;
-    return { address: this.#resolved, port: this.#node.endpoint.port };
+    return this.#node.endpoint.port;
   }
 
   /** Whether a datagram from here is its own. */
@@ -81,13 +68,7 @@ export class Peer {
     const address = pickVersion(addresses, this.ipVersion);
     if (!address || addresses.some((one) => same(this.#resolved, one))) return false;
     this.#resolved = address;
-    this.#moved = undefined;
     return true;
-  }
-
-  /** It has proved to be elsewhere than the config says. */
-  move(endpoint: UnderlayEndpoint): void {
-    this.#moved = endpoint;
   }
 
   /** Takes over what a new config says of it; tells whether it is reached elsewhere now. */
@@ -96,10 +77,7 @@ export class Peer {
     const { host, port } = node.endpoint;
     this.#node = node;
     if (host !== before.host) this.#resolved = undefined;
-    const wasElsewhere = this.#moved !== undefined;
-    if (host !== before.host || port !== before.port || !node.roaming) this.#moved = undefined;
-    const back = wasElsewhere && this.#moved === undefined;
-    return this.offer(addresses) || back || port !== before.port || host !== before.host;
+    return this.offer(addresses) || port !== before.port || host !== before.host;
   }
 }
 

@@ -33,9 +33,20 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     errors: ["t.yaml: a list, not a mapping; try: tunnet init, which prints one to start from"],
   },
   {
-    name: "roaming is a switch",
-    yaml: "nodes: [{name: a, address: 10.0.0.1, subnets: [], roaming: maybe}]\n",
-    errors: ['t.yaml: nodes[0].roaming: "maybe" is neither true nor false; try: true or false'],
+    name: "roaming comes with keys",
+    yaml: "nodes: [{name: a, address: 10.0.0.1, subnets: [], roaming: true}]\n",
+    errors: [
+      "t.yaml: nodes[0].roaming: no such key any more (a hello does not prove who sent it; with " +
+      "keys, a peer may change its address at any time); try: no such line, and a host name as " +
+      "address",
+    ],
+  },
+  {
+    name: "roaming at the top is any unknown key",
+    yaml: "roaming: true\nnodes: [{name: a, address: 10.0.0.1, subnets: []}]\n",
+    errors: [
+      't.yaml: unknown key "roaming"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+    ],
   },
   {
     name: "empty mapping",
@@ -853,7 +864,7 @@ nodes:
     name: "flow comma",
     yaml: "nodes: [a b: c d]\n",
     errors: [
-      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, macs, roaming',
+      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, macs',
       "t.yaml: nodes[0].name: missing; try: name: NAME",
       "t.yaml: nodes[0].address: missing; try: address: HOST",
       "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",

@@ -7,14 +7,7 @@ import { NODES_MAX, SUBNETS_MAX } from "../../src/base/limits.ts";
 import { STARTER_CONFIG } from "../../src/cli/init.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix } from "../../src/net/prefix.ts";
-import {
-  assert,
-  assertEquals,
-  assertFalse,
-  assertLess,
-  assertStringIncludes,
-  assertThrows,
-} from "../assert.ts";
+import { assert, assertEquals, assertFalse, assertLess, assertThrows } from "../assert.ts";
 
 const parse = (yaml: string, overrides?: Overrides) => parseConfig(yaml, "t.yaml", overrides);
 
@@ -118,22 +111,6 @@ Deno.test("parseConfig: host bits, a node in the network and an MTU beyond UDP a
     "leads to it, packets between nodes go into the tunnel",
     "t.yaml: mtu: packets over 65507 bytes do not fit in a UDP datagram and are dropped",
   ]);
-});
-
-Deno.test("parseConfig: roaming is off unless it is asked for, and asking is warned of", () => {
-  const parse = (roaming: string) =>
-    parseConfig(`nodes:\n  - {name: a, address: 10.0.0.1, subnets: []${roaming}}\n`, "t.yaml");
-  for (const off of ["", ", roaming: false"]) {
-    const { config, warnings } = parse(off);
-    assertEquals([config.nodes[0]!.roaming, warnings], [undefined, []]);
-  }
-  const { config, warnings } = parse(", roaming: true");
-  assertEquals(config.nodes[0]!.roaming, true);
-  assertEquals(warnings.length, 1);
-  assertStringIncludes(
-    warnings[0]!,
-    "t.yaml: nodes[0].roaming: hellos are not authenticated yet: whoever can send one while a is away",
-  );
 });
 
 Deno.test("parseConfig: scalars are what was written, whatever YAML 1.1 makes of them", () => {

@@ -369,39 +369,6 @@ async function addAddress(bed: Bed, address: string): Promise<void> {
   await bed.onNode(1, ..."ip route replace dev eth0".split(" "), a, "src", address);
 }
 
-Deno.test("a roaming peer: killed, started again at another address, and followed", async (t) => {
-  await using bed = await Bed.create();
-  const yaml = bed.yaml.replace('192.168.0.7"\n', '192.168.0.7"\n    roaming: true\n');
-  assert(yaml.includes("roaming"), yaml);
-  Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, yaml);
-  const a = await bed.start(0);
-  const b = await bed.start(1);
-  assertMatch(a.log, /roaming: hellos are not authenticated yet/);
-  await knows(bed, "up", "192.168.0.7");
-  await bed.ping(0, 1);
-  await t.step("killed: silent or down", async () => {
-    Deno.kill(b.pid, "SIGKILL");
-    await b.status;
-    await until("it is seen to be away", TRUTH_MS, async () => (await peerOf(bed)).state !== "up");
-  });
-  const again = ["-c", `${bed.dir}/tunnet.yaml`, "--node", "node-b", "--listen", "192.168.0.77"];
-  await t.step("elsewhere: up there, and packets follow", async () => {
-    await addAddress(bed, "192.168.0.77");
-    await bed.start(1, again);
-    await knows(bed, "up", "192.168.0.77");
-    await bed.ping(0, 1);
-    await bed.ping(1, 0);
-  });
-  await t.step("without `roaming` it stays where the config says", async () => {
-    Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, bed.yaml);
-    const { stdout } = await bed.onNode(0, ...bed.command, "reload");
-    assertMatch(stdout, /changed node-b/);
-    await knows(bed, "down", "192.168.0.7").catch(() => knows(bed, "silent", "192.168.0.7"));
-    const { inbound } = await bed.counters(a);
-    assert(inbound.unknown_peer! > 0);
-  });
-});
-
 Deno.test("a peer known by name is followed when the name stands for another address", async () => {
   await using bed = await Bed.create();
   // ip-netns(8) puts files from there in place of those in /etc.

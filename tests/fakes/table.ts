@@ -18,7 +18,6 @@ export function publishedFib(
   peers: readonly FakePeer[],
   own: readonly string[] = [],
   defaultPeer = -1,
-  roaming = false,
 ): Fib {
   const routes: Route[] = own.map((text) => ({ prefix: parsePrefix(text)!.prefix, hop: LOCAL }));
   peers.forEach(({ subnets }, hop) =>
@@ -32,6 +31,6 @@ export function publishedFib(
     heard: capabilities !== undefined,
   }));
   const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  fib.publish(entries, routes, defaultPeer, roaming);
+  fib.publish(entries, routes, defaultPeer);
   return fib;
 }

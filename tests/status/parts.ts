@@ -62,7 +62,6 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
       node,
       address: parseAddress(node.endpoint.host),
       port: node.endpoint.port,
-      home: undefined,
     })),
     wrongPortOf: () => undefined,
     book: new PeerBook(["b", "gate"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 }),

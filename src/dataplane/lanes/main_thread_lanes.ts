@@ -35,7 +35,7 @@ export interface DatagramParts {
   readonly openWait: (fd: number) => AsyncWait;
   /** Makes who is shown the lane's packets; absent: nobody. */
   readonly openObserver?: (() => Observer) | undefined;
-  /** A control datagram from a peer, or something of a stranger that is worth a look. */
+  /** A control datagram from a peer, or a datagram from a peer's wrong port. */
   readonly onControl: OnControl;
   /** The lane ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;

@@ -32,7 +32,7 @@ export interface SupervisorParts {
   readonly waker: Waker;
   /** Makes the place where a lane shows its packets; absent: nobody looks. */
   readonly openObserver?: (() => ObserverSetup) | undefined;
-  /** A control datagram from a peer, or something of a stranger that is worth a look. */
+  /** A control datagram from a peer, or a datagram from a peer's wrong port. */
   readonly onControl: (datagram: ControlDatagram) => void;
   /** The lanes ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;

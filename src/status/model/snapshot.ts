@@ -51,8 +51,6 @@ export interface SnapshotPeer {
   readonly node: NodeConfig;
   readonly address: Address | undefined;
   readonly port: number;
-  /** Where the config says it is, if it has moved from there. */
-  readonly home: object | undefined;
 }
 
 /** One moment on both clocks. */
@@ -164,7 +162,8 @@ function peerStatus(parts: SnapshotParts, peer: SnapshotPeer): PeerStatus {
     host: node.endpoint.host,
     address: address ? formatAddress(address.bytes) : null,
     port,
-    moved: peer.home !== undefined,
+    // Without keys nobody's word is taken for where a peer is.
+    moved: false,
     ...subnetsOf(node),
     is_default: node.name === config.defaultNode,
     state: known.state,
