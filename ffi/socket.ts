@@ -17,7 +17,6 @@ export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOL_SOCKET = 1;
 export const IPPROTO_IP = 0;
-export const IPPROTO_ICMP = 1;
 export const SOL_UDP = 17;
 /** A UDP socket over IPv6 takes datagrams without a checksum, too (RFC 6936; linux/udp.h). */
 export const UDP_NO_CHECK6_RX = 102;

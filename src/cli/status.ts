@@ -3,7 +3,6 @@
 import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
 import { netnsName } from "../host/netns.ts";
 import { askStatus, findSocket } from "../status/client.ts";
-import { STATUS_SCHEMA } from "../status/model/schema.ts";
 import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
 import type { StatusOptions } from "./parse/args.ts";
@@ -92,10 +91,6 @@ async function watch(path: string, json: boolean): Promise<number> {
 
 /** Shows the status; resolves to the exit status. Throws a RunError when no node answers. */
 export async function runStatus(options: StatusOptions): Promise<number> {
-  if (options.schema) {
-    say(jsonText(STATUS_SCHEMA));
-    return 0;
-  }
   const { socket, device, json } = options;
   const path = findSocket({ socket, device, netns: netnsName(), uid: Deno.uid() ?? 0 });
   if (options.watch) return await watch(path, json);

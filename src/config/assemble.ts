@@ -7,10 +7,13 @@ import {
   UDP_PAYLOAD_MAX_BYTES,
 } from "../base/limits.ts";
 import {
+  type Address,
+  addressBits,
   formatAddress,
   formatEndpoint,
   formatPrefix,
   type IpVersion,
+  maskBytes,
   type Prefix,
   prefixContains,
   prefixCovers,
@@ -18,7 +21,6 @@ import {
 import type { Draft, DraftNode, DraftPrefix } from "./draft.ts";
 import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
-import { type PlacedSubnet, prefixKey, SubnetIndex } from "./subnet_index.ts";
 import { checkMacs, warnUnusedInTap, warnUnusedInTun } from "./tap.ts";
 import type { Config, NodeConfig } from "./types.ts";
 import type { Mode } from "../wire/mode.ts";
@@ -120,33 +122,55 @@ function checkNetworks(draft: Draft, problems: Problems): void {
   }
 }
 
+/** A subnet and the node that it belongs to. */
+interface PlacedSubnet extends DraftPrefix {
+  readonly node: DraftNode;
+}
+
+/**
+ * The narrowest of the subnets, keyed by their text, that holds the address. It is looked up once
+ * for each prefix length in use, the longest first: thousands of subnets have few lengths.
+ */
+function narrowestAround(
+  address: Address,
+  subnets: ReadonlyMap<string, PlacedSubnet>,
+  lengths_bits: readonly number[],
+): PlacedSubnet | undefined {
+  const { version, bytes } = address;
+  for (const length_bits of lengths_bits) {
+    if (length_bits > addressBits(version)) continue;
+    const around = { version, bytes: maskBytes(bytes, length_bits), length_bits };
+    const subnet = subnets.get(formatPrefix(around));
+    if (subnet) return subnet;
+  }
+  return undefined;
+}
+
 function checkSubnets(draft: Draft, problems: Problems): void {
-  const seen = new Map<string, string>();
-  const distinct: PlacedSubnet[] = [];
-  draft.nodes.forEach((node, i) => {
+  const subnets = new Map<string, PlacedSubnet>();
+  for (const node of draft.nodes) {
     for (const { prefix, path } of node.subnets) {
-      const key = prefixKey(prefix);
-      const first = seen.get(key);
-      if (first === undefined) {
-        seen.set(key, path);
-        distinct.push({ prefix, node: i });
-      } else {
+      const text = formatPrefix(prefix);
+      const first = subnets.get(text);
+      if (first === undefined) subnets.set(text, { prefix, path, node });
+      else {
         problems.add(path, {
-          what: `${formatPrefix(prefix)} is used twice`,
-          why: `${first} is the same`,
+          what: `${text} is used twice`,
+          why: `${first.path} is the same`,
           how: "each subnet at one node only",
         });
       }
     }
-  });
-  const index = new SubnetIndex(distinct);
+  }
+  const lengths_bits = [...new Set([...subnets.values()].map(({ prefix }) => prefix.length_bits))]
+    .sort((a, b) => b - a);
   for (const node of draft.nodes) {
     const address = node.hostPort?.address;
-    const inside = address && index.covering(address)[0];
+    const inside = address && narrowestAround(address, subnets, lengths_bits);
     if (!address || !inside) continue;
     problems.add(node.addressPath, {
       what: `${formatAddress(address.bytes)} lies in the pod subnet ${formatPrefix(inside.prefix)}`,
-      why: `of ${draft.nodes[inside.node]!.path}; packets between nodes would go into the tunnel`,
+      why: `of ${inside.node.path}; packets between nodes would go into the tunnel`,
       how: "node addresses outside all pod subnets",
     });
   }

@@ -73,44 +73,36 @@ export function findSocket({ socket, device, netns, uid }: NodeChoice): string {
 }
 
 function failure(error: unknown, path: string, timeout_ms: number): never {
+  const what = `cannot ask ${path}`;
   if (error instanceof Deno.errors.PermissionDenied) {
-    throw new RunError({
-      what: `cannot ask ${path}`,
-      why: "permission denied",
-      how: "sudo",
-    });
+    throw new RunError({ what, why: "permission denied", how: "sudo" });
   }
   if (error instanceof Deno.errors.NotFound) noNode(`there is no ${path}`);
   if (error instanceof Deno.errors.ConnectionRefused) {
     noNode(`nobody listens on ${path}: the node was killed`);
   }
-  const why = error instanceof Deno.errors.TimedOut
-    ? `it does not answer within ${timeout_ms / 1000} s`
-    : error instanceof Error
-    ? error.message
-    : String(error);
-  throw new RunError({ what: `cannot ask ${path}`, why });
-}
-
-/** All bytes of a connection, up to its end. */
-async function readAll(connection: Deno.Conn): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of connection.readable) {
-    size += chunk.length;
-    if (size > STATUS_MAX_BYTES) throw new Error(`its answer is over ${STATUS_MAX_BYTES} bytes`);
-    chunks.push(chunk);
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    throw new RunError({ what, why: `it does not answer within ${timeout_ms / 1000} s` });
   }
-  return new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
+  // fetch names only its own part; what went wrong is in the cause.
+  const reason = error instanceof Error ? error.cause ?? error : error;
+  throw new RunError({ what, why: reason instanceof Error ? reason.message : String(reason) });
 }
 
-/** Body of an HTTP/1.0 answer, which ends with the connection. */
-export function bodyOf(answer: string): string {
-  const end = answer.indexOf("\r\n\r\n");
-  const status = /^HTTP\/1\.[01] (\d{3})/.exec(answer)?.[1];
-  if (end < 0 || status === undefined) throw new Error("its answer is no HTTP");
-  if (status !== "200") throw new Error(`it answers with status ${status}`);
-  return answer.slice(end + 4);
+/** The body of an answer, of bounded size. */
+async function bodyOf(response: Response): Promise<string> {
+  if (response.status !== 200) throw new Error(`it answers with status ${response.status}`);
+  const decoder = new TextDecoder();
+  let text = "";
+  let size_bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    size_bytes += chunk.length;
+    if (size_bytes > STATUS_MAX_BYTES) {
+      throw new Error(`its answer is over ${STATUS_MAX_BYTES} bytes`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 function readStatus(body: string): Status {
@@ -123,43 +115,34 @@ function readStatus(body: string): Status {
 
 /** Asks the node behind a socket for its status. Throws a RunError when there is no right answer. */
 export async function askStatus(path: string): Promise<Status> {
-  return await askNode(
-    path,
-    "GET /status.json HTTP/1.0\r\n\r\n",
-    STATUS_TIMEOUT_MS,
-    readStatus,
-  );
+  return await askNode(path, "GET", "/status.json", STATUS_TIMEOUT_MS, readStatus);
 }
 
 /**
- * Sends a request to the node behind a socket; `read` makes of the answer's body
+ * Sends an HTTP request to the node behind a unix socket; `read` makes of the answer's body
  * what it is, or throws an Error. Throws a RunError when there is no right answer.
  */
 export async function askNode<T>(
   path: string,
-  request: string,
+  method: "GET" | "POST",
+  resource: string,
   timeout_ms: number,
   read: (body: string) => T,
 ): Promise<T> {
-  const timedOut = Promise.withResolvers<never>();
-  let connection: Deno.Conn | undefined;
-  const timer = setTimeout(() => timedOut.reject(new Deno.errors.TimedOut()), timeout_ms);
-  const ask = async (): Promise<T> => {
-    connection = await Deno.connect({ transport: "unix", path });
-    // HTTP/1.0 has no chunks and no second request: the body is all that follows the head.
-    await connection.write(new TextEncoder().encode(request));
-    return read(bodyOf(new TextDecoder().decode(await readAll(connection))));
-  };
   try {
-    return await Promise.race([ask(), timedOut.promise]);
+    // fetch does not tell why it cannot connect: this throws an error with a class of its own.
+    (await Deno.connect({ transport: "unix", path })).close();
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    const response = await fetch(`http://node${resource}`, {
+      client,
+      method,
+      signal: AbortSignal.timeout(timeout_ms),
+      redirect: "manual",
+      // The packets' thread would compress the answer.
+      headers: { "accept-encoding": "identity" },
+    });
+    return read(await bodyOf(response));
   } catch (error) {
     return failure(error, path, timeout_ms);
-  } finally {
-    clearTimeout(timer);
-    try {
-      connection?.close();
-    } catch {
-      // Its stream has closed it.
-    }
   }
 }

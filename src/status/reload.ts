@@ -36,6 +36,5 @@ function readOutcome(body: string): ReloadOutcome {
 
 /** Asks the node behind a socket to reload. Throws a RunError when there is no right answer. */
 export async function askReload(path: string): Promise<ReloadOutcome> {
-  const request = `POST ${RELOAD_PATH} HTTP/1.0\r\ncontent-length: 0\r\n\r\n`;
-  return await askNode(path, request, RELOAD_TIMEOUT_MS, readOutcome);
+  return await askNode(path, "POST", RELOAD_PATH, RELOAD_TIMEOUT_MS, readOutcome);
 }

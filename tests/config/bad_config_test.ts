@@ -512,6 +512,22 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
+    name: "in the narrower of two pod subnets, IPv4",
+    yaml:
+      'nodes:\n  - {name: a, address: 172.1.0.5, subnets: [172.0.0.0/8, "fd00::/64"]}\n  - {name: b, address: 10.0.0.2, subnets: [172.1.0.0/16]}\n',
+    errors: [
+      "t.yaml: nodes[0].address: 172.1.0.5 lies in the pod subnet 172.1.0.0/16 (of nodes[1]; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
+    ],
+  },
+  {
+    name: "in the narrower of two pod subnets, IPv6",
+    yaml:
+      'nodes:\n  - {name: a, address: "fd00:0:1::5", subnets: ["fd00::/32"]}\n  - {name: b, address: "2001:db8::2", subnets: ["fd00:0:1::/48", "fd00:0:2::/64"]}\n',
+    errors: [
+      "t.yaml: nodes[0].address: fd00:0:1::5 lies in the pod subnet fd00:0:1::/48 (of nodes[1]; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
+    ],
+  },
+  {
     name: "outside",
     yaml:
       'network: 172.0.0.0/8\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [10.9.0.0/16]}\n',

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { RunError } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
-import { askStatus, bodyOf, findSocket } from "../../src/status/client.ts";
+import { askStatus, findSocket } from "../../src/status/client.ts";
 import { askReload } from "../../src/status/reload.ts";
 import { StatusServer } from "../../src/status/server.ts";
 import {
@@ -173,13 +173,15 @@ Deno.test("client: nobody there, or nobody who answers", async () => {
   const answerWith = async (text: string) => {
     const asking = askStatus(path);
     asking.catch(() => {});
+    // The first connection only shows that somebody listens.
+    (await listener.accept()).close();
     using connection = await listener.accept();
     await connection.read(new Uint8Array(1024));
     await connection.write(new TextEncoder().encode(text));
     connection.close();
     return await asking;
   };
-  await assertRejects(() => answerWith("hello\n"), RunError, "no HTTP");
+  await assertRejects(() => answerWith("hello\n"), RunError, "invalid HTTP");
   await assertRejects(() => answerWith("HTTP/1.1 500 X\r\n\r\n"), RunError, "status 500");
   await assertRejects(() => answerWith("HTTP/1.1 200 OK\r\n\r\n{"), RunError, "cannot ask");
   await assertRejects(
@@ -187,7 +189,6 @@ Deno.test("client: nobody there, or nobody who answers", async () => {
     RunError,
     'speaks "tunnet-status/9", not tunnet-status/1',
   );
-  assertEquals(bodyOf("HTTP/1.0 200 OK\r\na: b\r\n\r\nbody\r\n\r\n"), "body\r\n\r\n");
 });
 
 Deno.test("client: a socket that is named is not looked for", () => {

@@ -57,7 +57,6 @@ export interface RouteOptions extends ConfigOptions {
 export interface StatusOptions {
   readonly watch: boolean;
   readonly json: boolean;
-  readonly schema: boolean;
   readonly device: string | undefined;
   readonly socket: string | undefined;
 }
@@ -248,13 +247,9 @@ function exclude(raw: RawArgs, one: string, other: string, why: string): void {
 
 function status(raw: RawArgs): Command {
   exclude(raw, "device", "socket", "each names the node to ask");
-  for (const name of ["watch", "device", "socket", "json"]) {
-    exclude(raw, name, "schema", "--schema asks no node");
-  }
   const options = {
     watch: raw.has("watch"),
     json: raw.has("json"),
-    schema: raw.has("schema"),
     device: read(raw, "device", readDevice),
     socket: raw.value("socket"),
   };

@@ -179,7 +179,6 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
       { name: "device", value: "NAME", help: "of the node with this device, if several run here" },
       { name: "socket", value: "PATH", help: "of the node with this status socket" },
       json("print JSON; with --watch, one line a second"),
-      { name: "schema", help: "print the JSON Schema of what --json prints" },
       HELP,
     ],
     notes: ["Exit status 1 if no node runs here."],

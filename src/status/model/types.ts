@@ -1,7 +1,7 @@
 /**
- * What a running node says about itself: the status object, version 1. Its JSON
- * Schema is in `schema.ts`. Within a version, fields are added and never
- * renamed, removed or given another meaning.
+ * What a running node says about itself: the status object, version 1.
+ * Within a version, fields are added and never renamed, removed or given another
+ * meaning.
  */
 
 import type { Mode } from "../../wire/mode.ts";

@@ -86,6 +86,4 @@ export interface Facts {
   readonly firewall: Firewall;
   /** The wall clock, ms since 1970. */
   readonly clock_ms: number;
-  /** How far peers' clocks are ahead of this one, in ms, by their name. */
-  readonly clockOffsets_ms: ReadonlyMap<string, number>;
 }

@@ -53,7 +53,6 @@ const LOOK = { ...WHERE, json: false };
 const STATUS = {
   watch: false,
   json: false,
-  schema: false,
   device: undefined,
   socket: undefined,
 };
@@ -142,7 +141,6 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
   [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],
   [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
-  [["status", "--schema"], { kind: "status", options: { ...STATUS, schema: true } }],
   [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
   [["lab", "--docker"], { kind: "lab", options: { ...LAB, nodes: 2, docker: true } }],

@@ -89,10 +89,6 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     "--device and --socket (each names the node to ask); try: one of the two",
   ],
   [
-    ["status", "--schema", "--json"],
-    "--json and --schema (--schema asks no node); try: one of the two",
-  ],
-  [
     ["status", "--wach"],
     'unknown flag "--wach" (did you mean "--watch"?); try: tunnet status --help',
   ],

@@ -106,7 +106,6 @@ const STOPPED: Facts = {
   deviceHolders: [],
   firewall: { chains: [], unread: [] },
   clock_ms: Date.UTC(2030, 0, 1),
-  clockOffsets_ms: new Map([["node-b", 3]]),
 };
 
 const TUNNET = { pid: 9, name: "tunnet" };
@@ -416,9 +415,6 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
   ]],
   ["a clock of the last century", { ...STOPPED, clock_ms: 0 }, [
     "clock: fail: timedatectl set-ntp true",
-  ]],
-  ["a peer's clock far off", { ...STOPPED, clockOffsets_ms: new Map([["node-b", -61_000]]) }, [
-    "clock: warn: timedatectl set-ntp true",
   ]],
 ];
 

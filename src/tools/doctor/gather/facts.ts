@@ -22,7 +22,6 @@ import {
   isRunning,
   podAddress,
 } from "../view.ts";
-import { clockOffsets } from "./clocks.ts";
 import { readFirewall } from "./firewall.ts";
 import { deviceHolders, portHolders } from "./holders.ts";
 import { hasNetAdmin, tryTunDevice } from "./host.ts";
@@ -193,7 +192,6 @@ export async function gatherFacts(
       : [],
     firewall: await readFirewall(),
     clock_ms: Date.now(),
-    clockOffsets_ms: clockOffsets(peers.slice(0, DOCTOR_PEERS_MAX)),
   };
   return { ...facts, peers: await askPeers(facts) };
 }

@@ -1,4 +1,4 @@
-/** Sockets that ask: UDP from the node's own port to each peer, and ICMP for their clocks. */
+/** Sockets that ask: UDP from the node's own port to each peer. */
 
 import { ERRNO, errnoName } from "../../../../ffi/errno.ts";
 import { POLLFD, POLLIN } from "../../../../ffi/file.ts";
@@ -8,7 +8,6 @@ import {
   AF_INET6,
   IP_MTU_DISCOVER,
   IP_PMTUDISC_DO,
-  IPPROTO_ICMP,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_MTU_DISCOVER,
@@ -16,7 +15,6 @@ import {
   SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
-  SOCK_RAW,
   SOCKADDR,
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN_BYTES,
@@ -63,30 +61,6 @@ export class ProbeSockets implements ProbeSystem {
         call.send(fd, datagram, datagram.length, MSG_DONTWAIT) < 0 ? errnoName(errno()) : undefined,
       receive: () => this.#receive(fd),
     };
-  }
-
-  /** A raw ICMP socket; undefined where CAP_NET_RAW lacks. */
-  openIcmp():
-    | { send(message: Uint8Array<ArrayBuffer>, to: Address): void; fd: number }
-    | undefined {
-    const { call } = libc();
-    const fd = call.socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
-    if (fd < 0) return undefined;
-    this.#fds.push(fd);
-    return {
-      fd,
-      send: (message, to) => {
-        const name = socketAddress(to, 0);
-        // A peer out of reach is one that does not answer.
-        call.sendto(fd, message, message.length, MSG_DONTWAIT, name, name.length);
-      },
-    };
-  }
-
-  /** What waits on a descriptor of openIcmp. */
-  receiveIcmp(fd: number): Uint8Array | undefined {
-    const got = this.#receive(fd);
-    return got?.kind === "datagram" ? got.bytes : undefined;
   }
 
   #receive(fd: number): Received | undefined {

@@ -6,8 +6,6 @@ import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, PeerFacts } from "../facts.ts";
 import { mtuMend } from "./routes.ts";
 
-/** Logs and certificates are hard to compare beyond this. */
-const CLOCK_FAR_MS = 60_000;
 /** No clock is right that stands before this program was written: 2025-01-01. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
 
@@ -129,30 +127,16 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
   ];
 }
 
-function clock({ clock_ms, clockOffsets_ms }: Facts): Finding[] {
-  const mend = "timedatectl set-ntp true";
-  if (clock_ms < CLOCK_LEAST_MS) {
-    return [{ why: `it says ${new Date(clock_ms).toISOString()}, which has passed`, mend }];
-  }
-  return [...clockOffsets_ms].filter(([, offset_ms]) => Math.abs(offset_ms) > CLOCK_FAR_MS)
-    .map(([name, offset_ms]) => ({
-      status: "warn" as const,
-      why: `the clock of ${name} is ${Math.round(Math.abs(offset_ms) / 1000)} s ` +
-        `${offset_ms > 0 ? "ahead of" : "behind"} this one: logs do not compare`,
-      mend,
-    }));
-}
-
-function clockWell({ clockOffsets_ms }: Facts): string {
-  return clockOffsets_ms.size === 0
-    ? "it is of this age; no peer tells its own"
-    : `within a minute of ${[...clockOffsets_ms.keys()].join(", ")}`;
+function clock({ clock_ms }: Facts): Finding[] {
+  if (clock_ms >= CLOCK_LEAST_MS) return [];
+  const why = `it says ${new Date(clock_ms).toISOString()}, which has passed`;
+  return [{ why, mend: "timedatectl set-ntp true" }];
 }
 
 /** The checks of this family. */
 export function otherNodesChecks(facts: Facts): readonly Check[] {
   return [
     ...facts.peers.flatMap((peer) => peerChecks(peer, facts)),
-    ...checksOf("clock", "clock", clockWell(facts), clock(facts)),
+    ...checksOf("clock", "clock", "it is of this age", clock(facts)),
   ];
 }
