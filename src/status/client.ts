@@ -133,7 +133,8 @@ export async function askNode<T>(
     // fetch does not tell why it cannot connect: this throws an error with a class of its own.
     (await Deno.connect({ transport: "unix", path })).close();
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-    const response = await fetch(`http://node${resource}`, {
+    // A name would be looked up, although the socket is the way: an address needs no resolver.
+    const response = await fetch(`http://127.0.0.1${resource}`, {
       client,
       method,
       signal: AbortSignal.timeout(timeout_ms),

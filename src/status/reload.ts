@@ -14,7 +14,7 @@ export interface ReloadOutcome {
 }
 
 /** Path of the request, which is to be a POST. */
-export const RELOAD_PATH = "/reload";
+const RELOAD_PATH = "/reload";
 
 /** Whether a request asks for a reload. */
 export function isReload({ method, url }: Request): boolean {
