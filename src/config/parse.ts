@@ -32,12 +32,10 @@ const TOP_KEYS = [
   "default",
 ] as const;
 const NODE_KEYS = ["name", "address", "subnets", "macs"] as const;
-/** What is wrong with a key that earlier versions had. */
-const ROAMING = {
-  what: "no such key any more",
-  why: "a hello does not prove who sent it; with keys, a peer may change its address at any time",
-  how: "no such line, and a host name as address",
-};
+/** Of a key that earlier versions had: a config that has it still works, without what it asked for. */
+const ROAMING =
+  "ignored (a hello does not prove who sent it; a host name as address is looked up " +
+  "again when the peer is silent)";
 
 function isList(value: YamlValue | undefined): value is readonly YamlValue[] {
   return Array.isArray(value);
@@ -65,7 +63,7 @@ class Reader {
     for (const key of Object.keys(mapping)) {
       if (known.includes(key)) continue;
       if (key === "roaming" && known === NODE_KEYS) {
-        this.problems.add(`${path}.roaming`, ROAMING);
+        this.problems.warn(`${path}.roaming`, ROAMING);
         continue;
       }
       const near = this.problems.full ? undefined : nearest(key, known);

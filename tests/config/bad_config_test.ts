@@ -33,15 +33,6 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     errors: ["t.yaml: a list, not a mapping; try: tunnet init, which prints one to start from"],
   },
   {
-    name: "roaming comes with keys",
-    yaml: "nodes: [{name: a, address: 10.0.0.1, subnets: [], roaming: true}]\n",
-    errors: [
-      "t.yaml: nodes[0].roaming: no such key any more (a hello does not prove who sent it; with " +
-      "keys, a peer may change its address at any time); try: no such line, and a host name as " +
-      "address",
-    ],
-  },
-  {
     name: "roaming at the top is any unknown key",
     yaml: "roaming: true\nnodes: [{name: a, address: 10.0.0.1, subnets: []}]\n",
     errors: [
