@@ -254,3 +254,33 @@ export const HELPER_PROOF_INTERVAL_MS = 10;
 
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */
 export const PACKET_SOCKETS_MAX_BYTES = 64 * 1024;
+
+/** Handshakes one source may begin per second when there are too many (as WireGuard for Linux). */
+export const HANDSHAKES_PER_S = 20;
+
+/** Handshakes that it may begin at once. */
+export const HANDSHAKE_BURST = 5;
+
+/** Sources whose handshakes are counted: forged ones come by the million (0.5 MB). */
+export const HANDSHAKE_SOURCES_MAX = 4_096;
+
+/** Time that handshakes may take of the main thread in HANDSHAKE_WINDOW_MS: some 65 of them. */
+export const HANDSHAKE_BUDGET_MS = 8;
+
+/** The time over which that is counted. */
+export const HANDSHAKE_WINDOW_MS = 100;
+
+/** Handshake messages that may wait to be looked at: some 25 ms of work. */
+export const HANDSHAKES_WAITING_MAX = 200;
+
+/** How long cookies are asked for once handshakes took too long (as WireGuard for Linux). */
+export const UNDER_LOAD_MS = 1_000;
+
+/** Sessions of one peer whose index has a place: three in use, one being made, the rest to retire. */
+export const SESSION_SLOTS = 8;
+
+/** Counters that a lane takes of a session at a time: the packets of one super-packet. */
+export const NONCE_BLOCK = 64;
+
+/** Counters behind the newest that a receiver still accepts (as WireGuard for Linux: 8,192 bits). */
+export const REPLAY_WINDOW = 8_192;

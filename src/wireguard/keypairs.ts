@@ -1,0 +1,74 @@
+/**
+ * The sessions of one peer: `current` is the one to send by; `previous` still
+ * receives what is under way; `next` has been made by an answer of ours and waits
+ * until the peer uses it, since only then it is sure to have it. Pure.
+ */
+
+/** A session without its keys. */
+export interface Session {
+  /** Our index. */
+  readonly index: number;
+  /** The peer's. */
+  readonly remoteIndex: number;
+  /** Whether we began the handshake. */
+  readonly initiator: boolean;
+  readonly created_ms: number;
+  /** See `TimedSession`. */
+  readonly yields?: boolean;
+}
+
+/** The three sessions; what a change leaves out is returned by it. */
+export class Keypairs {
+  previous: Session | undefined;
+  current: Session | undefined;
+  next: Session | undefined;
+
+  /** All that are there. */
+  get all(): readonly Session[] {
+    return [this.previous, this.current, this.next].filter((session) => session !== undefined);
+  }
+
+  #without(change: () => void): readonly Session[] {
+    const before = this.all;
+    change();
+    const after = this.all;
+    return before.filter((session) => !after.includes(session));
+  }
+
+  /** The peer has answered: it has the keys, so the session is used at once. */
+  answered(session: Session): readonly Session[] {
+    return this.#without(() => {
+      // Both have called each other at once: what the peer sends by its own session still arrives.
+      this.previous = this.next ?? this.current;
+      this.next = undefined;
+      this.current = session;
+    });
+  }
+
+  /** We have answered: the session waits for its first use. */
+  offered(session: Session): readonly Session[] {
+    return this.#without(() => {
+      this.next = session;
+    });
+  }
+
+  /** The peer has used `next`: now it is the one to send by. */
+  confirmed(): readonly Session[] {
+    return this.#without(() => {
+      this.previous = this.current;
+      this.current = this.next;
+      this.next = undefined;
+    });
+  }
+
+  /** Leaves out what is `lifetime_ms` old. */
+  expire(now_ms: number, lifetime_ms: number): readonly Session[] {
+    const fresh = (session: Session | undefined): Session | undefined =>
+      session && now_ms - session.created_ms < lifetime_ms ? session : undefined;
+    return this.#without(() => {
+      this.previous = fresh(this.previous);
+      this.current = fresh(this.current);
+      this.next = fresh(this.next);
+    });
+  }
+}
