@@ -33,10 +33,11 @@ export class PrivateKey {
   }
 
   /**
-   * The secret shared with the owner of a public key of 32 bytes; undefined where that is a point
-   * of low order, whose secret would be zero whatever our key is.
+   * The secret shared with the owner of a public key; undefined where that has not 32 bytes, or is
+   * a point of low order, whose secret would be zero whatever our key is.
    */
   shared(publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+    if (publicKey.length !== KEY_BYTES) return undefined;
     try {
       const spki = der(SPKI_HEAD, publicKey) as never;
       const theirs = createPublicKey({ key: spki, format: "der", type: "spki" });
