@@ -1,15 +1,15 @@
 /** What a mode lets in from a known peer: packets (tun) or frames (tap). */
 
 import type { Merger } from "../offload/coalesce.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 
 /** `admit`: the datagram went on to the merger. */
 export const ADMITTED = -1;
 
 /** Judges datagrams of known peers. */
 export interface Gate {
-  /** Switches to a newly published table. */
-  useFib(fib: FibHalf): void;
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void;
   /**
    * Hands the datagram of at least one byte at `offset`, which is no control
    * datagram, to the merger and returns ADMITTED; or returns the counter of the

@@ -6,7 +6,7 @@ import { PACKET } from "../net/ip.ts";
 import { FIXED, LEARN, type MacTable, NOBODY } from "../forwarding/macs.ts";
 import type { Merger } from "../offload/coalesce.ts";
 import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { ADMITTED, type Gate } from "./admit.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -24,8 +24,8 @@ export class FrameGate implements Gate {
     readonly now_ms: () => number,
   ) {}
 
-  useFib(fib: FibHalf): void {
-    while (this.#learnLimits.length < fib.peerCount) {
+  useTable(table: LaneTable): void {
+    while (this.#learnLimits.length < table.peerCount) {
       this.#learnLimits.push(new RateLimit(MAC_LEARNS_PER_S, this.now_ms));
     }
   }

@@ -4,7 +4,7 @@ import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
 import type { RouteTable } from "../forwarding/prefixes.ts";
 import type { Merger } from "../offload/coalesce.ts";
 import { COUNTER } from "../forwarding/counters.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { ADMITTED, type Gate } from "./admit.ts";
 
 /** First bytes 0x01 to 0x04 are WireGuard's message types, kept free for it. */
@@ -15,9 +15,9 @@ export class PacketGate implements Gate {
   #routes: RouteTable | undefined;
   #defaultPeer = -1;
 
-  useFib(fib: FibHalf): void {
-    this.#routes = fib.routes;
-    this.#defaultPeer = fib.defaultPeer;
+  useTable(table: LaneTable): void {
+    this.#routes = table.routes;
+    this.#defaultPeer = table.defaultPeer;
   }
 
   admit(

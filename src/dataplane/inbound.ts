@@ -1,6 +1,6 @@
 /** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
 
-import { CONTROL_MAX_BYTES, HELLOS_PER_S, WRONG_PORTS_PER_S } from "../base/limits.ts";
+import { CONTROL_MAX_BYTES, HELLOS_PER_S, NODES_MAX, WRONG_PORTS_PER_S } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
 import { CONTROL_FIRST_BYTE } from "../wire/hello.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
@@ -9,7 +9,8 @@ import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
-import { type FibHalf, REACH } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
+import { TRANSPORT } from "../forwarding/peer_row.ts";
 import { ADMITTED, type Gate } from "./admit.ts";
 import { PacketGate } from "./admit_packet.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -37,10 +38,10 @@ export class Inbound {
   readonly #merger: Merger;
   readonly #controlLimit: RateLimit;
   readonly #wrongPortLimit: RateLimit;
-  /** 1: the peer runs in the other mode. */
-  #peerForeign = new Uint8Array(0);
+  /** One of TRANSPORT for each peer. */
+  readonly #transport = new Uint8Array(NODES_MAX);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
-  #peerPartial = new Uint8Array(0);
+  readonly #partial = new Uint8Array(NODES_MAX);
   #deviceGone = false;
 
   constructor(
@@ -56,14 +57,15 @@ export class Inbound {
     this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
   }
 
-  /** Switches to a newly published table. */
-  useFib(fib: FibHalf): void {
-    this.socket.usePeers(fib);
-    this.gate.useFib(fib);
-    const peers = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index));
-    this.#peerForeign = Uint8Array.from(peers, ({ reach }) => reach === REACH.foreign ? 1 : 0);
-    const { partial } = this.device.features;
-    this.#peerPartial = Uint8Array.from(peers, ({ heard }) => partial && heard ? 1 : 0);
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void {
+    this.socket.usePeers(table);
+    this.gate.useTable(table);
+    for (const index of table.changed) {
+      const { transport, heard } = table.peer(index);
+      this.#transport[index] = transport;
+      this.#partial[index] = this.device.features.partial && heard ? 1 : 0;
+    }
   }
 
   /** Moves one burst. Returns the datagrams received: 0 when none waited, or DEVICE_GONE. */
@@ -93,10 +95,10 @@ export class Inbound {
     if (length === 0) return this.#drop(COUNTER.malformed, peer, offset, length);
     const { view } = this.#burst;
     if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
-    if (this.#peerForeign[peer] === 1) {
+    if (this.#transport[peer] === TRANSPORT.other_mode) {
       return this.#drop(COUNTER.wrong_mode, peer, offset, length);
     }
-    const partial = this.#peerPartial[peer] === 1;
+    const partial = this.#partial[peer] === 1;
     const verdict = this.gate.admit(view, offset, length, peer, this.#merger, partial);
     if (verdict !== ADMITTED) return this.#drop(verdict, peer, offset, length);
     this.#countPackets(peer, 1, length);

@@ -7,7 +7,7 @@ import type { PacketSocket } from "../io/socket.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
 import { EGRESS, Egress } from "./transmit.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { IcmpAnswers } from "./icmp_reply.ts";
 
 /** One lane's way out. */
@@ -28,10 +28,10 @@ export class Outbound {
     this.#answers = new IcmpAnswers(device, counters, now_ms);
   }
 
-  /** Switches to a newly published table. */
-  useFib(fib: FibHalf): void {
-    this.#egress.useFib(fib);
-    this.#routes = fib.routes;
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void {
+    this.#egress.useTable(table);
+    this.#routes = table.routes;
   }
 
   /** Moves one burst. Returns the packets read: 0 when none waited, or DEVICE_GONE. */

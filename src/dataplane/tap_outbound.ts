@@ -16,7 +16,7 @@ import type { PacketSocket } from "../io/socket.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
 import { EGRESS, Egress, type EgressResult } from "./transmit.ts";
-import { type FibHalf, REACH } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { IcmpAnswers } from "./icmp_reply.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -40,9 +40,9 @@ export class FrameOutbound {
     this.#moveLimit = new RateLimit(MAC_LEARNS_PER_S, now_ms);
   }
 
-  /** Switches to a newly published table. */
-  useFib(fib: FibHalf): void {
-    this.#egress.useFib(fib);
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void {
+    this.#egress.useTable(table);
   }
 
   /** Moves one burst. Returns the frames read: 0 when none waited, or DEVICE_GONE. */
@@ -142,7 +142,7 @@ export class FrameOutbound {
   #flood(offset: number, length: number, version: 0 | 4 | 6, ethernet_bytes: number): void {
     let reached = 0;
     for (let peer = 0; peer < this.#egress.peerCount; peer++) {
-      if (this.#egress.reachOf(peer) !== REACH.udp) continue;
+      if (!this.#egress.reaches(peer)) continue;
       reached++;
       this.#send(peer, offset, length, version, ethernet_bytes);
     }

@@ -3,7 +3,7 @@
  * super-packet, settle the checksum, queue for the peer.
  */
 
-import { MTU_IPV6_MIN_BYTES } from "../base/limits.ts";
+import { MTU_IPV6_MIN_BYTES, NODES_MAX } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
 import {
   checksumFieldOf,
@@ -30,7 +30,8 @@ import type { PacketSocket } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
-import { type FibHalf, REACH, type Reach } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
+import { isOpen, TRANSPORT } from "../forwarding/peer_row.ts";
 
 /** Distance between the headers that are made for segments. */
 const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
@@ -38,7 +39,7 @@ const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
 const HEADERS = 4096;
 
 /** What became of a packet. */
-export const EGRESS = { queued: 0, tooBig: 1, malformed: 2, unresolved: 3, foreign: 4 } as const;
+export const EGRESS = { queued: 0, tooBig: 1, malformed: 2, unresolved: 3, otherMode: 4 } as const;
 /** One of EGRESS. */
 export type EgressResult = typeof EGRESS[keyof typeof EGRESS];
 
@@ -57,33 +58,35 @@ export class Egress {
   readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES, simdArena);
   readonly #splitter = new Splitter();
   #headers = 0;
-  #peerMtu_bytes = new Int32Array(0);
+  #peerCount = 0;
+  /** One of TRANSPORT for each peer. */
+  readonly #transport = new Uint8Array(NODES_MAX);
+  readonly #mtu_bytes = new Int32Array(NODES_MAX);
   /** 1: the peer completes partial checksums itself. */
-  #peerPartial = new Uint8Array(0);
-  #peerReach = new Uint8Array(0);
+  readonly #partial = new Uint8Array(NODES_MAX);
 
   constructor(readonly socket: PacketSocket, readonly counters: LaneRecord) {}
 
-  /** Switches to a newly published table. */
-  useFib(fib: FibHalf): void {
-    this.socket.usePeers(fib);
-    const peers = Array.from({ length: fib.peerCount }, (_, index) => fib.peer(index));
-    this.#peerMtu_bytes = Int32Array.from(peers, ({ mtu_bytes }) => mtu_bytes);
-    this.#peerPartial = Uint8Array.from(
-      peers,
-      ({ capabilities }) => (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0,
-    );
-    this.#peerReach = Uint8Array.from(peers, ({ reach }) => reach ?? REACH.udp);
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void {
+    this.socket.usePeers(table);
+    this.#peerCount = table.peerCount;
+    for (const index of table.changed) {
+      const { transport, mtu_bytes, capabilities } = table.peer(index);
+      this.#transport[index] = transport;
+      this.#mtu_bytes[index] = mtu_bytes;
+      this.#partial[index] = (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0;
+    }
   }
 
-  /** Number of peers. */
+  /** Number of indexes of peers in use. */
   get peerCount(): number {
-    return this.#peerReach.length;
+    return this.#peerCount;
   }
 
-  /** How a peer is reached. */
-  reachOf(peer: number): Reach {
-    return this.#peerReach[peer] as Reach;
+  /** Whether packets go to a peer as it is. */
+  reaches(peer: number): boolean {
+    return isOpen(this.#transport[peer]!);
   }
 
   /**
@@ -91,7 +94,7 @@ export class Egress {
    * frame, `ethernet_bytes` stand before it.
    */
   mtuOf(peer: number, version: 4 | 6, ethernet_bytes = 0): number {
-    const mtu_bytes = this.#peerMtu_bytes[peer]! - ethernet_bytes;
+    const mtu_bytes = this.#mtu_bytes[peer]! - ethernet_bytes;
     return version === 6 ? Math.max(MTU_IPV6_MIN_BYTES, mtu_bytes) : mtu_bytes;
   }
 
@@ -136,7 +139,7 @@ export class Egress {
     version: 4 | 6,
     ethernet_bytes: number,
   ): EgressResult {
-    if (this.#peerReach[peer] !== REACH.udp) return this.#refuse(peer);
+    if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
     const { view } = this.burst;
     const start = offset - ethernet_bytes;
     const vnetAt = start - VNET_BYTES;
@@ -144,7 +147,7 @@ export class Egress {
       return this.#sendSegments(peer, offset, length, version, ethernet_bytes);
     }
     const size = ethernet_bytes + length;
-    if (size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
+    if (size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
       return EGRESS.tooBig;
     }
     if (!this.#settleChecksum(peer, offset, length, version, ethernet_bytes)) {
@@ -155,11 +158,11 @@ export class Egress {
   }
 
   #sendOpaque(peer: number, offset: number, length: number): EgressResult {
-    if (this.#peerReach[peer] !== REACH.udp) return this.#refuse(peer);
+    if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
     const { view } = this.burst;
     const vnetAt = offset - VNET_BYTES;
     if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) return EGRESS.malformed;
-    if (length > this.#peerMtu_bytes[peer]!) return EGRESS.tooBig;
+    if (length > this.#mtu_bytes[peer]!) return EGRESS.tooBig;
     if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0) {
       if (!completeOpaque(view, offset, length, vnetAt)) return EGRESS.malformed;
       writePlainVnet(view, vnetAt);
@@ -169,7 +172,7 @@ export class Egress {
   }
 
   #refuse(peer: number): EgressResult {
-    return this.#peerReach[peer] === REACH.foreign ? EGRESS.foreign : EGRESS.unresolved;
+    return this.#transport[peer] === TRANSPORT.other_mode ? EGRESS.otherMode : EGRESS.unresolved;
   }
 
   /**
@@ -180,9 +183,9 @@ export class Egress {
     const peers = this.socket.takeRefused();
     if (peers.length === 0) return peers;
     for (const peer of peers) {
-      const known = this.#peerMtu_bytes[peer];
+      const known = this.#mtu_bytes[peer];
       if (known === undefined) continue;
-      this.#peerMtu_bytes[peer] = Math.min(known, this.socket.maxDatagram(peer) ?? known);
+      this.#mtu_bytes[peer] = Math.min(known, this.socket.maxDatagram(peer) ?? known);
     }
     return peers;
   }
@@ -203,7 +206,7 @@ export class Egress {
       const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
       if (segments !== SPLIT_MALFORMED) size = splitter.header_bytes + splitter.payloadLength(0);
     }
-    return size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes);
+    return size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes);
   }
 
   /**
@@ -237,10 +240,10 @@ export class Egress {
     if (segments === SPLIT_MALFORMED) return EGRESS.malformed;
     const { header_bytes } = splitter;
     const size = header_bytes + splitter.payloadLength(0);
-    if (size > this.#peerMtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
+    if (size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
       return EGRESS.tooBig;
     }
-    const complete = this.#peerPartial[peer] === 0 ||
+    const complete = this.#partial[peer] === 0 ||
       !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
     for (let done = 0; done < segments;) {
       // In one go as a rule: only a tiny segment size makes more segments than there are headers.
@@ -280,7 +283,7 @@ export class Egress {
     const { view } = this.burst;
     const vnetAt = offset - ethernet_bytes - VNET_BYTES;
     if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) === 0) return true;
-    const mayStay = this.#peerPartial[peer] === 1;
+    const mayStay = this.#partial[peer] === 1;
     if (mayStay && receiverSees(view, offset, version, vnetAt, ethernet_bytes)) return true;
     if (!completePartial(view, offset, length, version, vnetAt, ethernet_bytes)) return false;
     // The same bytes may go to more peers.

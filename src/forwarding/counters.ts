@@ -53,8 +53,11 @@ export const COUNTER = Object.fromEntries(COUNTERS.map((name, i) => [name, i])) 
  * Gbit/s: 22 years of bytes) without the allocation that a BigInt costs.
  */
 export interface LaneCounters {
+  /** By COUNTER. */
   readonly totals: Float64Array;
+  /** Packets to or from each peer, by its index. */
   readonly peerPackets: Float64Array;
+  /** Their bytes. */
   readonly peerBytes: Float64Array;
 }
 

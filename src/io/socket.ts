@@ -1,7 +1,7 @@
 /** What the engine needs of the UDP side; `batch.ts` is the real one. */
 
 import type { Burst } from "./arena.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import type { LaneCounters } from "../forwarding/counters.ts";
 
 /** Sender of a datagram that comes from no known node. */
@@ -16,7 +16,7 @@ export interface Sender {
 /** A UDP socket as one lane uses it. */
 export interface PacketSocket {
   /** Learns the peers' addresses from a newly published table. */
-  usePeers(fib: FibHalf): void;
+  usePeers(table: LaneTable): void;
   /**
    * Takes waiting datagrams into the burst's slots from 0 on, without blocking,
    * and notes each one's length, peer and segment size. Returns how many, 0 when none waits.

@@ -25,7 +25,8 @@ import {
 } from "../../ffi/socket.ts";
 import type { Burst } from "./arena.ts";
 import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
-import type { FibHalf, FibPeer } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
+import { type PeerRow, TRANSPORT } from "../forwarding/peer_row.ts";
 import { BURST_PACKETS, NODES_MAX, PACKET_MAX_BYTES } from "../base/limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
 import { UdpPaths } from "./path_mtu.ts";
@@ -68,7 +69,7 @@ export class BatchSocket implements PacketSocket {
   #refused: number[] = [];
   /** The send queue has stayed full: it is not waited for again until there is room. */
   #jammed = false;
-  #peers: readonly FibPeer[] = [];
+  #peers: readonly PeerRow[] = [];
 
   readonly #nameBytes: number;
   readonly #addressWord: number;
@@ -107,16 +108,17 @@ export class BatchSocket implements PacketSocket {
     poll.setInt16(POLLFD.events, POLLOUT, true);
   }
 
-  usePeers(fib: FibHalf): void {
-    this.#peers = Array.from({ length: fib.peerCount }, (_, peer) => fib.peer(peer));
+  usePeers(table: LaneTable): void {
+    this.#peers = Array.from({ length: table.peerCount }, (_, peer) => table.peer(peer));
     let size = 2;
-    while (size < 2 * fib.peerCount) size *= 2;
+    while (size < 2 * table.peerCount) size *= 2;
     this.#peerByName = new Int32Array(size).fill(UNKNOWN_PEER);
     this.#peerByHost = new Int32Array(size).fill(UNKNOWN_PEER);
     this.#peerNames.fill(0);
     const view = new DataView(this.#peerNames.buffer);
-    for (let peer = 0; peer < fib.peerCount; peer++) {
-      const { address, port } = this.#peers[peer]!;
+    for (let peer = 0; peer < table.peerCount; peer++) {
+      const { address, port, transport } = this.#peers[peer]!;
+      if (transport === TRANSPORT.unresolved) continue;
       const at = peer * NAME_STRIDE_BYTES;
       view.setUint16(at + SOCKADDR.family, address.length === 4 ? AF_INET : AF_INET6, true);
       view.setUint16(at + SOCKADDR.port, port);

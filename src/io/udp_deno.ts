@@ -6,7 +6,7 @@
 
 import type { Burst } from "./arena.ts";
 import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
-import type { FibHalf } from "../forwarding/table.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { formatAddress, parseAddress } from "../net/prefix.ts";
 import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
 
@@ -45,9 +45,9 @@ export class DatagramSocket implements PacketSocket {
 
   constructor(readonly connection: Connection, readonly paths: DatagramPaths) {}
 
-  usePeers(fib: FibHalf): void {
-    this.#peers = Array.from({ length: fib.peerCount }, (_, index) => {
-      const { address, port } = fib.peer(index);
+  usePeers(table: LaneTable): void {
+    this.#peers = Array.from({ length: table.peerCount }, (_, index) => {
+      const { address, port } = table.peer(index);
       return { transport: "udp", hostname: formatAddress(address), port };
     });
     this.#peerByName = new Map(

@@ -1,8 +1,7 @@
 /** The node's side of the kernel path: when there is one, what it follows, and what it has done. */
 
 import { SyscallError } from "../../ffi/libc.ts";
-import type { FibPeer } from "../forwarding/table.ts";
-import { REACH } from "../forwarding/table.ts";
+import { isOpen, type PeerRow } from "../forwarding/peer_row.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
 import { KernelPath } from "../kernel_path/kernel_path.ts";
@@ -47,7 +46,7 @@ const NO_TABLE: PublishedTable = {
 const IPSEC = "this host has IPsec policies, which it would pass by";
 const ANY_HOST: readonly string[] = ["0.0.0.0", "::"];
 
-const sameAddress = (way: Way | undefined, { address }: FibPeer): boolean =>
+const sameAddress = (way: Way | undefined, { address }: PeerRow): boolean =>
   String(way?.address) === String(address);
 
 const sameWay = (one: Way | undefined, other: Way | undefined): boolean =>
@@ -175,8 +174,8 @@ export class KernelSide {
   }
 
   /** Whether a peer says, and has said not long ago, that it runs the kernel path. */
-  #runsKernelPath({ address, capabilities, reach }: FibPeer): boolean {
-    return reach === REACH.udp && address.length === (this.parts.ipVersion === 4 ? 4 : 16) &&
+  #runsKernelPath({ address, capabilities, transport }: PeerRow): boolean {
+    return isOpen(transport) && address.length === (this.parts.ipVersion === 4 ? 4 : 16) &&
       (capabilities & CAPABILITY.kernelPath) !== 0;
   }
 
@@ -211,7 +210,7 @@ export class KernelSide {
   }
 
   /** The kernel's choice; undefined if there is none by a device whose headers the programs know. */
-  #wayTo({ address }: FibPeer): Way | undefined {
+  #wayTo({ address }: PeerRow): Way | undefined {
     const { rt, ipVersion, listen: { host } } = this.parts;
     const path = rt.routeTo({ version: ipVersion, bytes: address });
     const source = ANY_HOST.includes(host) ? path?.source : parseAddress(host);

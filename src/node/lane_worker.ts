@@ -11,7 +11,7 @@ import { MacTable } from "../forwarding/macs.ts";
 import { WallClock } from "../io/clock.ts";
 import { laneCounters } from "../forwarding/counters.ts";
 import { makeInbound, makeOutbound } from "../dataplane/directions.ts";
-import { Fib } from "../forwarding/table.ts";
+import { LaneTable } from "../forwarding/lane_table.ts";
 import type { ControlDatagram } from "../dataplane/inbound.ts";
 import { runLane } from "../dataplane/lanes/lane.ts";
 import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "../dataplane/lanes/protocol.ts";
@@ -41,9 +41,8 @@ function run(setup: LaneSetup): void {
   dropPrivileges([]);
   say({ type: "running" });
   const reason = runLane({
-    lane: setup.lane,
     directions,
-    fib: new Fib(setup.fib),
+    table: new LaneTable(setup.table, setup.lane),
     wait: new PollWait(sources, setup.eventFd),
     stop: new Int32Array(setup.stop),
   });

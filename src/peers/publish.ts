@@ -1,25 +1,17 @@
 /** Publishes the roster to the lanes as a forwarding table. */
 
-import { type FibPeer, REACH } from "../forwarding/table.ts";
+import { type PeerRow, TRANSPORT, VACANT } from "../forwarding/peer_row.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { SETTLE_CHECK_INTERVAL_MS } from "../base/limits.ts";
-import type { IpVersion } from "../net/prefix.ts";
 import type { Route } from "../forwarding/prefixes.ts";
 import type { Paths } from "./paths.ts";
 import { fixedMacs, tableRoutes } from "./plan.ts";
 import type { Peer, Roster } from "./roster.ts";
 
-/** An index without a peer, or one whose address is not known: nothing comes from there. */
-function vacant(ipVersion: IpVersion): FibPeer {
-  const address = new Uint8Array(ipVersion === 4 ? 4 : 16);
-  const reach = REACH.unresolved;
-  return { address, port: 0, mtu_bytes: 0, capabilities: 0, heard: false, reach };
-}
-
 /** The table that is published, for whoever follows it beside the lanes. */
 export interface PublishedTable {
   /** By index. */
-  readonly entries: readonly FibPeer[];
+  readonly entries: readonly PeerRow[];
   readonly routes: readonly Route[];
   /** -1: there is none. */
   readonly defaultPeer: number;
@@ -63,15 +55,19 @@ export class Publisher {
 
   /** Publishes the table before any lane runs. */
   publish(): void {
-    const { roster: { config, self, peers, indexes, ipVersion }, supervisor } = this;
+    const { roster: { config, self, peers, indexes }, supervisor } = this;
     const reachable = peers.filter(({ address }) => address !== undefined);
-    const entries: FibPeer[] = Array.from({ length: indexes }, () => vacant(ipVersion));
+    const entries: PeerRow[] = Array.from({ length: indexes }, () => VACANT);
     for (const peer of reachable) entries[peer.index] = this.#entry(peer);
     this.#mtu_bytes = entries.map(({ mtu_bytes }) => mtu_bytes);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
     const routes = tableRoutes(self, reachable);
     const rest = defaultPeer?.index ?? -1;
-    supervisor.fib.publish(entries, routes, rest);
+    const { table } = supervisor;
+    for (let index = 0; index < Math.max(entries.length, table.peerCount); index++) {
+      table.setPeer(index, entries[index] ?? VACANT);
+    }
+    table.publishRoutes(routes, rest);
     const hearsUs = (index: number) => this.roster.book.peers[index]?.hearsUs === true;
     this.follower.publish({ entries, routes, defaultPeer: rest, hearsUs });
     supervisor.macs?.setFixed(fixedMacs(self, peers));
@@ -79,11 +75,11 @@ export class Publisher {
 
   /**
    * Publishes the table again; when a lane still reads the one before, the next
-   * tick does it. A half that lanes read is never written (see fib.ts).
+   * tick does it. Routes that lanes read are never written (see table.ts).
    */
   republish(): void {
-    const { fib, laneCount } = this.supervisor;
-    this.#stale = !fib.settled(laneCount);
+    const { table, laneCount } = this.supervisor;
+    this.#stale = !table.settled(laneCount);
     if (this.#stale) return;
     this.publish();
     this.supervisor.wake();
@@ -99,24 +95,24 @@ export class Publisher {
   async #settled(): Promise<void> {
     const { supervisor } = this;
     // A lane takes up a table between two bursts; one that never does is a bug that ends the node.
-    while (!supervisor.fib.settled(supervisor.laneCount)) {
+    while (!supervisor.table.settled(supervisor.laneCount)) {
       supervisor.wake();
       await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_INTERVAL_MS));
     }
   }
 
-  #entry({ index, address, port }: Peer): FibPeer {
+  #entry({ index, address, port }: Peer): PeerRow {
     const { book, config } = this.roster;
     const state = book.peers[index];
     const heard = state !== undefined && state.heard_ms > 0;
-    const foreign = heard && state.saidMode !== config.mode;
+    const otherMode = heard && state.saidMode !== config.mode;
     return {
       address: address!.bytes,
       port,
       mtu_bytes: this.paths.innerMtu_bytes(address),
       capabilities: state?.capabilities ?? 0,
       heard,
-      reach: foreign ? REACH.foreign : REACH.udp,
+      transport: otherMode ? TRANSPORT.other_mode : heard ? TRANSPORT.tunnet : TRANSPORT.plain,
     };
   }
 }

@@ -1,7 +1,8 @@
 /** What a large overlay costs before the first packet: reading its config, building the table. */
 
 import { parseConfig } from "../../src/config/parse.ts";
-import { Fib, FIB_BYTES } from "../../src/forwarding/table.ts";
+import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import { ForwardingTable } from "../../src/forwarding/table.ts";
 import { tableRoutes } from "../../src/peers/plan.ts";
 import { Roster } from "../../src/peers/roster.ts";
 
@@ -35,15 +36,18 @@ function load(text: string): readonly [config_ms: number, table_ms: number] {
   const parsed_ms = performance.now();
   const [self] = config.nodes;
   const { peers } = new Roster(config, self!, 4);
-  const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  const entries = peers.map(({ address, port }) => ({
-    address: address!.bytes,
-    port,
-    mtu_bytes: 1472,
-    capabilities: 0,
-    heard: false,
-  }));
-  fib.publish(entries, tableRoutes(self!, peers), -1);
+  const table = new ForwardingTable();
+  for (const { index, address, port } of peers) {
+    table.setPeer(index, {
+      address: address!.bytes,
+      port,
+      mtu_bytes: 1472,
+      capabilities: 0,
+      heard: false,
+      transport: TRANSPORT.plain,
+    });
+  }
+  table.publishRoutes(tableRoutes(self!, peers), -1);
   return [parsed_ms - start_ms, performance.now() - parsed_ms];
 }
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertLess } from "../assert.ts";
 import { NO_FEATURES } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { frame, macBytes } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { random } from "../fuzz/random.ts";
@@ -105,7 +105,7 @@ function allocatedBy(turn: () => number): number {
   return least;
 }
 
-const FIB = publishedFib([{
+const TABLE = publishedTable([{
   address: "192.168.0.7",
   subnets: ["172.2.0.0/16"],
   capabilities: 1,
@@ -115,7 +115,7 @@ Deno.test("a million packets out allocate less than 1 MB", () => {
   const endless = new Endless(ipv4("172.1.0.2", "172.2.0.2"));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const outbound = new Outbound(endless, endless, counters, () => 0);
-  outbound.useFib(FIB.acquire(0));
+  outbound.useTable(acquired(TABLE));
   assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, endless.swallowed);
 });
@@ -124,7 +124,7 @@ Deno.test("a million packets in allocate less than 1 MB", () => {
   const endless = new Endless(ipv4("172.2.0.2", "172.1.0.2"));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
-  inbound.useFib(FIB.acquire(0));
+  inbound.useTable(acquired(TABLE));
   assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
 });
@@ -149,12 +149,12 @@ Deno.test("a million segments out of super-packets allocate less than 1 MB", () 
   const endless = new Endless(packet, ALL, 0, virtioBytes(virtio));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const outbound = new Outbound(endless, endless, counters, () => 0);
-  const fib = publishedFib([{
+  const table = publishedTable([{
     address: "192.168.0.7",
     subnets: ["172.1.0.0/16"],
     mtu_bytes: 1500,
   }]);
-  outbound.useFib(fib.acquire(0));
+  outbound.useTable(acquired(table));
   assertLess(allocatedBy(() => SEGMENTS * outbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, endless.swallowed);
 });
@@ -165,7 +165,7 @@ for (const [name, packets] of [["whole", bulk()], ["partial", bulk().map(partial
     const endless = new Endless(row, ALL, packets[0]!.length);
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
     const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
-    inbound.useFib(FIB.acquire(0));
+    inbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => SEGMENTS * inbound.turn()), GROWTH_MAX_BYTES);
     const moved = counters.totals[COUNTERS.indexOf("packets")]!;
     assertLess(PACKETS, moved);
@@ -184,12 +184,12 @@ Deno.test("a million frames each way, known and flooded, allocate less than 1 MB
     const endless = new Endless(bytes);
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
     const outbound = new FrameOutbound(endless, endless, counters, macs, () => 0);
-    outbound.useFib(FIB.acquire(0));
+    outbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, endless.swallowed);
     const gate = new FrameGate(macs, counters, () => 0);
     const inbound = new Inbound(endless, endless, counters, () => {}, () => 0, gate);
-    inbound.useFib(FIB.acquire(0));
+    inbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
   }

@@ -1,6 +1,6 @@
 import { assertEquals } from "../assert.ts";
 import { FakeDevice, NO_FEATURES } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
 import { FAKE_SENDER, FakeSocket } from "../fakes/socket.ts";
 import {
@@ -23,7 +23,7 @@ function setup(defaultPeer = -1) {
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const heard: ControlDatagram[] = [];
   const inbound = new Inbound(device, socket, counters, (one) => heard.push(one), () => 0);
-  const fib = publishedFib(
+  const table = publishedTable(
     [
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
       { address: "192.168.0.9", subnets: ["172.3.0.0/16"] },
@@ -31,7 +31,7 @@ function setup(defaultPeer = -1) {
     ["172.1.0.0/16"],
     defaultPeer,
   );
-  inbound.useFib(fib.acquire(0));
+  inbound.useTable(acquired(table));
   const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
   return { device, socket, inbound, heard, counters, count };
 }
@@ -247,7 +247,7 @@ Deno.test("inbound: only a peer that has said hello may leave checksums to this 
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
     const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
     const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };
-    inbound.useFib(publishedFib([peer]).acquire(0));
+    inbound.useTable(acquired(publishedTable([peer])));
     socket.waiting = [{ peer: 0, bytes: partial }];
     inbound.turn();
     assertEquals([device.written, asked], [[partial], [flags]]);

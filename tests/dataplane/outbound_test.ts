@@ -1,6 +1,6 @@
 import { assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
 import {
@@ -22,14 +22,14 @@ function setup(clock = { now_ms: 0 }) {
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const outbound = new Outbound(device, socket, counters, () => clock.now_ms);
-  const fib = publishedFib(
+  const table = publishedTable(
     [
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"], mtu_bytes: 1300 },
       { address: "192.168.0.9", subnets: ["172.2.128.0/17"] },
     ],
     ["172.1.0.0/16"],
   );
-  outbound.useFib(fib.acquire(0));
+  outbound.useTable(acquired(table));
   const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
   return { device, socket, outbound, count };
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { arpRequest, frame, macBytes } from "../fakes/frames.ts";
 import { ipv4, ipv6, slowChecksum } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
@@ -25,7 +25,8 @@ import {
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/forwarding/counters.ts";
-import { Fib, FIB_BYTES, REACH } from "../../src/forwarding/table.ts";
+import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import { ForwardingTable } from "../../src/forwarding/table.ts";
 import { FrameGate } from "../../src/dataplane/admit_frame.ts";
 import { FrameOutbound } from "../../src/dataplane/tap_outbound.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
@@ -68,11 +69,11 @@ function setup(mtu_bytes = 1472, capabilities = 0) {
     now_ms,
     gate,
   );
-  const fib = publishedFib(
+  const table = acquired(publishedTable(
     [7, 9, 10].map((n) => ({ address: `192.168.0.${n}`, subnets: [], mtu_bytes, capabilities })),
-  ).acquire(0);
-  outbound.useFib(fib);
-  inbound.useFib(fib);
+  ));
+  outbound.useTable(table);
+  inbound.useTable(table);
   const counted = (one: typeof counters) =>
     Object.fromEntries(
       COUNTERS.map((name, i) => [name, one.totals[i]!] as const)
@@ -394,15 +395,14 @@ Deno.test("a peer of the other mode, or out of reach, gets and gives nothing", (
   const { outbound, inbound, out, into, counted, counters, inCounters } = setup();
   const address = Uint8Array.of(10, 0, 0, 1);
   const entry = { address, port: 1, mtu_bytes: 1472, capabilities: 0, heard: true };
-  const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  fib.publish(
-    [{ ...entry, reach: REACH.foreign }, { ...entry, reach: REACH.unresolved }, entry],
-    [],
-    -1,
+  const published = new ForwardingTable();
+  const { other_mode, unresolved, tunnet } = TRANSPORT;
+  [other_mode, unresolved, tunnet].forEach((transport, index) =>
+    published.setPeer(index, { ...entry, transport })
   );
   into(0, frame(HERE, AT_0, 0x800, V4));
-  outbound.useFib(fib.acquire(0));
-  inbound.useFib(fib.acquire(0));
+  outbound.useTable(acquired(published));
+  inbound.useTable(acquired(published));
   assertEquals(out(frame(BROADCAST, HERE, 0x800, V4)), [2]);
   assertEquals(out(frame(AT_0, HERE, 0x800, V4), frame(FIXED_1, HERE, 0x800, V4)), []);
   assertEquals(into(0, frame(HERE, AT_0, 0x800, V4)), []);

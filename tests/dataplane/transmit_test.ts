@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { FakeSocket } from "../fakes/socket.ts";
 import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
 import { Flow, randomShape } from "../offload/flows.ts";
@@ -25,7 +25,7 @@ import { EGRESS, Egress } from "../../src/dataplane/transmit.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 
-const FIB = publishedFib(
+const TABLE = publishedTable(
   [
     { address: "192.168.0.7", subnets: [], mtu_bytes: 65_507 },
     {
@@ -45,7 +45,7 @@ function setup() {
   const socket = new FakeSocket();
   const counters = () => laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const egress = new Egress(socket, counters());
-  egress.useFib(FIB.acquire(0));
+  egress.useTable(acquired(TABLE));
   const device = new FakeDevice({
     checksum: true,
     partial: true,
@@ -54,7 +54,7 @@ function setup() {
     udp: true,
   });
   const inbound = new Inbound(device, socket, counters(), () => {}, () => 0);
-  inbound.useFib(FIB.acquire(1));
+  inbound.useTable(acquired(TABLE));
   /** What leaves for a peer when the device hands out this. */
   const send = (peer: number, handed: readonly SuperPacket[]) => {
     const { burst } = egress;

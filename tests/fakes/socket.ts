@@ -2,7 +2,7 @@
 
 import type { Burst } from "../../src/io/arena.ts";
 import { COUNTER, type LaneCounters } from "../../src/forwarding/counters.ts";
-import type { FibHalf } from "../../src/forwarding/table.ts";
+import type { LaneTable } from "../../src/forwarding/lane_table.ts";
 import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../../src/io/socket.ts";
 
 /** A datagram with the index of the peer at its other end. */
@@ -34,8 +34,8 @@ export class FakeSocket implements PacketSocket {
   paths = new Map<number, number>();
   fragments = false;
 
-  usePeers(fib: FibHalf): void {
-    this.peerCount = fib.peerCount;
+  usePeers(table: LaneTable): void {
+    this.peerCount = table.peerCount;
   }
 
   receive(burst: Burst): number {

@@ -1,6 +1,8 @@
 /** A published forwarding table from text. */
 
-import { Fib, FIB_BYTES, type FibPeer } from "../../src/forwarding/table.ts";
+import { LaneTable } from "../../src/forwarding/lane_table.ts";
+import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import { ForwardingTable } from "../../src/forwarding/table.ts";
 import { parseAddress, parsePrefix } from "../../src/net/prefix.ts";
 import { LOCAL, type Route } from "../../src/forwarding/prefixes.ts";
 
@@ -13,24 +15,34 @@ export interface FakePeer {
   readonly capabilities?: number;
 }
 
-/** Publishes peers and own subnets; the result is ready for `acquire`. */
-export function publishedFib(
+/** Publishes peers and own subnets. */
+export function publishedTable(
   peers: readonly FakePeer[],
   own: readonly string[] = [],
   defaultPeer = -1,
-): Fib {
+): ForwardingTable {
   const routes: Route[] = own.map((text) => ({ prefix: parsePrefix(text)!.prefix, hop: LOCAL }));
   peers.forEach(({ subnets }, hop) =>
     subnets.forEach((text) => routes.push({ prefix: parsePrefix(text)!.prefix, hop }))
   );
-  const entries: FibPeer[] = peers.map(({ address, mtu_bytes, capabilities }) => ({
-    address: parseAddress(address)!.bytes,
-    port: 3009,
-    mtu_bytes: mtu_bytes ?? 1472,
-    capabilities: capabilities ?? 0,
-    heard: capabilities !== undefined,
-  }));
-  const fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
-  fib.publish(entries, routes, defaultPeer);
-  return fib;
+  const table = new ForwardingTable();
+  peers.forEach(({ address, mtu_bytes, capabilities }, index) =>
+    table.setPeer(index, {
+      address: parseAddress(address)!.bytes,
+      port: 3009,
+      mtu_bytes: mtu_bytes ?? 1472,
+      capabilities: capabilities ?? 0,
+      heard: capabilities !== undefined,
+      transport: capabilities === undefined ? TRANSPORT.plain : TRANSPORT.tunnet,
+    })
+  );
+  table.publishRoutes(routes, defaultPeer);
+  return table;
+}
+
+/** What a lane has of a table that it has just taken up. */
+export function acquired({ memory }: ForwardingTable): LaneTable {
+  const table = new LaneTable(memory, 0);
+  table.acquire();
+  return table;
 }

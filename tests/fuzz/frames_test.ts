@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { arpRequest, frame, macBytes } from "../fakes/frames.ts";
 import { ipv4, ipv6, slowChecksum } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
@@ -80,11 +80,11 @@ Deno.test(`fuzz: ${INPUTS} frames each way`, () => {
   const outbound = new FrameOutbound(device, socket, outCounters, macs, clock);
   const gate = new FrameGate(macs, inCounters, clock);
   const inbound = new Inbound(device, socket, inCounters, () => {}, clock, gate);
-  const fib = publishedFib(
+  const table = acquired(publishedTable(
     ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, subnets: [], mtu_bytes: 120 })),
-  ).acquire(0);
-  outbound.useFib(fib);
-  inbound.useFib(fib);
+  ));
+  outbound.useTable(table);
+  inbound.useTable(table);
   const dropped = ({ totals }: typeof inCounters) =>
     DROPS.reduce((sum, name) => sum + totals[COUNTER[name]]!, 0);
 

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "../assert.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { FakeSocket } from "../fakes/socket.ts";
 import { Flow, randomEthernet, randomShape } from "../offload/flows.ts";
 import { merge } from "../offload/coalescing.ts";
@@ -153,12 +153,12 @@ Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer through th
   const { totals } = counters;
   const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
   // The default node may send any source: more gets past the checks.
-  const fib = publishedFib(
+  const table = publishedTable(
     [{ address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities: 1 }],
     [],
     0,
   );
-  inbound.useFib(fib.acquire(0));
+  inbound.useTable(acquired(table));
   let datagramCount = 0;
   let accepted: Uint8Array[] = [];
   let acceptedCount = 0;

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
-import { publishedFib } from "../fakes/table.ts";
+import { acquired, publishedTable } from "../fakes/table.ts";
 import { slowChecksum } from "../fakes/packets.ts";
 import { FakeSocket } from "../fakes/socket.ts";
 import { random } from "../fuzz/random.ts";
@@ -23,7 +23,7 @@ function laneBursts(): readonly [Burst, Burst] {
   }();
   const { burst } = new Egress(socket, counters);
   const inbound = new Inbound(new FakeDevice(), socket, counters, () => {}, () => 0);
-  inbound.useFib(publishedFib([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }]).acquire(0));
+  inbound.useTable(acquired(publishedTable([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }])));
   inbound.turn();
   return [burst, received!];
 }

@@ -2,11 +2,12 @@
 
 import { DEVICE_GONE } from "../../io/device.ts";
 import { type Wait, WAIT_BROKEN } from "../../io/wait.ts";
-import type { Fib, FibHalf } from "../../forwarding/table.ts";
+import type { LaneTable } from "../../forwarding/lane_table.ts";
 
 /** One direction: `Outbound` or `Inbound`. */
 export interface Direction {
-  useFib(fib: FibHalf): void;
+  /** Takes over what the table has acquired. */
+  useTable(table: LaneTable): void;
   turn(): number;
 }
 
@@ -15,10 +16,9 @@ export type LaneEnd = "stopped" | "device_gone";
 
 /** What a lane runs with. */
 export interface LaneParts {
-  readonly lane: number;
   /** In the order in which they take their turns. */
   readonly directions: readonly Direction[];
-  readonly fib: Fib;
+  readonly table: LaneTable;
   /** Waits on one descriptor for each direction, in the same order. */
   readonly wait: Wait;
   /** Cell 0 is raised by the main thread to end the lane; cell 1 + lane counts the lane's turns. */
@@ -26,16 +26,14 @@ export interface LaneParts {
 }
 
 /** Runs until stopped or until the device is gone. Never awaits: a Worker in here gets no messages. */
-export function runLane({ lane, directions, fib, wait, stop }: LaneParts): LaneEnd {
-  let generation = -1;
+export function runLane({ directions, table, wait, stop }: LaneParts): LaneEnd {
   /** A bit for each direction that may have something to move. */
   let ready = -1;
   while (Atomics.load(stop, 0) === 0) {
-    Atomics.add(stop, 1 + lane, 1);
-    if (fib.generation !== generation) {
-      generation = fib.generation;
-      const half = fib.acquire(lane);
-      for (const direction of directions) direction.useFib(half);
+    Atomics.add(stop, 1 + table.lane, 1);
+    if (table.stale) {
+      table.acquire();
+      for (const direction of directions) direction.useTable(table);
     }
     for (let i = 0; i < directions.length; i++) {
       if ((ready & 1 << i) === 0) continue;

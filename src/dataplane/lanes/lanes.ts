@@ -11,13 +11,13 @@ import {
   type LaneCounters,
   laneCounters,
 } from "../../forwarding/counters.ts";
-import { Fib, FIB_BYTES } from "../../forwarding/table.ts";
+import { ForwardingTable } from "../../forwarding/table.ts";
 import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
 
 /** The lanes of one node; `supervisor.ts` is `batch`, `datagram_lanes.ts` is `datagram`. */
 export abstract class Lanes {
   /** The table that the lanes follow. */
-  readonly fib: Fib = new Fib(new SharedArrayBuffer(FIB_BYTES));
+  readonly table: ForwardingTable = new ForwardingTable();
   /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
   readonly #counters: (readonly SharedArrayBuffer[])[] = [];
   /** The same for what never comes to a lane: the main thread writes it. */

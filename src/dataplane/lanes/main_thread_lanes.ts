@@ -9,6 +9,7 @@ import { UDP_PAYLOAD_MAX_BYTES } from "../../base/limits.ts";
 import { DEVICE_GONE, type OpenTun, type PacketDevice } from "../../io/device.ts";
 import { type Connection, type DatagramPaths, DatagramSocket } from "../../io/udp_deno.ts";
 import { laneCounters } from "../../forwarding/counters.ts";
+import { LaneTable } from "../../forwarding/lane_table.ts";
 import type { Mode } from "../../wire/mode.ts";
 import { makeInbound, makeOutbound } from "../directions.ts";
 import type { OnControl } from "../inbound.ts";
@@ -43,6 +44,7 @@ export interface DatagramParts {
 
 /** A lane on one device, between `start` and `stop`. */
 interface Run {
+  readonly table: LaneTable;
   readonly inbound: Direction;
   readonly outbound: Direction;
   readonly wait: AsyncWait;
@@ -80,6 +82,7 @@ export class DatagramLanes extends Lanes {
       observer,
     }));
     const run: Run = {
+      table: new LaneTable(this.table.memory, 0),
       inbound: makeInbound(way, inbound!, parts.onControl),
       outbound: makeOutbound(way, outbound!),
       wait: parts.openWait(open.queues[0]!),
@@ -106,9 +109,10 @@ export class DatagramLanes extends Lanes {
   /** Takes over the published table at once: this is the lane's own thread, and it is between turns. */
   wake(): void {
     if (!this.#run) return;
-    const half = this.fib.acquire(0);
-    this.#run.outbound.useFib(half);
-    this.#run.inbound.useFib(half);
+    const { table, outbound, inbound } = this.#run;
+    table.acquire();
+    outbound.useTable(table);
+    inbound.useTable(table);
   }
 
   turns(): readonly number[] {

@@ -33,7 +33,8 @@ export interface LaneSetup {
   readonly gso: boolean;
   /** IP version of the socket. */
   readonly ipVersion: IpVersion;
-  readonly fib: SharedArrayBuffer;
+  /** The forwarding table. */
+  readonly table: SharedArrayBuffer;
   /** This lane's counters of each direction, in the order of LANE_DIRECTIONS. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly stop: SharedArrayBuffer;

@@ -137,7 +137,7 @@ export class Supervisor extends Lanes {
       eventFd,
       gso: parts.gso,
       ipVersion: parts.ipVersion,
-      fib: this.fib.memory,
+      table: this.table.memory,
       counters: this.countersOfLane(lane),
       stop,
       macs: this.macs?.memory,

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../assert.ts";
 import { FakeDevice } from "../../fakes/device.ts";
-import { publishedFib } from "../../fakes/table.ts";
+import { publishedTable } from "../../fakes/table.ts";
 import { ipv4 } from "../../fakes/packets.ts";
 import { FakeSocket } from "../../fakes/socket.ts";
 import {
@@ -10,6 +10,7 @@ import {
   laneCounters,
 } from "../../../src/forwarding/counters.ts";
 import { Inbound } from "../../../src/dataplane/inbound.ts";
+import { LaneTable } from "../../../src/forwarding/lane_table.ts";
 import { type Direction, runLane } from "../../../src/dataplane/lanes/lane.ts";
 import { type Wait, WAIT_BROKEN } from "../../../src/io/wait.ts";
 import { Outbound } from "../../../src/dataplane/outbound.ts";
@@ -30,6 +31,12 @@ class FullSocket extends FakeSocket {
   }
 }
 
+/** The table of a lane that has not looked at it yet. */
+function laneTable(): LaneTable {
+  const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"] };
+  return new LaneTable(publishedTable([peer]).memory, 0);
+}
+
 /** Runs a lane of both directions until there is nothing to do. */
 function run(device: FakeDevice, socket: FakeSocket) {
   const counters = {
@@ -40,12 +47,11 @@ function run(device: FakeDevice, socket: FakeSocket) {
   socket.waiting = Array.from({ length: PACKETS }, () => ({ peer: 0, bytes: BACK }));
   const stop = new Int32Array(2);
   const end = runLane({
-    lane: 0,
     directions: [
       new Outbound(device, socket, counters.outbound, () => 0),
       new Inbound(device, socket, counters.inbound, () => {}, () => 0),
     ],
-    fib: publishedFib([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]),
+    table: laneTable(),
     wait: {
       poll: () => {
         const ready = (device.waiting.length > 0 ? 1 : 0) | (socket.waiting.length > 0 ? 2 : 0);
@@ -87,7 +93,7 @@ function runScript(turns: readonly (readonly number[])[], waits: readonly number
   const stop = new Int32Array(2);
   const left = turns.map((counts) => [...counts]);
   const directions = left.map((counts, i): Direction => ({
-    useFib: () => void said.push(`fib ${i}`),
+    useTable: () => void said.push(`table ${i}`),
     turn: () => {
       said.push(`turn ${i}`);
       return counts.shift() ?? 0;
@@ -102,9 +108,8 @@ function runScript(turns: readonly (readonly number[])[], waits: readonly number
       return ready ?? 0;
     },
   };
-  const fib = publishedFib([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }]);
-  const end = runLane({ lane: 0, directions, fib, wait, stop });
-  return { end, said: said.filter((word) => !word.startsWith("fib")), turns: stop[1] };
+  const end = runLane({ directions, table: laneTable(), wait, stop });
+  return { end, said: said.filter((word) => !word.startsWith("table")), turns: stop[1] };
 }
 
 Deno.test("lane: looks everywhere at first, then only where something waits", () => {

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../assert.ts";
 import { FakeDevice, NO_FEATURES } from "../../fakes/device.ts";
-import { publishedFib } from "../../fakes/table.ts";
+import { acquired, publishedTable } from "../../fakes/table.ts";
 import { ipv4 } from "../../fakes/packets.ts";
 import type { RunError } from "../../../src/base/errors.ts";
 import { COUNTER, type CounterName } from "../../../src/forwarding/counters.ts";
@@ -100,8 +100,8 @@ async function setup() {
     onEnd: (reason) => ends.push(reason),
   });
   const peers = [{ address: PEER.hostname, subnets: ["172.2.0.0/16"], mtu_bytes: 1000 }];
-  const half = publishedFib(peers).acquire(0);
-  lanes.fib.publish([half.peer(0)], [{ ...ROUTE, hop: 0 }], -1);
+  lanes.table.setPeer(0, acquired(publishedTable(peers)).peer(0));
+  lanes.table.publishRoutes([{ ...ROUTE, hop: 0 }], -1);
   await lanes.start(OPEN);
   await waits[0]!.asleep;
   const count = (direction: "outbound" | "inbound", name: CounterName) =>
@@ -179,9 +179,10 @@ Deno.test("datagram engine: the sender of what a path refused is told", async ()
 
 Deno.test("datagram engine: a new table is followed at once", async () => {
   const { connection, devices, waits, lanes, count } = await setup();
-  lanes.fib.publish([], [], -1);
+  lanes.table.clearPeer(0);
+  lanes.table.publishRoutes([], -1);
   lanes.wake();
-  assertEquals(lanes.fib.settled(lanes.laneCount), true);
+  assertEquals(lanes.table.settled(lanes.laneCount), true);
   devices[0]!.waiting = [out(1)];
   await waits[0]!.readable();
   await connection.arrive(back, PEER);
