@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "../../assert.ts";
 import { page, pagePolicy } from "../../../src/status/format/page.ts";
-import { PAGE_SCRIPT } from "../../../src/status/format/page_script.ts";
-import { PAGE_STYLE } from "../../../src/status/format/page_style.ts";
+import PAGE_STYLE from "../../../src/status/format/page.css" with { type: "text" };
+import PAGE_SCRIPT from "../../../src/status/format/page.js" with { type: "text" };
 
 const HTML = page("n0nce");
 
@@ -13,6 +13,13 @@ Deno.test("page: what is inline bears the nonce that the policy names", () => {
   assertStringIncludes(pagePolicy("n0nce"), "script-src 'nonce-n0nce'");
   assertStringIncludes(pagePolicy("n0nce"), "style-src 'nonce-n0nce'");
   assertFalse(pagePolicy("n0nce").includes("unsafe"));
+});
+
+Deno.test("page: style and script stand in their places, and no place is left empty", () => {
+  assertStringIncludes(HTML, PAGE_STYLE);
+  assertStringIncludes(HTML, PAGE_SCRIPT);
+  assertStringIncludes(HTML, 'data-interval-ms="1000"');
+  assertFalse(/NONCE|="INTERVAL_MS"|\/\* page\./.test(HTML));
 });
 
 Deno.test("page: refers to nothing but its own node", () => {
