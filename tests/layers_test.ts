@@ -43,7 +43,7 @@ const PURE = [
   /^src\/peers\/(book|difference|loss|pick|plan|roster)\.ts$/,
   /^src\/service\/lane_watchdog\.ts$/,
   /^src\/tools\/lab\/(topology|draw)\.ts$/,
-  /^src\/status\/(model|format)\//,
+  /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,
   /^src\/inspect\/(decode\/|dump\/|pcap\/pcapng|trace\/(?!tracer))/,
   /^src\/tools\/setup\//,
   /^src\/tools\/doctor\/(?!gather\/)/,

@@ -172,6 +172,57 @@ export const STATUS_WATCH_INTERVAL_MS = 1_000;
 /** A unix socket's path: sun_path is 108 bytes with the closing NUL (linux/un.h). */
 export const UNIX_PATH_MAX_BYTES = 107;
 
+/**
+ * A snapshot of the status is used for so many times as long as it took to make, so that all who
+ * ask take 5 % of the main thread together, be it for two peers or 4,096.
+ */
+export const STATUS_REUSE_FACTOR = 20;
+
+/** But no longer than this: `status --watch` and the page ask every second. */
+export const STATUS_REUSE_MAX_MS = 500;
+
+/** Connections to one status server: each takes a descriptor (of 1,024, often) and 16 KiB. */
+export const HTTP_CONNECTIONS_MAX = 64;
+
+/** Connections of one client address (one /64 of IPv6): a browser opens six at a time. */
+export const HTTP_CONNECTIONS_PER_ADDRESS_MAX = 32;
+
+/** A request's first line and headers; browsers send less than 2 KiB where there are no cookies. */
+export const HTTP_HEAD_MAX_BYTES = 16 * 1024;
+
+/** Header fields of one request. */
+export const HTTP_HEADERS_MAX = 100;
+
+/** Nothing that is asked has a body. One that is shorter is read and left unused. */
+export const HTTP_BODY_MAX_BYTES = 1024;
+
+/** A request is to be whole, or a new one to begin on an idle connection, within so long. */
+export const HTTP_REQUEST_TIMEOUT_MS = 8_000;
+
+/** An answer is to be taken within so long: the status of 4,096 peers at 2 Mbit/s. */
+export const HTTP_ANSWER_TIMEOUT_MS = 30_000;
+
+/** A client whose request was refused may read why for so long. */
+export const HTTP_REFUSED_TIMEOUT_MS = 2_000;
+
+/** Answers on their way to slow readers, all together: no reader can make them pile up. */
+export const HTTP_PENDING_MAX_BYTES = 64 * 1024 * 1024;
+
+/** Requests that one server answers in a second: some 2 % of the main thread. */
+export const HTTP_REQUESTS_PER_S = 200;
+
+/** Connections that one server accepts in a second: some 10 % of the main thread. */
+export const HTTP_ACCEPTS_PER_S = 1_000;
+
+/** How long a server waits that is over one of its rates. */
+export const HTTP_PACE_MS = 10;
+
+/** How long it waits when no connection can be accepted: the process is out of descriptors. */
+export const HTTP_ACCEPT_RETRY_MS = 500;
+
+/** How often connections are looked at whose time is over. */
+export const HTTP_SWEEP_INTERVAL_MS = 500;
+
 /** Port of --http that names none: free in the list of Prometheus exporters' ports. */
 export const DEFAULT_HTTP_PORT = 9309;
 

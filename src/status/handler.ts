@@ -1,13 +1,14 @@
 /** The requests that a node answers, over its status socket and --http alike. Pure. */
 
-import { formatMetrics, METRICS_TYPE } from "./format/metrics.ts";
+import { METRICS_TYPE } from "./format/metrics.ts";
 import { page, pagePolicy } from "./format/page.ts";
-import type { Status } from "./model/types.ts";
+import { bodyBytes, type HttpAnswer } from "./http/answer.ts";
+import type { HttpRequest } from "./http/request.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 /** What the handler is given. */
 export interface HandlerParts {
-  /** The status of this moment. */
-  readonly status: () => Status;
+  readonly snapshots: Snapshots;
   /**
    * Whether a request for this host (the Host header without its port) is meant for us. A page
    * elsewhere can point a name of its own at our address (DNS rebinding), and then read what it
@@ -24,11 +25,18 @@ const SAFE_HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 } as const;
 
-function answer(body: string, type: string, status = 200, headers: HeadersInit = {}): Response {
-  return new Response(body, {
+/** An answer of ours. */
+export function answer(
+  body: string | Uint8Array,
+  type: string,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): HttpAnswer {
+  return {
     status,
     headers: { ...SAFE_HEADERS, "content-type": type, ...headers },
-  });
+    body: typeof body === "string" ? bodyBytes(body) : body,
+  };
 }
 
 const TEXT = "text/plain; charset=utf-8";
@@ -40,18 +48,20 @@ export function hostOf(header: string | null): string {
 }
 
 /** Answers one request. */
-export function handle(request: Request, { status, isOurs }: HandlerParts): Response {
-  if (!isOurs(hostOf(request.headers.get("host")))) {
+export function handle(
+  { method, path, host }: HttpRequest,
+  { snapshots, isOurs }: HandlerParts,
+): HttpAnswer {
+  if (!isOurs(hostOf(host))) {
     return answer(
       "This node is not known by that name: ask for it by its address, or by the name given to --http.\n",
       TEXT,
       421,
     );
   }
-  if (request.method !== "GET" && request.method !== "HEAD") {
+  if (method !== "GET" && method !== "HEAD") {
     return answer("Only GET.\n", TEXT, 405, { allow: "GET, HEAD" });
   }
-  const path = request.url.replace(/[?#].*$/s, "").replace(/^[a-z+]+:\/\/[^/]*/, "");
   switch (path) {
     case "/": {
       const nonce = crypto.randomUUID();
@@ -60,11 +70,11 @@ export function handle(request: Request, { status, isOurs }: HandlerParts): Resp
       });
     }
     case "/status.json":
-      return answer(JSON.stringify(status()) + "\n", "application/json");
+      return answer(snapshots.json(), "application/json");
     case "/metrics":
-      return answer(formatMetrics(status()), METRICS_TYPE);
+      return answer(snapshots.metrics(), METRICS_TYPE);
     case "/healthz": {
-      const { problems } = status().node;
+      const { problems } = snapshots.status().node;
       const healthy = problems.length === 0;
       return answer(healthy ? "ok\n" : `${problems.join("\n")}\n`, TEXT, healthy ? 200 : 503);
     }

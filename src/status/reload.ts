@@ -2,6 +2,9 @@
 
 import { RELOAD_TIMEOUT_MS } from "../base/limits.ts";
 import { askNode } from "./client.ts";
+import { answer } from "./handler.ts";
+import type { HttpAnswer } from "./http/answer.ts";
+import type { HttpRequest } from "./http/request.ts";
 
 /** What became of a reload. */
 export interface ReloadOutcome {
@@ -17,13 +20,13 @@ export interface ReloadOutcome {
 const RELOAD_PATH = "/reload";
 
 /** Whether a request asks for a reload. */
-export function isReload({ method, url }: Request): boolean {
-  return method === "POST" && new URL(url, "http://node").pathname === RELOAD_PATH;
+export function isReload({ method, path }: HttpRequest): boolean {
+  return method === "POST" && path === RELOAD_PATH;
 }
 
 /** The answer to a reload. */
-export function reloadAnswer(outcome: ReloadOutcome): Response {
-  return Response.json(outcome, { headers: { "cache-control": "no-store" } });
+export function reloadAnswer(outcome: ReloadOutcome): HttpAnswer {
+  return answer(JSON.stringify(outcome), "application/json");
 }
 
 function readOutcome(body: string): ReloadOutcome {

@@ -4,16 +4,22 @@ import { RunError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
 import { handle } from "./handler.ts";
+import type { HttpAnswer } from "./http/answer.ts";
+import type { HttpRequest } from "./http/request.ts";
+import { HttpServer } from "./http/server.ts";
 import { isReload, reloadAnswer, type ReloadOutcome } from "./reload.ts";
 import {
   clearSocketPath,
   ensureSocketDirectory,
   listenOnSocket,
+  removeSocket,
   socketDirectories,
+  socketIdentity,
   socketName,
   type SocketPlace,
 } from "./socket.ts";
 import type { Status } from "./model/types.ts";
+import { Snapshots } from "./snapshots.ts";
 
 /** Where an HTTP server listens. */
 export interface HttpEndpoint {
@@ -35,12 +41,15 @@ export interface StatusServerParts {
 
 /** The servers of one node. */
 export class StatusServer {
-  readonly #abort = new AbortController();
-  readonly #servers: Deno.HttpServer[] = [];
+  readonly #snapshots: Snapshots;
+  readonly #servers: HttpServer[] = [];
+  #socketIdentity: string | undefined;
   #socket: string | undefined;
   #http: string | undefined;
 
-  constructor(readonly parts: StatusServerParts) {}
+  constructor(readonly parts: StatusServerParts) {
+    this.#snapshots = new Snapshots(parts.status, now_ms);
+  }
 
   /** Path of the socket; undefined while there is none. */
   get socket(): string | undefined {
@@ -71,8 +80,8 @@ export class StatusServer {
 
   /** Closes all servers, requests under way included. */
   async close(): Promise<void> {
-    this.#abort.abort();
-    await Promise.all(this.#servers.map(({ finished }) => finished));
+    if (this.#socket !== undefined) removeSocket(this.#socket, this.#socketIdentity);
+    await Promise.all(this.#servers.map((server) => server.close()));
   }
 
   async #openUsualSocket(): Promise<void> {
@@ -91,27 +100,45 @@ export class StatusServer {
 
   async #openSocket(path: string): Promise<void> {
     await clearSocketPath(path);
+    const listener = listenOnSocket(path);
+    this.#socketIdentity = socketIdentity(path);
     // A unix socket has no name that a page could be pointed at.
-    const { status, reload } = this.parts;
-    const answer = async (request: Request) =>
-      isReload(request)
-        ? reloadAnswer(await reload())
-        : handle(request, { status, isOurs: () => true });
-    this.#servers.push(listenOnSocket(path, this.#abort.signal, answer));
+    const parts = { snapshots: this.#snapshots, isOurs: () => true };
+    this.#serve(
+      listener,
+      path,
+      (request) => isReload(request) ? this.#reload() : handle(request, parts),
+    );
     this.#socket = path;
+  }
+
+  #serve(
+    listener: Deno.Listener,
+    where: string,
+    answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>,
+  ): void {
+    const { log } = this.parts;
+    this.#servers.push(new HttpServer({ listener, answer, where, log, now_ms }));
+  }
+
+  async #reload(): Promise<HttpAnswer> {
+    const outcome = await this.parts.reload();
+    this.#snapshots.forget();
+    return reloadAnswer(outcome);
   }
 
   #openHttp({ host, port }: HttpEndpoint): void {
     const isOurs = (name: string) =>
       parseAddress(name) !== undefined || name === "localhost" || name === host;
-    const answer = (request: Request) => handle(request, { status: this.parts.status, isOurs });
+    const parts = { snapshots: this.#snapshots, isOurs };
     const where = formatEndpoint(host, port);
+    let listener: Deno.Listener;
     try {
-      const { signal } = this.#abort;
-      this.#servers.push(Deno.serve({ hostname: host, port, signal, onListen: () => {} }, answer));
+      listener = Deno.listen({ hostname: host, port });
     } catch (error) {
       throw new RunError({ what: `cannot open --http ${where}`, ...httpFailure(error, port) });
     }
+    this.#serve(listener, where, (request) => handle(request, parts));
     this.#http = `http://${where}`;
     if (!isLoopback(host)) {
       this.parts.log.warn(
@@ -121,6 +148,8 @@ export class StatusServer {
     }
   }
 }
+
+const now_ms = () => performance.now();
 
 function isLoopback(host: string): boolean {
   const address = parseAddress(host);

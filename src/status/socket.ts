@@ -99,16 +99,32 @@ export async function clearSocketPath(path: string): Promise<void> {
   fail(path, "another node serves it", `tunnet status --socket ${path} to see which`);
 }
 
-/** Opens a server on a unix socket that only its owner can use. Throws a RunError. */
-export function listenOnSocket(
-  path: string,
-  signal: AbortSignal,
-  handler: (request: Request) => Response | Promise<Response>,
-): Deno.HttpServer<Deno.UnixAddr> {
+/** Listens on a unix socket that only its owner can use. Throws a RunError. */
+export function listenOnSocket(path: string): Deno.UnixListener {
   try {
     // The socket must at no time be open to others.
-    return withUmask(0o177, () => Deno.serve({ path, signal, onListen: () => {} }, handler));
+    return withUmask(0o177, () => Deno.listen({ transport: "unix", path }));
   } catch (error) {
     return fail(path, reason(error));
+  }
+}
+
+/** Which file stands at a path, if it is a socket. */
+export function socketIdentity(path: string): string | undefined {
+  try {
+    const { isSocket, dev, ino } = Deno.lstatSync(path);
+    return isSocket ? `${dev}:${ino}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes the socket of a server that ends, unless another one stands there by now. */
+export function removeSocket(path: string, identity: string | undefined): void {
+  if (identity === undefined || socketIdentity(path) !== identity) return;
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Its directory is not ours to write in any more; the next node clears the path.
   }
 }
