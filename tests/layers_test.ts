@@ -37,6 +37,7 @@ const PURE = [
   /^src\/base\/(?!run_program)/,
   /^src\/config\/(?!load)/,
   /^src\/io\/(arena|device|features|socket|wait)\.ts$/,
+  /^src\/aead\/(?!libcrypto|choose)/,
   /^src\/dataplane\/(?!lanes\/(main_thread|worker)_lanes)/,
   /^src\/host\/netlink\/message\.ts$/,
   /^src\/kernel_path\/(bpf\/(abi|assembler)|maps\/|programs\/|packet_sockets)/,
@@ -50,7 +51,7 @@ const PURE = [
 ];
 
 /** The only layers that reach libc; base/ and config/ never do. */
-const USES_FFI = ["ffi", "io", "host", "kernel_path", "peers", "service", "node", "tools"];
+const USES_FFI = ["ffi", "io", "aead", "host", "kernel_path", "peers", "service", "node", "tools"];
 
 function sources(dir: string): string[] {
   return [...Deno.readDirSync(new URL(dir, ROOT))].flatMap(({ name, isDirectory }) =>

@@ -335,3 +335,6 @@ export const NONCE_BLOCK = 64;
 
 /** Counters behind the newest that a receiver still accepts (as WireGuard for Linux: 8,192 bits). */
 export const REPLAY_WINDOW = 8_192;
+
+/** Shorter packets are sealed by WebAssembly though libcrypto is there: its calls take 0.25 µs alone. */
+export const LIBCRYPTO_MIN_BYTES = 512;

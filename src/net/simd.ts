@@ -18,8 +18,11 @@ export interface Arena {
 /** Bytes that one turn of `sum` takes. */
 export const SIMD_TURN_BYTES = 32;
 
-/** Pages (of 64 KiB) of a thread: what a lane's two bursts take, of 64 slots and 1 MiB of headers. */
-const PAGES = 145;
+/**
+ * Pages (of 64 KiB) of a thread: what a lane's two bursts take, of 64 slots and 1 MiB of headers,
+ * and one for what other modules keep here.
+ */
+const PAGES = 146;
 
 /**
  * The module, instruction by instruction (WebAssembly core specification, chapter 5):
@@ -51,6 +54,7 @@ const MODULE = Uint8Array.of(
 
 /** This thread's memory, its sum, and how much of it has been given out. */
 interface SimdMemory {
+  readonly memory: WebAssembly.Memory;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
   readonly sum: (at: number, end: number) => number;
@@ -69,7 +73,7 @@ function open(): SimdMemory | undefined {
     const buffer = memory.buffer as ArrayBuffer; // It is not a shared memory.
     const bytes = new Uint8Array(buffer);
     const view = new DataView(buffer);
-    return { bytes, view, sum: exports["sum"] as SimdMemory["sum"], used: 0 };
+    return { memory, bytes, view, sum: exports["sum"] as SimdMemory["sum"], used: 0 };
   } catch {
     return undefined; // No SIMD, or no address space: V8 reserves gigabytes of it.
   }
@@ -77,12 +81,18 @@ function open(): SimdMemory | undefined {
 
 /** An arena in this thread's SIMD memory for as long as that has room, else in plain memory. */
 export function simdArena(size_bytes: number): Arena {
-  if (!tried) opened = open();
-  tried = true;
+  simdMemory();
   if (!opened || opened.used + size_bytes > opened.bytes.length) return plainArena(size_bytes);
   const start = opened.used;
   opened.used = (start + size_bytes + 63) & ~63;
   return { bytes: opened.bytes, view: opened.view, start };
+}
+
+/** This thread's SIMD memory, for other modules that work on its arenas; undefined: there is none. */
+export function simdMemory(): WebAssembly.Memory | undefined {
+  if (!tried) opened = open();
+  tried = true;
+  return opened?.memory;
 }
 
 /** An arena in memory of its own. */
