@@ -3,6 +3,8 @@
  * `tunnet: error: WHAT (WHY); try: HOW`, and carries the exit status.
  */
 
+import { escapeControls } from "./text.ts";
+
 /** Exit statuses of the program (0 is success). */
 export const EXIT = {
   /** Failed while running: no permission, port in use, device lost. */
@@ -25,8 +27,7 @@ export interface ErrorParts {
 export function errorText({ what, why, how }: ErrorParts): string {
   const text = what + (why ? ` (${why})` : "") + (how ? `; try: ${how}` : "");
   // One line whatever a file or a device name holds.
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f]/g, (c) => JSON.stringify(c).slice(1, -1));
+  return escapeControls(text);
 }
 
 /** Something failed while running: exit status 1. */

@@ -57,8 +57,33 @@ export const MAC_AGEING_S = 300;
 /** MAC addresses learnt or moved per second and peer: forged ones come by the thousand. */
 export const MAC_LEARNS_PER_S = 1_000;
 
-/** A config file larger than this is a mistake, not a config (10,000 subnets take about 0.3 MB). */
-export const CONFIG_MAX_BYTES = 16 * 1024 * 1024;
+/**
+ * A config file larger than this is a mistake, not a config: SUBNETS_MAX of the longest IPv6 prefixes
+ * at NODES_MAX nodes take 4.5 MB (10,000 short subnets 0.3 MB), and reading the worst file of this
+ * size takes a second and 250 MB.
+ */
+export const CONFIG_MAX_BYTES = 5 * 1024 * 1024;
+
+/**
+ * Values in a config, those that aliases repeat counted each time: a few lines of aliases stand for
+ * billions, and SUBNETS_MAX and NODES_MAX together need some 100,000.
+ */
+export const CONFIG_VALUES_MAX = 500_000;
+
+/** Line ends behind a backslash in a config, each of which takes the YAML parser 8 µs. */
+export const CONFIG_ESCAPED_LINE_ENDS_MAX = 1_000;
+
+/** Opening brackets in a config: NODES_MAX nodes take three each. */
+export const CONFIG_BRACKETS_MAX = 50_000;
+
+/** Lines of errors, and of warnings, about one config: more help nobody, the rest is counted. */
+export const CONFIG_PROBLEMS_MAX = 20;
+
+/** How long a config is waited for that comes from standard input. */
+export const CONFIG_STDIN_TIMEOUT_MS = 10_000;
+
+/** Symbolic links on the way to one file: the kernel's own bound (MAXSYMLINKS, linux/namei.h). */
+export const SYMLINKS_MAX = 40;
 
 /** The tutorial's UDP port. */
 export const DEFAULT_PORT = 3009;

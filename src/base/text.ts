@@ -1,4 +1,17 @@
-/** "Did you mean": the nearest of the words that would have been right. Pure. */
+/** Text for people: the nearest of the words that would have been right, and nothing that garbles. Pure. */
+
+/** Control characters, C1 too, and marks that turn the direction of a line or end it. */
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** The text on one line, with each control character as its escape in JSON. */
+export function escapeControls(text: string): string {
+  return text.replace(CONTROLS, (c) => {
+    const quoted = JSON.stringify(c).slice(1, -1);
+    // JSON leaves all but the first 32 as they are.
+    return quoted === c ? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}` : quoted;
+  });
+}
 
 /** Longer words than this are not compared: they are no slips of a known word. */
 const WORD_MAX = 64;

@@ -1,16 +1,16 @@
 /** Collects every problem of a config, each with its place, to report them all at once. Pure. */
 
 import { ConfigError, type ErrorParts } from "../base/errors.ts";
+import { CONFIG_PROBLEMS_MAX } from "../base/limits.ts";
+import { escapeControls } from "../base/text.ts";
 import type { Result } from "./values.ts";
-
-/** More lines than this help nobody; the rest is counted. */
-export const PROBLEMS_MAX = 100;
 
 /** Problems and warnings found so far in one source. */
 export class Problems {
   readonly #problems: ErrorParts[] = [];
   readonly #warnings: string[] = [];
   #left_off = 0;
+  #warnings_left_off = 0;
 
   /** `source` leads each line: a file's path, `embedded`, or nothing for the command line. */
   constructor(readonly source: string) {}
@@ -26,12 +26,13 @@ export class Problems {
 
   /** Whether further problems are only counted: no need to word them well. */
   get full(): boolean {
-    return this.#problems.length >= PROBLEMS_MAX;
+    return this.#problems.length >= CONFIG_PROBLEMS_MAX;
   }
 
   /** One line per warning. */
   get warnings(): readonly string[] {
-    return this.#warnings;
+    const more = `${this.#place("")}and ${this.#warnings_left_off} more warnings`;
+    return this.#warnings_left_off > 0 ? [...this.#warnings, escapeControls(more)] : this.#warnings;
   }
 
   /** Notes a problem at a path such as `nodes[1].subnets[0]`; "" is the whole source. */
@@ -42,7 +43,8 @@ export class Problems {
 
   /** Notes something that works, but probably not as meant. */
   warn(path: string, text: string): void {
-    if (this.#warnings.length < PROBLEMS_MAX) this.#warnings.push(this.#place(path) + text);
+    if (this.#warnings.length >= CONFIG_PROBLEMS_MAX) this.#warnings_left_off++;
+    else this.#warnings.push(escapeControls(this.#place(path) + text));
   }
 
   /** The value of a result; its problem or warning is noted at the path. */

@@ -7,6 +7,7 @@ import {
   MTU_MIN_BYTES,
   NODE_NAME_MAX_BYTES,
 } from "../base/limits.ts";
+import { escapeControls } from "../base/text.ts";
 import { isGroupMac, parseMac } from "../net/ethernet.ts";
 import {
   type Address,
@@ -37,10 +38,7 @@ const QUOTED_MAX = 60;
 export function quote(text: string): string {
   const cut = text.length > QUOTED_MAX ? `${text.slice(0, QUOTED_MAX)}...` : text;
   // Line breaks and direction marks that JSON leaves as they are would garble the line.
-  return JSON.stringify(cut).replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return escapeControls(JSON.stringify(cut));
 }
 
 function explainIpv4(text: string): string {
@@ -192,7 +190,10 @@ export function readMac(text: string): Result<Uint8Array> {
   return { value: mac };
 }
 
-/** The name of a network device, by the kernel's rules (dev_valid_name, and no `%` pattern). */
+/**
+ * The name of a network device, by the kernel's rules (dev_valid_name, and no `%` pattern), which
+ * firewalls and other programs take literally too.
+ */
 export function readDevice(text: string): Result<string> {
   const what = `${quote(text)} is not a device name`;
   const how = "a short name such as tunnet0";
@@ -202,9 +203,13 @@ export function readDevice(text: string): Result<string> {
   if (length_bytes > DEVICE_NAME_MAX_BYTES) {
     return fail(`${length_bytes} bytes, at most ${DEVICE_NAME_MAX_BYTES}`);
   }
-  if (text === "." || text === "..") return fail("reserved");
-  // The kernel takes more than ASCII; terminals and scripts do not.
-  const bad = /[^!-~]|[/:%]/u.exec(text);
+  // The last two are directories of /proc/sys/net/ipv4/conf that stand for more than one device.
+  if ([".", "..", "all", "default"].includes(text)) return fail("reserved");
+  // For programs that are given the name, an option or a negation.
+  if (/^[-!]/.test(text)) return fail(`it begins with ${quote(text[0]!)}`);
+  // The kernel takes more than ASCII; terminals and scripts do not. To iptables, a + at the end
+  // stands for any characters, and so does a * to nft.
+  const bad = /[^!-~]|[/:%+*]/u.exec(text);
   if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
   return { value: text };
 }

@@ -3,6 +3,11 @@
 // @ts-types="./yaml.d.ts"
 import { parse, YamlSyntaxError } from "@std/yaml";
 import type { ErrorParts } from "../base/errors.ts";
+import {
+  CONFIG_BRACKETS_MAX,
+  CONFIG_ESCAPED_LINE_ENDS_MAX,
+  CONFIG_VALUES_MAX,
+} from "../base/limits.ts";
 
 /** What a YAML text holds: scalars stay the text that was written, an absent value is null. */
 export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
@@ -22,6 +27,38 @@ function place(text: string, offset: number): string {
   return `line ${before.length}, column ${before[before.length - 1]!.length + 1}`;
 }
 
+/** What costs the parser much for its length, and how often it may stand in a text. */
+const COSTLY = [
+  { pattern: /\\[\r\n]/g, max: CONFIG_ESCAPED_LINE_ENDS_MAX, what: "line ends behind a \\" },
+  { pattern: /[[{]/g, max: CONFIG_BRACKETS_MAX, what: "opening brackets" },
+] as const;
+
+/** Offset of the match that is one too many. */
+function excess(text: string, pattern: RegExp, max: number): number | undefined {
+  pattern.lastIndex = 0;
+  for (let count = 0; pattern.test(text);) {
+    if (++count > max) return pattern.lastIndex - 1;
+  }
+  return undefined;
+}
+
+/**
+ * Whether there are more values than a config can need. Those behind an alias count each time; one
+ * that holds itself holds endlessly many.
+ */
+function holdsTooMuch(value: YamlValue): boolean {
+  const open = [value];
+  for (let seen = 1; open.length > 0;) {
+    const next = open.pop()!;
+    if (typeof next !== "object" || next === null) continue;
+    const inner = Object.values(next);
+    seen += inner.length;
+    if (seen > CONFIG_VALUES_MAX) return true;
+    for (const one of inner) open.push(one);
+  }
+  return false;
+}
+
 /** A tab before the first character of a line that is no comment. */
 const TAB_INDENT = /^ *\t[\t ]*[^\s#]/m;
 
@@ -31,6 +68,12 @@ function plainProblem(text: string): ErrorParts | undefined {
   if (nul >= 0) {
     const how = "a file saved as UTF-8 text";
     return { what: `${place(text, nul)}: not YAML`, why: "NUL character", how };
+  }
+  for (const { pattern, max, what } of COSTLY) {
+    const at = excess(text, pattern, max);
+    if (at !== undefined) {
+      return { what: `${place(text, at)}: not a config`, why: `over ${max} ${what}` };
+    }
   }
   // The parser counts a tab as no indentation at all, so the line would move to another mapping.
   const indent = TAB_INDENT.exec(text);
@@ -78,7 +121,10 @@ export function readYaml(source: string): YamlResult {
   const problem = plainProblem(text);
   if (problem) return { problem };
   try {
-    return { value: parse(text, { schema: "failsafe" }) as YamlValue };
+    const value = parse(text, { schema: "failsafe" }) as YamlValue;
+    if (!holdsTooMuch(value)) return { value };
+    const why = `over ${CONFIG_VALUES_MAX} values in it, each alias counted with what it repeats`;
+    return { problem: { what: "not a config", why, how: "fewer nodes, subnets and aliases" } };
   } catch (error) {
     if (error instanceof YamlSyntaxError) return { problem: syntaxProblem(text, error) };
     // The parser recurses once per level: deep nesting exhausts the stack.

@@ -731,6 +731,48 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     ],
   },
   {
+    name: "device plus",
+    yaml: "device: 'eth+'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "eth+" is not a device name (it holds "+"); try: a short name such as tunnet0',
+    ],
+  },
+  {
+    name: "device star",
+    yaml: "device: '*'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "*" is not a device name (it holds "*"); try: a short name such as tunnet0',
+    ],
+  },
+  {
+    name: "device dash",
+    yaml: "device: -x\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "-x" is not a device name (it begins with "-"); try: a short name such as tunnet0',
+    ],
+  },
+  {
+    name: "device exclamation",
+    yaml: "device: '!x'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "!x" is not a device name (it begins with "!"); try: a short name such as tunnet0',
+    ],
+  },
+  {
+    name: "device all",
+    yaml: "device: all\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "all" is not a device name (reserved); try: a short name such as tunnet0',
+    ],
+  },
+  {
+    name: "device default",
+    yaml: "device: default\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: device: "default" is not a device name (reserved); try: a short name such as tunnet0',
+    ],
+  },
+  {
     name: "device empty",
     yaml: "device: ''\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [

@@ -111,7 +111,7 @@ const BAD: readonly (readonly [
     "too large",
     {},
     { files: { "tunnet.yaml": new Uint8Array(CONFIG_MAX_BYTES + 1) } },
-    "tunnet.yaml: the file is too large (at most 16 MiB); try: a tunnet.yaml",
+    "tunnet.yaml: the file is too large (at most 5 MiB); try: a tunnet.yaml",
     ConfigError,
   ],
   [

@@ -6,7 +6,7 @@
 import { STARTER_CONFIG } from "../../src/cli/init.ts";
 import { parseInline } from "../../src/config/inline.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { PROBLEMS_MAX } from "../../src/config/problems.ts";
+import { CONFIG_PROBLEMS_MAX } from "../../src/base/limits.ts";
 import type { LoadedConfig } from "../../src/config/types.ts";
 import { ConfigError } from "../../src/base/errors.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
@@ -108,7 +108,7 @@ function accepts(parse: () => LoadedConfig): boolean {
     return true;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    assert(error.problems.length > 0 && error.problems.length <= PROBLEMS_MAX + 1);
+    assert(error.problems.length > 0 && error.problems.length <= CONFIG_PROBLEMS_MAX + 1);
     // One line per problem, whatever the text holds.
     assertEquals(error.message.split("\n").length, error.problems.length);
     return false;
