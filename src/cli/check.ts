@@ -1,9 +1,11 @@
-/** `tunnet check`: prints the nodes of a config that has passed every check. Pure. */
+/** `tunnet check`: prints the nodes of a config that has passed every check. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
-import { jsonText, type Output, table } from "./output.ts";
+import type { Options } from "./commands.ts";
+import { loadHere, selfIfKnown, warnOf } from "./here.ts";
+import { jsonText, type Output, show, table } from "./output.ts";
 
 /** Subnets of one node that the table shows; JSON has them all. */
 const SHOWN_MAX = 4;
@@ -75,4 +77,11 @@ export function check(
     stdout: head + table([["NODE", "ADDRESS", tap ? "MACS" : "SUBNETS"], ...rows]),
     exitCode: 0,
   };
+}
+
+/** Checks the config; returns the exit status. Throws a ConfigError. */
+export async function runCheck(options: Options["check"]): Promise<number> {
+  const here = await loadHere(options);
+  warnOf(here);
+  return show(check(here.loaded, selfIfKnown(here, options.node), options.json));
 }

@@ -19,14 +19,15 @@ import { LINK_TYPE } from "../inspect/pcap/pcapng.ts";
 import { DEVICE_GONE, type OpenTun } from "../io/device.ts";
 import { closeTun, LinuxTun, openTun } from "../io/tun_linux.ts";
 import { VERSION } from "../base/version.ts";
-import type { DumpOptions } from "./parse/capture_args.ts";
+import type { Options } from "./commands.ts";
+import { colourful, complain } from "./output.ts";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** One dump: what comes from the device goes to the lines and to the capture. */
 class Dump {
   readonly #encoder = new TextEncoder();
-  readonly #paint = Deno.stdout.isTerminal() && !Deno.noColor ? colourPaint : plainPaint;
+  readonly #paint = colourful() ? colourPaint : plainPaint;
   readonly #link: LinkKind;
   readonly #lines: OutputQueue | undefined;
   readonly #summary = new Summary();
@@ -37,7 +38,7 @@ class Dump {
   #told = false;
   #failure: unknown;
 
-  constructor(readonly options: DumpOptions, readonly log: Log) {
+  constructor(readonly options: Options["dump"], readonly log: Log) {
     this.#link = options.mode === "tap" ? "ethernet" : "ip";
     if (options.pcap?.path !== "-") {
       this.#lines = new OutputQueue(
@@ -150,7 +151,7 @@ class Dump {
 }
 
 /** Switches the device on with its addresses; the result takes that back. */
-function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log): () => void {
+function configure(rt: Rtnetlink, { device, addresses }: Options["dump"], log: Log): () => void {
   const link = rt.getLink(device);
   if (!link) throw new RunError({ what: `the device ${device} vanished` });
   const { index, mtu_bytes } = link;
@@ -165,12 +166,11 @@ function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log):
 }
 
 /** Dumps a device until a signal or the count ends it; resolves to the exit status. */
-export async function runDump(options: DumpOptions): Promise<number> {
-  const encoder = new TextEncoder();
+export async function runDump(options: Options["dump"]): Promise<number> {
   const log = createLog({
     level: "info",
     json: options.json,
-    write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
+    write: complain,
     now: () => new Date(),
   });
   using rt = openRtnetlink();

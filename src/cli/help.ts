@@ -1,6 +1,8 @@
 /** Help texts, made from the table of commands. Pure. */
 
-import { COMMAND_NAMES, type CommandName, COMMANDS, type Flag } from "./parse/flags.ts";
+import { COMMAND_NAMES, type CommandName, COMMANDS } from "./commands.ts";
+import { valueTerm } from "./parse/arguments.ts";
+import type { Flag } from "./parse/flag.ts";
 
 const WIDTH = 100;
 
@@ -28,9 +30,9 @@ function columns(rows: readonly (readonly [term: string, meaning: string])[]): s
   }).join("");
 }
 
-function flagTerm(flag: Flag): string {
+function flagTerm(flag: Flag<unknown>): string {
   const short = flag.short ? `-${flag.short}, ` : "    ";
-  return `${short}--${flag.name}${flag.value ? ` ${flag.value}` : ""}`;
+  return `${short}--${flag.name}${flag.value ? ` ${valueTerm(flag)}` : ""}`;
 }
 
 /** The program's help. */

@@ -6,6 +6,7 @@ import { findSelf, hostNames, localNodes, type LocalView } from "../config/self.
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { formatAddress } from "../net/prefix.ts";
 import { resolveHost } from "../peers/resolve.ts";
+import { complain } from "./output.ts";
 
 /** A config and this machine's view of its nodes. */
 export interface Here {
@@ -33,4 +34,9 @@ export function selfIfKnown({ loaded, view }: Here, node?: string): NodeConfig |
   if (node !== undefined) return findSelf(loaded, view, node);
   const found = localNodes(loaded.config, view);
   return found.length === 1 ? found[0] : undefined;
+}
+
+/** Prints the warnings of a config. */
+export function warnOf({ loaded }: Here): void {
+  for (const warning of loaded.warnings) complain(`tunnet: warn: ${warning}\n`);
 }

@@ -1,6 +1,7 @@
 /** `tunnet init`: the config to start from. It is the tutorial's two nodes, and passes the checks. */
 
 import { DEFAULT_DEVICE, DEFAULT_PORT } from "../base/limits.ts";
+import { say } from "./output.ts";
 
 /** A commented tunnet.yaml. */
 export const STARTER_CONFIG =
@@ -39,3 +40,9 @@ nodes:
 # mode: tun
 # bridge: br0
 `;
+
+/** Prints it. */
+export function runInit(): number {
+  say(STARTER_CONFIG);
+  return 0;
+}

@@ -25,8 +25,8 @@ import {
   planLab,
   unresolvedNode,
 } from "../tools/lab/topology.ts";
-import type { LabOptions } from "./parse/args.ts";
-import { jsonText } from "./output.ts";
+import type { Options } from "./commands.ts";
+import { colourful, jsonText, say } from "./output.ts";
 import { selfCommand } from "./self.ts";
 
 /** The id of the one lab that is kept; other labs have their process id. */
@@ -35,10 +35,8 @@ const KEPT = "lab";
 const DIR_PREFIX = "tunnet-lab-";
 const PIDS_FILE = `${LAB_STATE_DIR}/pids`;
 
-const say = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
-
 /** The config's text and what it says: of the file, or of the standard lab. */
-function labConfig(options: LabOptions): { yaml: string; config: Config } {
+function labConfig(options: Options["lab"]): { yaml: string; config: Config } {
   if (options.config === undefined) {
     const shape = { ...options, nodes: options.nodes ?? LAB_NODES_MIN };
     const yaml = labYaml(shape);
@@ -131,7 +129,7 @@ function show(
   plan: LabPlan,
   bridge: string,
   pings: readonly PingResult[],
-  options: LabOptions,
+  options: Options["lab"],
 ): number {
   const ok = pings.length > 0 && pings.every(({ loss_pct }) => loss_pct === 0);
   if (options.json) {
@@ -140,15 +138,14 @@ function show(
     ) => ({ name, address, subnets, pods: podAddresses, namespace, podNamespace }));
     say(jsonText({ ok, kept: options.keep, nodes, pings }));
   } else {
-    const colour = Deno.stdout.isTerminal() && !Deno.noColor;
-    say(drawLab(plan, bridge) + "\n" + drawPings(pings, colour));
+    say(drawLab(plan, bridge) + "\n" + drawPings(pings, colourful()));
     if (options.keep) say(keepText(plan));
   }
   return ok ? 0 : EXIT.failed;
 }
 
 /** Runs the lab; resolves to the exit status: 0 only if no ping was lost. */
-export async function runLab(options: LabOptions): Promise<number> {
+export async function runLab(options: Options["lab"]): Promise<number> {
   await checkHost();
   if (options.down) return await down();
   const { yaml, config } = labConfig(options);

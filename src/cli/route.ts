@@ -1,4 +1,4 @@
-/** `tunnet route`: which node gets a destination, and why. Pure. */
+/** `tunnet route`: which node gets a destination, and why. */
 
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { EXIT } from "../base/errors.ts";
@@ -10,7 +10,9 @@ import {
   type Prefix,
   prefixContains,
 } from "../net/prefix.ts";
-import { jsonText, type Output } from "./output.ts";
+import type { Options } from "./commands.ts";
+import { loadHere, selfIfKnown, warnOf } from "./here.ts";
+import { jsonText, type Output, show } from "./output.ts";
 
 interface Match {
   readonly node: NodeConfig;
@@ -80,4 +82,12 @@ export function route(
     lines.push("  it lies in no network: it reaches the device only by a route of your own");
   }
   return { stdout: lines.join("\n") + "\n", exitCode };
+}
+
+/** Prints the node for an address; returns the exit status. Throws a ConfigError. */
+export async function runRoute(options: Options["route"]): Promise<number> {
+  const here = await loadHere(options);
+  warnOf(here);
+  const { address, node, json } = options;
+  return show(route(here.loaded, address, selfIfKnown(here, node), json));
 }

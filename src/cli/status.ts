@@ -1,12 +1,12 @@
 /** `tunnet status`: asks the running node for its state and shows it. */
 
 import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
-import { netnsName } from "../host/netns.ts";
-import { askStatus, findSocket } from "../status/client.ts";
+import { askStatus } from "../status/client.ts";
 import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
-import type { StatusOptions } from "./parse/args.ts";
-import { jsonText } from "./output.ts";
+import type { Options } from "./commands.ts";
+import { colourful, jsonText, say } from "./output.ts";
+import { socketOf } from "./running.ts";
 
 const HIDE_CURSOR = "\x1b[?25l";
 const SHOW_CURSOR = "\x1b[?25h";
@@ -15,11 +15,6 @@ const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_REST = "\x1b[J";
 const CLEAR_SCREEN = "\x1b[2J";
-
-function say(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-}
 
 /** Traffic of each peer in the past. */
 class History {
@@ -90,12 +85,11 @@ async function watch(path: string, json: boolean): Promise<number> {
 }
 
 /** Shows the status; resolves to the exit status. Throws a RunError when no node answers. */
-export async function runStatus(options: StatusOptions): Promise<number> {
-  const { socket, device, json } = options;
-  const path = findSocket({ socket, device, netns: netnsName(), uid: Deno.uid() ?? 0 });
+export async function runStatus(options: Options["status"]): Promise<number> {
+  const { json } = options;
+  const path = socketOf(options);
   if (options.watch) return await watch(path, json);
   const status = await askStatus(path);
-  const colour = Deno.stdout.isTerminal() && !Deno.noColor;
-  say(json ? jsonText(status) : statusText(status, { colour }));
+  say(json ? jsonText(status) : statusText(status, { colour: colourful() }));
   return 0;
 }

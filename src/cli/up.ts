@@ -10,17 +10,18 @@ import { writesToJournal } from "../service/journal.ts";
 import { EVERYTHING, readTraceFilter } from "../inspect/trace/filter.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
 import { VERSION } from "../base/version.ts";
-import type { UpOptions } from "./parse/args.ts";
+import type { Options } from "./commands.ts";
 import { type Here, loadHere } from "./here.ts";
+import { complain } from "./output.ts";
 
 /** Which node this is after a reload: it keeps its name if the file still has it. */
-function findAgain({ loaded, view }: Here, options: UpOptions, before: NodeConfig): NodeConfig {
+function findAgain({ loaded, view }: Here, options: Options["up"], before: NodeConfig): NodeConfig {
   const same = loaded.config.nodes.find(({ name }) => name === before.name);
   return options.node === undefined && same ? same : findSelf(loaded, view, options.node);
 }
 
 /** Reads the file of a running node again. The command line overrides it as it did at the start. */
-function reader(options: UpOptions, { file }: LoadedConfig) {
+function reader(options: Options["up"], { file }: LoadedConfig) {
   if (file === undefined) return {};
   const load = async (running: NodeConfig): Promise<Reread> => {
     const here = await loadHere({ ...options, config: file });
@@ -31,13 +32,12 @@ function reader(options: UpOptions, { file }: LoadedConfig) {
 }
 
 /** The log on standard error. */
-function openLog({ logLevel: level, json }: UpOptions): EndingLog {
-  const encoder = new TextEncoder();
+function openLog({ logLevel: level, json }: Options["up"]): EndingLog {
   return createLog({
     level,
     json,
     journal: writesToJournal((name) => Deno.env.get(name)),
-    write: (line) => void Deno.stderr.writeSync(encoder.encode(line)),
+    write: complain,
     now: () => new Date(),
     later: (run, delay_ms) => Deno.unrefTimer(setTimeout(run, delay_ms)),
   });
@@ -45,7 +45,7 @@ function openLog({ logLevel: level, json }: UpOptions): EndingLog {
 
 /** What of the packets is to be shown. Throws a UsageError for a filter that means nothing. */
 function traceOptions(
-  { trace, pcap, json }: UpOptions,
+  { trace, pcap, json }: Options["up"],
   { config }: LoadedConfig,
   self: NodeConfig,
 ): TraceOptions | undefined {
@@ -59,7 +59,7 @@ function traceOptions(
 }
 
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
-export async function runUp(options: UpOptions, workerUrl: string): Promise<number> {
+export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
   const self = findSelf(loaded, view, options.node);
   const endpoint = listenEndpoint(self, options.listen);

@@ -1,5 +1,5 @@
-import { parseCommand } from "../../src/cli/parse/args.ts";
-import { COMMAND_NAMES, COMMANDS } from "../../src/cli/parse/flags.ts";
+import { parseCommand } from "../../src/cli/parse/command_line.ts";
+import { COMMAND_NAMES, COMMANDS } from "../../src/cli/commands.ts";
 import { commandHelp, programHelp } from "../../src/cli/help.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { assert, assertEquals, assertStringIncludes } from "../assert.ts";

@@ -1,5 +1,5 @@
-import { parseCommand } from "../../src/cli/parse/args.ts";
-import { COMMAND_NAMES, COMMANDS } from "../../src/cli/parse/flags.ts";
+import { parseCommand } from "../../src/cli/parse/command_line.ts";
+import { COMMAND_NAMES, COMMANDS } from "../../src/cli/commands.ts";
 import { UsageError } from "../../src/base/errors.ts";
 import { assert } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";

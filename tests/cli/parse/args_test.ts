@@ -1,10 +1,10 @@
-import { type Command, parseCommand, type UpOptions } from "../../../src/cli/parse/args.ts";
-import type { DumpOptions } from "../../../src/cli/parse/capture_args.ts";
+import type { Options } from "../../../src/cli/commands.ts";
+import { type Command, parseCommand } from "../../../src/cli/parse/command_line.ts";
 import { ENGINE_AUTO } from "../../../src/dataplane/lanes/features.ts";
 import { parseAddress } from "../../../src/net/prefix.ts";
 import { assertEquals } from "../../assert.ts";
 
-const UP: UpOptions = {
+const UP: Options["up"] = {
   specs: [],
   local: [],
   config: undefined,
@@ -25,12 +25,12 @@ const UP: UpOptions = {
   http: undefined,
 };
 
-const up = (options: Partial<UpOptions> = {}): Command => ({
+const up = (options: Partial<Options["up"]> = {}): Command => ({
   kind: "up",
   options: { ...UP, ...options },
 });
 
-const DUMP: DumpOptions = {
+const DUMP: Options["dump"] = {
   device: "tun0",
   mode: "tun",
   addresses: [],
@@ -39,7 +39,7 @@ const DUMP: DumpOptions = {
   json: false,
 };
 
-const dump = (options: Partial<DumpOptions> = {}): Command => ({
+const dump = (options: Partial<Options["dump"]> = {}): Command => ({
   kind: "dump",
   options: { ...DUMP, ...options },
 });
@@ -47,7 +47,17 @@ const dump = (options: Partial<DumpOptions> = {}): Command => ({
 const SPEC = "172.2.0.0/16=10.0.0.2";
 const SPEC6 = "fd00:2::/64,172.3.0.0/16=[2001:db8::2]:4000";
 const RELOAD = { json: false, device: undefined, socket: undefined };
-const LAB = { ipv6: false, underlay6: false, docker: false, keep: false, down: false, json: false };
+const LAB = {
+  nodes: undefined,
+  config: undefined,
+  mode: undefined,
+  ipv6: false,
+  underlay6: false,
+  docker: false,
+  keep: false,
+  down: false,
+  json: false,
+};
 const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
 const STATUS = {
@@ -69,7 +79,7 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["--peer", "-h"], { kind: "help", command: "up", asked: true }],
   [["route", "--help"], { kind: "help", command: "route", asked: true }],
   [["--version"], { kind: "version" }],
-  [["init"], { kind: "init" }],
+  [["init"], { kind: "init", options: {} }],
   [["--peer"], up()],
   [["up"], up()],
   [["--peer", SPEC], up({ specs: [SPEC] })],
@@ -141,13 +151,13 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
   [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],
   [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
-  [["lab"], { kind: "lab", options: { ...LAB, nodes: 2 } }],
+  [["lab"], { kind: "lab", options: LAB }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
-  [["lab", "--docker"], { kind: "lab", options: { ...LAB, nodes: 2, docker: true } }],
-  [["lab", "--down"], { kind: "lab", options: { ...LAB, nodes: 2, down: true } }],
+  [["lab", "--docker"], { kind: "lab", options: { ...LAB, docker: true } }],
+  [["lab", "--down"], { kind: "lab", options: { ...LAB, down: true } }],
   [
     ["lab", "--ipv6", "--underlay6", "--json"],
-    { kind: "lab", options: { ...LAB, nodes: 2, ipv6: true, underlay6: true, json: true } },
+    { kind: "lab", options: { ...LAB, ipv6: true, underlay6: true, json: true } },
   ],
   [["doctor"], { kind: "doctor", options: LOOK }],
   [

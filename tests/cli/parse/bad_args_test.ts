@@ -1,6 +1,6 @@
 /** Bad command lines: every one of them is refused with exactly this line. */
 
-import { parseCommand } from "../../../src/cli/parse/args.ts";
+import { parseCommand } from "../../../src/cli/parse/command_line.ts";
 import { EXIT, UsageError } from "../../../src/base/errors.ts";
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
 
@@ -47,6 +47,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     ["up", "--trace", "--pcap", "-"],
     "--trace and --pcap - (both write to standard output); try: --pcap FILE",
   ],
+  [["up", "--trace="], "--trace= has no value; try: --trace=FILTER, or --trace alone"],
   [["up", "--pcap="], "--pcap has no value; try: --pcap FILE|-"],
   [
     ["up", "--engine", "bacth"],

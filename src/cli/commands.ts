@@ -1,0 +1,396 @@
+/**
+ * The table of commands: the parser, the help, "did you mean" and the types of the options all
+ * come from here. Pure.
+ */
+
+import { CAPTURE_FILES_DEFAULT } from "../base/limits.ts";
+import { quote, readDevice, readMode, readMtu, readPort } from "../config/values.ts";
+import { ENGINE_AUTO, readEngine } from "../dataplane/lanes/features.ts";
+import { parseAddress } from "../net/prefix.ts";
+import { SETUP_KINDS } from "../tools/setup/script.ts";
+import { command, type CommandSpec, type Values } from "./parse/command.ts";
+import { fail, readText, repeated, single, toggle } from "./parse/flag.ts";
+import {
+  readCaptureFiles,
+  readCaptureSize,
+  readCount,
+  readHttp,
+  readInterfaceAddress,
+  readLabNodes,
+  readListen,
+  readLogLevel,
+} from "./parse/values.ts";
+
+const config = (help: string) => single("config", "FILE", readText, help, { short: "c" });
+const node = (help: string) => single("node", "NAME", readText, help);
+const mode = (help: string) => single("mode", "tun|tap", readMode, help);
+const json = (help = "print JSON") => toggle("json", help);
+
+const CONFIG = config("the config to read");
+const NODE = node("which node of the config this is (default: the one whose address is local)");
+
+/** Flags that say which running node is meant. */
+const RUNNING = {
+  device: single("device", "NAME", readDevice, "of the node with this device, if several run here"),
+  socket: single("socket", "PATH", readText, "of the node with this status socket"),
+};
+const ONE_RUNNING = ["device", "socket", "each names the node to ask"] as const;
+
+/** Flags of captures. */
+const CAPTURE = {
+  pcap: single("pcap", "FILE|-", readText, "write a pcapng capture, for Wireshark; - is stdout"),
+  pcapSize: single(
+    "pcap-size",
+    "SIZE",
+    readCaptureSize,
+    "begin a new file at this size, such as 100M",
+  ),
+  pcapFiles: single(
+    "pcap-files",
+    "N",
+    readCaptureFiles,
+    `files kept with --pcap-size (default: ${CAPTURE_FILES_DEFAULT})`,
+  ),
+};
+
+/** Where a capture goes: `-` is standard output. */
+export interface CaptureOptions {
+  readonly path: string;
+  readonly size_bytes: number | undefined;
+  readonly files: number;
+}
+
+/**
+ * What the flags of a capture come to; undefined without --pcap. `lines` is the flag that has
+ * lines written to standard output, which cannot hold both.
+ */
+function captureOf(
+  { pcap: path, pcapSize: size_bytes, pcapFiles: files }: Values<typeof CAPTURE>,
+  lines: string | undefined,
+): CaptureOptions | undefined {
+  if (path === undefined && (size_bytes ?? files) !== undefined) {
+    const flag = size_bytes === undefined ? "--pcap-files" : "--pcap-size";
+    fail({ what: `${flag} without a capture`, how: "--pcap FILE" });
+  }
+  if (size_bytes === undefined && files !== undefined) {
+    fail({ what: "--pcap-files without a size to begin a new one at", how: "--pcap-size SIZE" });
+  }
+  if (path === "-" && size_bytes !== undefined) {
+    fail({ what: "--pcap-size: standard output is one stream", how: "--pcap FILE" });
+  }
+  if (path === "-" && lines !== undefined) {
+    const why = "both write to standard output";
+    fail({ what: `${lines} and --pcap -`, why, how: "--pcap FILE" });
+  }
+  return path === undefined
+    ? undefined
+    : { path, size_bytes, files: files ?? CAPTURE_FILES_DEFAULT };
+}
+
+const CONFIG_NOTE = "Without -c, the config is $TUNNET_CONFIG, ./tunnet.yaml, " +
+  "/etc/tunnet/tunnet.yaml, or the one in the executable.";
+
+const up = command({
+  name: "up",
+  usage: "--peer [SPEC ...]",
+  summary: "run this node in the foreground (`tunnet up` is the same)",
+  positional: {
+    name: "SPEC",
+    max: Infinity,
+    help: "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; without any, peers come from the config",
+  },
+  flags: {
+    config: CONFIG,
+    node: NODE,
+    peer: repeated(
+      "peer",
+      "CIDR=HOST",
+      readText,
+      "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; with one, no config is read",
+      { optional: true },
+    ),
+    local: repeated(
+      "local",
+      "CIDR[,CIDR]",
+      readText,
+      "this node's own pod subnets (with inline peers)",
+    ),
+    listen: single("listen", "HOST[:PORT]", readListen, "bind here instead of the node's address"),
+    device: single("device", "NAME", readDevice, "name of the tun or tap device"),
+    mode: mode("carry IP packets (tun), or Ethernet frames (tap)"),
+    mtu_bytes: single("mtu", "N|auto", readMtu, "MTU of that device"),
+    port: single("port", "N", readPort, "UDP port of nodes that name none"),
+    engine: single(
+      "engine",
+      "ENGINE",
+      readEngine,
+      "auto (default), batch or datagram; `,-FEATURE` leaves a kernel feature out, " +
+        "`,lanes=N` sets the number of lanes",
+    ),
+    http: single(
+      "http",
+      "HOST[:PORT]",
+      readHttp,
+      "serve a status page, /metrics, /status.json and /healthz over HTTP",
+    ),
+    statusSocket: single("status-socket", "PATH", readText, "put the status socket there"),
+    watchConfig: toggle("watch-config", "read the config again whenever its file changes"),
+    trace: single(
+      "trace",
+      "FILTER",
+      readText,
+      "print each packet and what became of it: all, or those of some addresses, subnets, " +
+        "protocols, peers and drop reasons, with commas between them",
+      { optional: true },
+    ),
+    ...CAPTURE,
+    noSysctl: toggle("no-sysctl", "leave ip_forward as it is"),
+    logLevel: single("log-level", "LEVEL", readLogLevel, "error, warn, info (default) or debug"),
+    json: json("logs as JSON lines"),
+  },
+  options: ({ peer, noSysctl, pcap, pcapSize, pcapFiles, ...values }, positional) => ({
+    ...values,
+    /** Inline peers. */
+    specs: [...peer.filter((spec) => spec !== ""), ...positional],
+    local: values.local.flatMap((subnets) => subnets.split(",")),
+    engine: values.engine ?? ENGINE_AUTO,
+    logLevel: values.logLevel ?? "info",
+    /** Whether ip_forward may be switched on. */
+    sysctl: !noSysctl,
+    pcap: captureOf(
+      { pcap, pcapSize, pcapFiles },
+      values.trace === undefined ? undefined : "--trace",
+    ),
+  }),
+  notes: [
+    CONFIG_NOTE,
+    "With --mode tap, an inline peer is HOST[:PORT] alone.",
+    "Flags override the config. Ctrl-C or SIGTERM ends it and tidies up; SIGHUP reads the " +
+    "config again.",
+  ],
+  examples: [
+    "sudo tunnet --peer",
+    "sudo tunnet --peer --http 127.0.0.1:9309",
+    "sudo tunnet --peer -c lab.yaml --node node-a",
+    "sudo tunnet --peer --trace 172.2.0.0/16,icmp --pcap node.pcapng",
+    "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
+    "sudo tunnet --peer --mode tap 192.168.0.7 --listen 192.168.0.8",
+  ],
+});
+
+const check = command({
+  name: "check",
+  usage: "check",
+  summary: "check the config and print its nodes",
+  flags: { config: CONFIG, node: node("mark this node in the table"), json: json() },
+  options: (values) => values,
+  notes: [CONFIG_NOTE],
+  examples: ["tunnet check", "tunnet check -c lab.yaml --json"],
+});
+
+const route = command({
+  name: "route",
+  usage: "route ADDRESS",
+  summary: "which node gets packets to this address, and why",
+  positional: { name: "ADDRESS", max: 1, help: "an IPv4 or IPv6 address" },
+  flags: {
+    config: CONFIG,
+    node: node("seen from this node of the config"),
+    specs: repeated(
+      "peer",
+      "SPEC",
+      readText,
+      "an inline peer, CIDR[,CIDR...]=HOST[:PORT]; with one, no config is read",
+    ),
+    json: json(),
+  },
+  options: (values, [text]) => {
+    const how = "tunnet route ADDRESS";
+    if (text === undefined) fail({ what: "route needs an address", how });
+    const address = parseAddress(text);
+    if (address === undefined) fail({ what: `${quote(text)} is not an IP address`, how });
+    return { ...values, address };
+  },
+  notes: [CONFIG_NOTE, "Exit status 1 if no node gets them."],
+  examples: ["tunnet route 172.2.0.9", "tunnet route 172.2.0.9 --peer=172.2.0.0/16=192.168.0.7"],
+});
+
+const status = command({
+  name: "status",
+  usage: "status",
+  summary: "live state of the running node: peers, rates, drops",
+  flags: {
+    watch: toggle("watch", "show it again every second, with sparklines", { short: "w" }),
+    ...RUNNING,
+    json: json("print JSON; with --watch, one line a second"),
+  },
+  exclusive: [ONE_RUNNING],
+  options: (values) => values,
+  notes: ["Exit status 1 if no node runs here."],
+  examples: ["tunnet status", "tunnet status --watch", "tunnet status --json"],
+});
+
+const reload = command({
+  name: "reload",
+  usage: "reload",
+  summary: "have the running node read its config again, and say what came of it",
+  flags: { ...RUNNING, json: json() },
+  exclusive: [ONE_RUNNING],
+  options: (values) => values,
+  notes: [
+    "Exit status 0 if the config was taken over; if it was not, nothing has changed. SIGHUP does " +
+    "the same without telling.",
+  ],
+  examples: ["sudo tunnet reload", "sudo tunnet reload --device tunnet1"],
+});
+
+const lab = command({
+  name: "lab",
+  usage: "lab",
+  summary: "try it all in network namespaces on this machine",
+  flags: {
+    nodes: single("nodes", "N", readLabNodes, "how many nodes, 2 (default) to 16"),
+    config: config("build the nodes of this config instead"),
+    ipv6: toggle("ipv6", "IPv6 pods as well"),
+    underlay6: toggle("underlay6", "nodes reach each other over IPv6"),
+    mode: mode("with tap, all pods are in one subnet"),
+    docker: toggle("docker", "Docker hosts: an Engine on each node, containers as pods"),
+    keep: toggle("keep", "leave it standing, and print how to enter it"),
+    down: toggle("down", "remove what --keep left"),
+    json: json(),
+  },
+  exclusive: [
+    ...(["nodes", "ipv6", "underlay6", "mode"] as const)
+      .map((flag) => [flag, "config", "the config describes the nodes"] as const),
+    ["keep", "docker", "Docker Engines do not outlive the lab"],
+    ["mode", "docker", "containers are in a subnet for each node"],
+    ...(["keep", "nodes", "config", "ipv6", "underlay6", "mode", "docker"] as const)
+      .map((flag) => [flag, "down", "--down removes what stands"] as const),
+  ],
+  options: (values) => values,
+  notes: ["Needs root and iproute2. Everything is removed at the end, Ctrl-C included."],
+  examples: [
+    "sudo tunnet lab",
+    "sudo tunnet lab --nodes 5 --keep",
+    "sudo tunnet lab --docker",
+    "sudo tunnet lab --down",
+  ],
+});
+
+const dump = command({
+  name: "dump",
+  usage: "dump DEVICE",
+  summary: "print what arrives on a tun or tap device",
+  positional: { name: "DEVICE", max: 1, help: "a device: made, or taken over if it stands" },
+  flags: {
+    mode: mode("IP packets (tun, default) or Ethernet frames"),
+    addresses: repeated(
+      "address",
+      "CIDR",
+      readInterfaceAddress,
+      "an address to give to the device, such as 192.168.1.1/24",
+    ),
+    count: single("count", "N", readCount, "end after N packets"),
+    ...CAPTURE,
+    json: json("one JSON object per packet"),
+  },
+  options: ({ pcap, pcapSize, pcapFiles, ...values }, [text]) => {
+    if (text === undefined) fail({ what: "dump needs a device", how: "tunnet dump DEVICE" });
+    const device = readDevice(text);
+    if (device.problem) fail(device.problem);
+    return {
+      ...values,
+      device: device.value,
+      mode: values.mode ?? "tun",
+      pcap: captureOf({ pcap, pcapSize, pcapFiles }, values.json ? "--json" : undefined),
+    };
+  },
+  notes: [
+    "The device is switched on, and left as it was found. Nothing answers on it: " +
+    "what the kernel sends there is shown and goes no further.",
+    "Ctrl-C or SIGTERM ends it; a summary follows on standard error.",
+  ],
+  examples: [
+    "sudo tunnet dump tun0 --address 192.168.1.1/24",
+    "sudo tunnet dump tap0 --mode tap --count 10",
+    "sudo tunnet dump tun0 --pcap - | tshark -r -",
+  ],
+});
+
+const init = command({
+  name: "init",
+  usage: "init",
+  summary: "print a commented tunnet.yaml to start from",
+  flags: {},
+  options: (values) => values,
+  examples: ["tunnet init > tunnet.yaml"],
+});
+
+const setup = command({
+  name: "setup",
+  usage: "setup",
+  summary: "print the shell script that prepares a node, to read and run as root",
+  flags: {
+    docker: toggle("docker", "Docker networks with the node's subnets, without NAT (default)"),
+    netns: toggle("netns", "a bridge with the node's subnets, and a namespace as a pod"),
+    systemd: toggle("systemd", "a service that runs the node with few rights"),
+    undo: toggle("undo", "print the script that takes it back"),
+    config: CONFIG,
+    node: NODE,
+  },
+  exclusive: [
+    ["docker", "netns", "each is a script"],
+    ["docker", "systemd", "each is a script"],
+    ["netns", "systemd", "each is a script"],
+  ],
+  options: ({ undo, config, node, ...kinds }) => ({
+    what: SETUP_KINDS.find((kind) => kinds[kind]) ?? "docker",
+    undo,
+    config,
+    node,
+  }),
+  notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],
+  examples: ["tunnet setup --docker", "tunnet setup --systemd --undo --node node-a"],
+});
+
+const doctor = command({
+  name: "doctor",
+  usage: "doctor",
+  summary: "what on this host would stop tunnet, each with the command that mends it",
+  flags: { config: CONFIG, node: NODE, json: json() },
+  options: (values) => values,
+  notes: [
+    CONFIG_NOTE,
+    "It changes nothing. Where no tunnet runs, it asks the peers by hello from this node's port. " +
+    "Exit status 1 if something must be mended.",
+  ],
+  examples: ["sudo tunnet doctor", "sudo tunnet doctor --node node-a --json"],
+});
+
+/** Every command, in the order of the help. `--peer` is another way to write `up`. */
+export const COMMANDS = {
+  up,
+  check,
+  route,
+  status,
+  reload,
+  lab,
+  dump,
+  init,
+  setup,
+  doctor,
+};
+
+/** The name of a command. */
+export type CommandName = keyof typeof COMMANDS;
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+
+/** The options of each command. */
+export type Options = {
+  readonly [N in CommandName]: typeof COMMANDS[N] extends CommandSpec<infer O> ? O : never;
+};
+
+/** A command and its options; of all of them, or of those named. */
+export type CommandOf<N extends CommandName = CommandName> = {
+  readonly [K in N]: { readonly kind: K; readonly options: Options[K] };
+}[N];

@@ -1,0 +1,82 @@
+/** The command line to a command. Pure: touches neither files nor the system. */
+
+import { nearest } from "../../base/text.ts";
+import { quote } from "../../config/values.ts";
+import { COMMAND_NAMES, type CommandName, type CommandOf, COMMANDS } from "../commands.ts";
+import { readArguments, unknownFlag } from "./arguments.ts";
+import { fail } from "./flag.ts";
+
+/** What the user asked for. */
+export type Command =
+  | CommandOf
+  | { readonly kind: "version" }
+  /** Help of a command, or of the program; `asked` is false for a bare `tunnet`: exit status 2. */
+  | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
+
+const GENERAL_HELP = "tunnet --help";
+
+function isCommandName(word: string): word is CommandName {
+  return (COMMAND_NAMES as readonly string[]).includes(word);
+}
+
+function unknownCommand(word: string): never {
+  const near = nearest(word, [...COMMAND_NAMES, "help"]);
+  return fail({
+    what: `unknown command ${quote(word)}`,
+    why: near && `did you mean ${quote(near)}?`,
+    how: GENERAL_HELP,
+  });
+}
+
+function parseCommandArgs(kind: CommandName, args: readonly string[]): Command {
+  const command = COMMANDS[kind];
+  const given = readArguments(args, command);
+  if (command.asksHelp(given)) return { kind: "help", command: kind, asked: true };
+  return { kind, options: command.options(given) } as CommandOf;
+}
+
+function help(args: readonly string[]): Command {
+  const [topic, surplus] = args;
+  if (surplus !== undefined) {
+    fail({ what: `${quote(surplus)} is one argument too many`, how: "tunnet help COMMAND" });
+  }
+  if (topic === undefined || topic === "help" || /^(-h|--help)$/.test(topic)) {
+    return { kind: "help", asked: true };
+  }
+  const command = topic === "--peer" ? "up" : topic;
+  if (!isCommandName(command)) unknownCommand(topic);
+  return { kind: "help", command, asked: true };
+}
+
+/**
+ * Reads the arguments after the program's name. Throws UsageError for anything
+ * that is not exactly a command with its flags.
+ */
+export function parseCommand(args: readonly string[]): Command {
+  const [first, ...rest] = args;
+  if (first === undefined) return { kind: "help", asked: false };
+  if (first === "help") return help(rest);
+  if (isCommandName(first)) return parseCommandArgs(first, rest);
+  if (!first.startsWith("-")) unknownCommand(first);
+  const end = args.indexOf("--");
+  const flags = end < 0 ? args : args.slice(0, end);
+  if (flags.some((arg) => arg === "--peer" || arg.startsWith("--peer="))) {
+    return parseCommandArgs("up", args);
+  }
+  if (first === "--help" || first === "-h") return help(rest);
+  if (first === "--version") {
+    if (rest.length === 0) return { kind: "version" };
+    fail({ what: `${quote(rest[0]!)} is one argument too many`, how: "tunnet --version" });
+  }
+  const name = first.replace(/=.*$/s, "");
+  const ofUp = COMMANDS.up.flags.flatMap((flag) => [`--${flag.name}`, `-${flag.short}`]);
+  if (ofUp.includes(name)) {
+    const command = args.find(isCommandName);
+    const others = args.filter((arg) => arg !== command);
+    fail({
+      what: `${quote(name)} stands before the command`,
+      how: ["tunnet", command ?? "--peer", ...others].join(" "),
+    });
+  }
+  return unknownFlag(first, ["peer", "help", "version"], GENERAL_HELP);
+}

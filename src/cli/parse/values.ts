@@ -1,0 +1,100 @@
+/** Values of flags that only the command line has: a text to its meaning, or what is wrong. Pure. */
+
+import {
+  CAPTURE_FILES_MAX,
+  CAPTURE_SIZE_MIN_BYTES,
+  DEFAULT_HTTP_PORT,
+  LAB_NODES_MAX,
+  LAB_NODES_MIN,
+} from "../../base/limits.ts";
+import { LOG_LEVELS, type LogLevel } from "../../base/log.ts";
+import { nearest } from "../../base/text.ts";
+import { quote, readHostPort, type Result } from "../../config/values.ts";
+import { type Address, parseAddress, parsePrefix } from "../../net/prefix.ts";
+
+/** An address to give to a device, with the length of its network. */
+export interface InterfaceAddress {
+  readonly address: Address;
+  readonly length_bits: number;
+}
+
+/** A whole number from `least` to `most`; `noun` and `how` word the problem. */
+function readNumber(least: number, most: number, noun: string, how: string) {
+  return (text: string): Result<number> => {
+    const number = /^[1-9][0-9]{0,14}$/.test(text) ? Number(text) : 0;
+    if (number >= least && number <= most) return { value: number };
+    return { problem: { what: `${quote(text)} is not ${noun}`, how } };
+  };
+}
+
+/** A number of packets. */
+export const readCount = readNumber(1, Infinity, "a number of packets", "1 or more");
+
+/** A number of capture files to keep. */
+export const readCaptureFiles = readNumber(
+  1,
+  CAPTURE_FILES_MAX,
+  "a number of files",
+  `a number from 1 to ${CAPTURE_FILES_MAX}`,
+);
+
+/** A number of nodes of a lab. */
+export const readLabNodes = readNumber(
+  LAB_NODES_MIN,
+  LAB_NODES_MAX,
+  "a number of nodes",
+  `a number from ${LAB_NODES_MIN} to ${LAB_NODES_MAX}`,
+);
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+/** A size in bytes: a number, with K, M or G for powers of 1,024. */
+export function readCaptureSize(text: string): Result<number> {
+  const match = /^([1-9][0-9]{0,11})([KMG]?)$/i.exec(text);
+  const size_bytes = match ? Number(match[1]) * UNITS[match[2]!.toUpperCase()]! : 0;
+  if (size_bytes >= CAPTURE_SIZE_MIN_BYTES) return { value: size_bytes };
+  return {
+    problem: {
+      what: `${quote(text)} is not a size of a capture file`,
+      why: match ? `below ${CAPTURE_SIZE_MIN_BYTES / 1024}K` : undefined,
+      how: "a number with K, M or G, such as 100M",
+    },
+  };
+}
+
+/** How much is logged. */
+export function readLogLevel(text: string): Result<LogLevel> {
+  const level = LOG_LEVELS.find((one) => one === text);
+  if (level !== undefined) return { value: level };
+  const near = nearest(text, LOG_LEVELS);
+  return {
+    problem: {
+      what: `${quote(text)} is not a log level`,
+      why: near && `did you mean ${quote(near)}?`,
+      how: LOG_LEVELS.join(", "),
+    },
+  };
+}
+
+/** Where to listen, as it stands in the text: it is bound later. */
+export function readListen(text: string): Result<string> {
+  const result = readHostPort(text, "bind");
+  return result.problem ? result : { value: text };
+}
+
+/** Where to serve HTTP. */
+export function readHttp(text: string): Result<{ host: string; port: number }> {
+  const result = readHostPort(text, "bind");
+  if (result.problem) return { problem: { ...result.problem, how: "127.0.0.1:9309" } };
+  const { host, port = DEFAULT_HTTP_PORT } = result.value;
+  return { value: { host, port } };
+}
+
+/** An address with its network's length; unlike a subnet, its host bits count. */
+export function readInterfaceAddress(text: string): Result<InterfaceAddress> {
+  const parsed = parsePrefix(text);
+  const address = parseAddress(text.slice(0, text.indexOf("/")));
+  if (parsed && address) return { value: { address, length_bits: parsed.prefix.length_bits } };
+  const how = "ADDRESS/LENGTH such as 192.168.1.1/24 or fd00::1/64";
+  return { problem: { what: `${quote(text)} is not an address with its length`, how } };
+}
