@@ -355,6 +355,14 @@ export const UNDER_LOAD_MS = 1_000;
 /** Sessions of one peer whose index has a place: three in use, one being made, the rest to retire. */
 export const SESSION_SLOTS = 8;
 
+/** A session sends no message whose counter is this: 2^64 - 2^13 - 1, in two words (WireGuard). */
+export const REJECT_AFTER_MESSAGES_HIGH = 0xffff_ffff;
+/** Its low word. */
+export const REJECT_AFTER_MESSAGES_LOW = 0xffff_dfff;
+
+/** A session that has sent 2^60 messages is replaced (WireGuard's REKEY_AFTER_MESSAGES): high word. */
+export const REKEY_AFTER_MESSAGES_HIGH: number = 2 ** 28;
+
 /** Counters that a lane takes of a session at a time: the packets of one super-packet. */
 export const NONCE_BLOCK = 64;
 
