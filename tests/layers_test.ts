@@ -41,7 +41,7 @@ const PURE = [
   /^src\/dataplane\/(?!lanes\/(main_thread|worker)_lanes)/,
   /^src\/host\/netlink\/message\.ts$/,
   /^src\/kernel_path\/(bpf\/(abi|assembler)|maps\/|programs\/|packet_sockets)/,
-  /^src\/peers\/(book|difference|loss|pick|plan|roster)\.ts$/,
+  /^src\/peers\/(liveness|loss|peer|plan|registry|transport|source\/\w+)\.ts$/,
   /^src\/service\/lane_watchdog\.ts$/,
   /^src\/tools\/lab\/(topology|draw)\.ts$/,
   /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,

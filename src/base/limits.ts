@@ -112,27 +112,14 @@ export const WRONG_PORTS_PER_S = 50;
 /** What is looked at of a control datagram: a hello with the longest name is 95 bytes. */
 export const CONTROL_MAX_BYTES = 256;
 
-/** Time between two hello datagrams to one peer. */
+/** Time between two hello datagrams to one peer, unless --hello-interval says otherwise. */
 export const HELLO_INTERVAL_MS = 5_000;
 
-/** A peer that should have said hello by now is asked to, again and again. */
-export const HELLO_OVERDUE_MS = 6_500;
+/** The shortest that may be asked for: a peer is asked again after a fifth of it. */
+export const HELLO_INTERVAL_MIN_MS = 100;
 
-/** Time between two hellos that ask an overdue peer to answer. */
-export const HELLO_ASK_INTERVAL_MS = 1_000;
-
-/**
- * A peer that has been silent for so long is no longer counted as a tunnet: it has missed two
- * hellos and some six answers, and `status` tells the truth within 15 s.
- */
-export const HELLO_SILENCE_MS = 13_000;
-
-/**
- * A peer that has echoed none of our hellos of so long is not sent to by the kernel path: something
- * lets hellos through one way only. It echoes the last one with its own, so a lost one of each is
- * still within.
- */
-export const HELLO_UNHEARD_MS = 18_000;
+/** The longest: a NAT on the way forgets a UDP flow after 30 s to some minutes. */
+export const HELLO_INTERVAL_MAX_MS = 60_000;
 
 /** Missing peers that are looked after at a time: each is a socket. */
 export const PROBES_MAX = 64;
@@ -140,17 +127,8 @@ export const PROBES_MAX = 64;
 /** Numbered hellos that the loss is taken from: one bit of a word each, 160 s without asking. */
 export const HELLO_LOSS_WINDOW = 32;
 
-/** How often a node looks whether device, address, routes and peers still stand. */
-export const HEALTH_INTERVAL_MS = 1_000;
-
-/** How often a lost device is asked for again. */
-export const DEVICE_REOPEN_INTERVAL_MS = 250;
-
-/** How often host names of peers are looked up again; a silent peer's at every hello. */
-export const RESOLVE_INTERVAL_MS = 60_000;
-
 /** How often it is looked whether the lanes use a new table: they take it up within microseconds. */
-export const SETTLE_CHECK_INTERVAL_MS = 2;
+export const TAKEN_UP_CHECK_INTERVAL_MS = 2;
 
 /** How long a reload may take: a resolver that does not answer gives up after half a minute. */
 export const RELOAD_TIMEOUT_MS = 60_000;
@@ -162,7 +140,7 @@ export const LOG_LINES_PER_EVENT = 20;
 export const LOG_WINDOW_MS = 10_000;
 
 /** A changed config is read when it has been left alone for so long: editors write in several steps. */
-export const CONFIG_SETTLE_MS = 200;
+export const CONFIG_QUIET_MS = 200;
 
 /** Paths looked at per health check, some 40 µs each: thousands of peers cost no more than these. */
 export const PATHS_PER_CHECK = 16;
@@ -179,7 +157,7 @@ export const LAB_NODES_MIN = 2;
 /** Every node is a process and every pair is pinged both ways: 16 nodes are 240 pings. */
 export const LAB_NODES_MAX = 16;
 
-/** How often counters are sampled, so that rates are over one to two seconds. */
+/** How often counters are sampled: a rate is taken over the time between two samples. */
 export const RATE_SAMPLE_INTERVAL_MS = 1_000;
 
 /** Subnets of one node that the status lists: it is asked for every second; `check` has them all. */
@@ -323,10 +301,10 @@ export const HELPER_PORTS = 16;
 export const HELPER_MTU_BYTES = 576;
 
 /** How often a node sends to its own helper before it takes it for out of reach. */
-export const HELPER_PROOF_ATTEMPTS = 20;
+export const HELPER_SELF_TEST_ATTEMPTS = 20;
 
 /** How long it waits between two of them: lo carries a packet within microseconds. */
-export const HELPER_PROOF_INTERVAL_MS = 10;
+export const HELPER_SELF_TEST_INTERVAL_MS = 10;
 
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */
 export const PACKET_SOCKETS_MAX_BYTES = 64 * 1024;

@@ -4,8 +4,9 @@ import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { UsageError } from "../base/errors.ts";
 import { createLog, type EndingLog } from "../base/log.ts";
-import type { Reread } from "../node/options.ts";
+import { timersOf } from "../base/time.ts";
 import { runNode } from "../node/run.ts";
+import type { Reread } from "../peers/source/file.ts";
 import { writesToJournal } from "../service/journal.ts";
 import { EVERYTHING, readTraceFilter } from "../inspect/trace/filter.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
@@ -76,6 +77,7 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
     watchConfig: options.watchConfig,
     trace: traceOptions(options, loaded, self),
     sysctl: options.sysctl,
+    timers: timersOf(options.helloInterval_ms),
     log,
     workerUrl,
     version: VERSION,

@@ -9,9 +9,9 @@
  * the publisher writes the other half and then raises the generation. Every
  * publish raises the version, which is all that a lane looks at in a turn.
  *
- * INVARIANT: a half of the routes is written, and an index given to another
- * peer, only when the table is `settled`: every lane has taken up everything
- * that was published. So no lane ever reads a half that is being written.
+ * INVARIANT: a half of the routes is written only when they are `routesTakenUp`:
+ * every lane reads the other one. An index is given to another peer only when
+ * the table is `takenUp`: every lane has taken up everything that was published.
  */
 
 import { NODES_MAX } from "../base/limits.ts";
@@ -22,6 +22,8 @@ import type { Route } from "./prefixes.ts";
 /** The table from the publisher's side: one thread, which is the only writer. */
 export class ForwardingTable {
   readonly #views;
+  /** The version that the last routes came with. */
+  #routesVersion = 0;
   readonly #words = new Int32Array(ROW_WORDS);
   readonly #bytes = new Uint8Array(this.#words.buffer);
 
@@ -63,7 +65,7 @@ export class ForwardingTable {
 
   /**
    * Publishes all routes. `defaultPeer` gets what no prefix covers, and may send
-   * any source; -1 where there is none. Only when `settled`. Throws a RangeError.
+   * any source; -1 where there is none. Only when `routesTakenUp`. Throws a RangeError.
    */
   publishRoutes(routes: readonly Route[], defaultPeer: number): void {
     const { header, halves } = this.#views;
@@ -73,14 +75,24 @@ export class ForwardingTable {
     half.defaultPeer[0] = defaultPeer;
     Atomics.store(header, HEADER.routes, next);
     this.#published();
+    this.#routesVersion = header[HEADER.version]!;
   }
 
   /** Whether `laneCount` lanes, from lane 0 on, have taken up everything that was published. */
-  settled(laneCount: number): boolean {
+  takenUp(laneCount: number): boolean {
+    return this.#taken(laneCount, this.#views.header[HEADER.version]!);
+  }
+
+  /** Whether they have taken up the last routes at least: the other half is in nobody's use. */
+  routesTakenUp(laneCount: number): boolean {
+    return this.#taken(laneCount, this.#routesVersion);
+  }
+
+  /** Whether lanes are at a version or a later one; versions wrap around. */
+  #taken(laneCount: number, version: number): boolean {
     const { header } = this.#views;
-    const version = header[HEADER.version];
     for (let lane = 0; lane < laneCount; lane++) {
-      if (Atomics.load(header, HEADER.lanes + lane) !== version) return false;
+      if (((Atomics.load(header, HEADER.lanes + lane) - version) | 0) < 0) return false;
     }
     return true;
   }

@@ -14,7 +14,7 @@ export interface BridgePort {
 }
 
 class Port implements BridgePort {
-  /** Index of the bridge that it was put into by us; 0: it stood there already. */
+  /** Index of the bridge that it was put into by us; 0: it was its port already. */
   #joined = 0;
 
   constructor(readonly rt: Rtnetlink, readonly index: number, readonly bridge: string) {}
@@ -35,6 +35,8 @@ class Port implements BridgePort {
       const why = `it is a port of ${rt.getLink(device.master)?.name ?? "another bridge"}`;
       throw new RunError({ what, why, how: `ip link set ${device.name} nomaster` });
     }
+    // First: what is noted can be taken back.
+    this.#joined = bridge.index;
     try {
       rt.setLink(index, { master: bridge.index });
     } catch (error) {
@@ -42,7 +44,6 @@ class Port implements BridgePort {
       const reason = error instanceof RtnetlinkError ? error.reason : undefined;
       throw new RunError({ what, why: reason ?? error.errnoName });
     }
-    this.#joined = bridge.index;
     return true;
   }
 

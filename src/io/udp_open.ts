@@ -82,7 +82,7 @@ export function openUdp(host: string, port: number, use: UdpUse): UdpSide {
   return { connection, fd, ipVersion, batch, features, buffers };
 }
 
-/** What the kernel path sends has no checksum, and may have to be taken by lanes (kernel/way_in.ts). */
+/** What the kernel path sends has no checksum, and may have to be taken by lanes (kernel_path/programs). */
 function takeWithoutChecksum(fd: number): void {
   const on = new Uint8Array(new Int32Array([1]).buffer);
   libc().call.setsockopt(fd, SOL_UDP, UDP_NO_CHECK6_RX, on, on.length);

@@ -1,7 +1,7 @@
 /**
- * The helper of the kernel path's way in: a VXLAN-GPE device of this host, to
+ * The helper of the kernel path's ingress: a VXLAN-GPE device of this host, to
  * which the program on the underlay's device hands what it has wrapped
- * (way_in.ts says why). It has no address, and what its own program does not let
+ * (underlay_ingress.ts says why). It has no address, and what its own program does not let
  * through goes nowhere: the program stays on the device even if a crash leaves
  * that behind.
  */
@@ -43,7 +43,7 @@ export class Helper {
 
   /**
    * Makes the helper of a tunnel's device. `guard` gets its index before it
-   * receives anything: packets come in with `letIn`. One that stands is of a
+   * receives anything: packets come in with `admitLoopback`. One that exists is of a
    * start that crashed, and is made anew. Throws a RunError or a SyscallError.
    */
   static make(rt: Rtnetlink, tunName: string, guard: (index: number) => void): Helper {
@@ -56,14 +56,14 @@ export class Helper {
     }
     const loopback = rt.getLink("lo");
     if (!loopback?.up) throw new RunError({ what: "no helper", why: "lo is down" });
-    const stands = rt.getLink(name);
-    if (stands && stands.kind !== "vxlan") {
+    const existing = rt.getLink(name);
+    if (existing && existing.kind !== "vxlan") {
       throw new RunError({
         what: `no helper ${name}`,
         why: "there is another device of this name",
       });
     }
-    if (stands) rt.removeLink(stands.index);
+    if (existing) rt.removeLink(existing.index);
     for (let port = HELPER_PORT_FIRST; port < HELPER_PORT_FIRST + HELPER_PORTS; port++) {
       const index = addDevice(rt, name, port, guard);
       if (index !== undefined) return new Helper(rt, name, index, port, loopback.index);
@@ -76,11 +76,11 @@ export class Helper {
   }
 
   /**
-   * Lets IPv4 that is wrapped come in over `lo`, which has a peer's address and
+   * Makes `lo` take IPv4 that is wrapped, which has a peer's address and
    * goes to 127.0.0.1; again, if somebody has changed that. IPv6 needs no leave.
    * Throws a SyscallError.
    */
-  letIn(): void {
+  admitLoopback(): void {
     const read = (name: string, setting: string) =>
       Number(readSysctl(`net/ipv4/conf/${name}/${setting}`) ?? 0);
     const rpFilter = read("lo", "rp_filter");

@@ -1,6 +1,6 @@
 /**
  * The kernel path: packets between two nodes that both have it never leave the
- * kernel. Three programs (way_out.ts, way_in.ts) share maps with this process,
+ * kernel. Three programs (tun_egress.ts, underlay_ingress.ts) share maps with this process,
  * which keeps them in step with the forwarding table, reads what they count, and
  * tells when they turn out not to carry. The lanes stay, and get every packet
  * that the programs leave alone.
@@ -10,8 +10,8 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { libc, SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../base/errors.ts";
 import {
-  HELPER_PROOF_ATTEMPTS,
-  HELPER_PROOF_INTERVAL_MS,
+  HELPER_SELF_TEST_ATTEMPTS,
+  HELPER_SELF_TEST_INTERVAL_MS,
   PACKET_SOCKETS_MAX_BYTES,
 } from "../base/limits.ts";
 import { readKernelFile } from "../host/sysctl.ts";
@@ -30,18 +30,17 @@ const LOOPBACK = {
 } as const;
 
 /** A VXLAN-GPE header without the secret, and room for an IPv4 header. */
-const PROOF = Uint8Array.of(0x0c, 0, 0, 1, ...new Uint8Array(4 + 20));
+const SELF_TEST = Uint8Array.of(0x0c, 0, 0, 1, ...new Uint8Array(4 + 20));
 
 /** The kernel path between `open` and `close`. */
 export class KernelPath {
   readonly #resources: KernelResources;
   readonly #tables: KernelTables;
   readonly #tally: Tally;
-  /** Links of the program on the way in, by the index of the device where it stands. */
+  /** Links of the ingress program, by the index of the device that it is attached to. */
   readonly #underlays = new Map<number, number>();
-  /** Link of the program on the way out, while it stands there. */
-  #outLink: number | undefined;
-  #peers: readonly number[] = [];
+  /** Link of the egress program, while it is attached. */
+  #egressLink: number | undefined;
 
   private constructor(readonly parts: KernelPathParts) {
     this.#resources = new KernelResources(parts);
@@ -51,7 +50,7 @@ export class KernelPath {
   }
 
   /**
-   * Loads the programs, makes the helper, and proves that packets reach it.
+   * Loads the programs, makes the helper, and tests that packets reach it.
    * Throws a RunError that says why there is no kernel path here; nothing of it
    * is left then.
    */
@@ -59,8 +58,8 @@ export class KernelPath {
     let path: KernelPath | undefined;
     try {
       path = new KernelPath(parts);
-      path.letIn();
-      await path.prove();
+      path.admitLoopback();
+      await path.selfTest();
       path.watch();
       return path;
     } catch (error) {
@@ -76,18 +75,31 @@ export class KernelPath {
   }
 
   /**
-   * Follows the forwarding table. `defaultPeer` is -1 where there is none. Throws
-   * a SyscallError where the kernel takes no more; the path is to be closed then.
+   * Takes over what is known of one peer. Like `setRoutes`, it throws a
+   * SyscallError where the kernel takes no more; the path is to be closed then.
    */
-  publish(peers: readonly KernelPathPeer[], routes: readonly Route[], defaultPeer: number): void {
-    this.#standAt(new Set(peers.map(({ ifindex }) => ifindex)));
-    this.#tables.publish(peers, routes, defaultPeer);
-    this.#peers = peers.map(({ index }) => index);
+  setPeer(peer: KernelPathPeer): void {
+    // Before packets are sent there, and answered.
+    this.#attach(peer.ifindex);
+    this.#tables.setPeer(peer);
+    this.#detachIdle();
   }
 
-  /** What was carried to and from each peer since the last call. */
-  carried(): readonly Carried[] {
-    return this.#tally.carried(this.#peers);
+  /** Forgets one peer, and its counts. */
+  clearPeer(index: number): void {
+    this.#tables.clearPeer(index);
+    this.#tally.forget(index);
+    this.#detachIdle();
+  }
+
+  /** Takes over all routes. `defaultPeer` is -1 where there is none. */
+  setRoutes(routes: readonly Route[], defaultPeer: number): void {
+    this.#tables.setRoutes(routes, defaultPeer);
+  }
+
+  /** What was carried to and from a peer since the last call. */
+  carried(index: number): Carried | undefined {
+    return this.#tally.carried(index);
   }
 
   /** What was lost since the last call. */
@@ -100,20 +112,20 @@ export class KernelPath {
     return this.#tally.isStuck(lost);
   }
 
-  /** Sees to it that lo lets packets in. Throws a SyscallError. */
-  letIn(): void {
-    if (this.parts.ipVersion === 4) this.#resources.helper.letIn();
+  /** Sees to it that lo takes wrapped packets. Throws a SyscallError. */
+  admitLoopback(): void {
+    if (this.parts.ipVersion === 4) this.#resources.helper.admitLoopback();
   }
 
   /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */
-  async prove(): Promise<void> {
+  async selfTest(): Promise<void> {
     const { name, port } = this.helper;
     const before = this.#tally.foreignTotal();
-    for (let attempt = 0; attempt < HELPER_PROOF_ATTEMPTS; attempt++) {
-      sendOnce(PROOF, LOOPBACK[this.parts.ipVersion], port);
-      if (this.#tally.foreignTotal() > before) return this.#tally.forgiveForeign();
+    for (let attempt = 0; attempt < HELPER_SELF_TEST_ATTEMPTS; attempt++) {
+      sendOnce(SELF_TEST, LOOPBACK[this.parts.ipVersion], port);
+      if (this.#tally.foreignTotal() > before) return this.#tally.leaveOutSelfTest();
       // A count of the kernel's wakes nobody.
-      await new Promise((resolve) => setTimeout(resolve, HELPER_PROOF_INTERVAL_MS));
+      await new Promise((resolve) => setTimeout(resolve, HELPER_SELF_TEST_INTERVAL_MS));
     }
     throw new RunError({
       what: "no kernel path",
@@ -122,20 +134,20 @@ export class KernelPath {
   }
 
   /**
-   * Leaves the way out to the lanes while somebody captures on the device: the
+   * Leaves what goes out to the lanes while somebody captures on the device: the
    * kernel shows a packet there only after the program (tcx runs before the
    * taps), so tcpdump would see half of what goes on. Tells what has changed.
    */
   watch(): "paused" | "resumed" | undefined {
     const sockets = readKernelFile("/proc/net/packet", PACKET_SOCKETS_MAX_BYTES) ?? "";
     const watched = isWatched(sockets, this.parts.device.index);
-    if (watched === (this.#outLink === undefined)) return undefined;
+    if (watched === (this.#egressLink === undefined)) return undefined;
     if (watched) {
-      this.#letGo(this.#outLink!);
-      this.#outLink = undefined;
+      this.#detach(this.#egressLink!);
+      this.#egressLink = undefined;
       return "paused";
     }
-    this.#outLink = attachProgram(
+    this.#egressLink = attachProgram(
       this.#resources.programs.out,
       this.parts.device.index,
       "out",
@@ -145,37 +157,41 @@ export class KernelPath {
 
   /** Takes the programs away, and everything that was made for them. */
   close(): void {
-    if (this.#outLink !== undefined) this.#letGo(this.#outLink);
-    this.#outLink = undefined;
-    for (const link of this.#underlays.values()) this.#letGo(link);
+    if (this.#egressLink !== undefined) this.#detach(this.#egressLink);
+    this.#egressLink = undefined;
+    for (const link of this.#underlays.values()) this.#detach(link);
     this.#underlays.clear();
     this.#resources.close();
   }
 
-  /** The program of the way in stands at these devices, and at no others. */
-  #standAt(ifindexes: ReadonlySet<number>): void {
-    for (const [ifindex, link] of this.#underlays) {
-      if (ifindexes.has(ifindex)) continue;
-      this.#letGo(link);
-      this.#underlays.delete(ifindex);
-    }
-    for (const ifindex of ifindexes) {
-      if (this.#underlays.has(ifindex)) continue;
-      try {
-        this.#underlays.set(ifindex, attachProgram(this.#resources.programs.in, ifindex, "in"));
-      } catch (error) {
-        // It has just gone; the peers will be reached by another one, or not at all.
-        if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENODEV) throw error;
-      }
+  /** Attaches the ingress program to a device by which a peer is reached. */
+  #attach(ifindex: number): void {
+    if (this.#underlays.has(ifindex)) return;
+    try {
+      this.#underlays.set(ifindex, attachProgram(this.#resources.programs.in, ifindex, "in"));
+    } catch (error) {
+      // It has just gone; the peers will be reached by another one, or not at all.
+      if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENODEV) throw error;
     }
   }
 
-  #letGo(link: number): void {
+  /** Detaches it where no peer is reached any more. */
+  #detachIdle(): void {
+    const used = new Set<number>();
+    for (const { ifindex } of this.#tables.peers.values()) used.add(ifindex);
+    for (const [ifindex, link] of this.#underlays) {
+      if (used.has(ifindex)) continue;
+      this.#detach(link);
+      this.#underlays.delete(ifindex);
+    }
+  }
+
+  #detach(link: number): void {
     libc().call.close(link);
   }
 }
 
-/** What stands in the way, in words that help. */
+/** Why the kernel refuses, in words that help. */
 function explain({ call, errno, message }: SyscallError): string {
   if (errno === ERRNO.EPERM) return "it takes root, or CAP_BPF and CAP_NET_ADMIN";
   if (errno === ERRNO.ENOSYS || /LINK_CREATE|PROG_ATTACH/.test(call)) {

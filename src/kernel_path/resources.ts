@@ -39,7 +39,7 @@ export class KernelResources {
   readonly #closers: (() => void)[] = [];
   readonly maps: KernelMaps;
   readonly helper: Helper;
-  /** Descriptors of the programs that stand where the packets are. */
+  /** Descriptors of the programs that are attached to the tunnel's and the underlay's devices. */
   readonly programs: { readonly out: number; readonly in: number };
 
   /** Throws a RunError or a SyscallError, and nothing is left then. */

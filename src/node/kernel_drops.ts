@@ -28,9 +28,9 @@ export class KernelDrops {
   readonly #backlog = new Growth();
 
   constructor(
-    readonly lanes: Lanes,
+    readonly lanes: Pick<Lanes, "countForKernel">,
     readonly socketFd: number,
-    readonly rt: Rtnetlink,
+    readonly rt: Pick<Rtnetlink, "drops">,
     readonly deviceName: () => string,
   ) {}
 

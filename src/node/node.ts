@@ -5,81 +5,90 @@ import { queuesFor } from "../dataplane/lanes/plan.ts";
 import type { LaneEnd } from "../dataplane/lanes/lane.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
-import {
-  DEVICE_REOPEN_INTERVAL_MS,
-  HEALTH_INTERVAL_MS,
-  HELLO_INTERVAL_MS,
-} from "../base/limits.ts";
+import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
+import { systemTime, type Time, type Timer } from "../base/time.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
-import { resolveHost } from "../peers/resolve.ts";
-import { Tracer } from "../inspect/trace/tracer.ts";
-import type { UdpSide } from "../io/udp_open.ts";
+import { Probe } from "../io/probe_socket.ts";
+import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
 import { UdpPaths } from "../io/path_mtu.ts";
-import { lanesOf, logEngine, makeLanes } from "./engine.ts";
+import { Tracer } from "../inspect/trace/tracer.ts";
 import { enableForwarding } from "../host/ip_forward.ts";
-import { Follower } from "../peers/resolve_loop.ts";
+import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller.ts";
+import { HelloLoop } from "../peers/hello_loop.ts";
+import { Paths } from "../peers/paths.ts";
+import { Prober } from "../peers/prober.ts";
+import { Publisher } from "../peers/publish.ts";
+import { Registry } from "../peers/registry.ts";
+import { resolveHost } from "../peers/resolve.ts";
+import { ResolveLoop } from "../peers/resolve_loop.ts";
+import { FileSource } from "../peers/source/file.ts";
+import { InlineSource } from "../peers/source/inline.ts";
+import { WrongPorts } from "../peers/wrong_port.ts";
+import type { Served } from "../service/service.ts";
+import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { KernelDrops } from "./kernel_drops.ts";
-import { KernelSide, whyNoKernelPath } from "./kernel_side.ts";
-import { Liveness } from "../peers/liveness.ts";
 import type { NodeOptions } from "./options.ts";
 import { PathWatch } from "./path_watch.ts";
-import { Paths } from "../peers/paths.ts";
-import { Publisher } from "../peers/publish.ts";
+import { applyMembers, Reloader } from "./reload.ts";
 import { logCounters } from "./report.ts";
-import { Reloader } from "./reload.ts";
-import { Roster } from "../peers/roster.ts";
-import { WrongPorts } from "../peers/wrong_port.ts";
+import { Sampler } from "./sampler.ts";
 import { NodeStatus } from "./status.ts";
-import type { Served } from "../service/service.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
-
-const after = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
 
 /** A node between `up` and `down`. */
 export class Node {
-  readonly roster: Roster;
-  readonly device: TunnelDevice;
-  readonly tracer: Tracer | undefined;
-  readonly supervisor: Lanes;
-  readonly kernel: KernelSide;
-  readonly publisher: Publisher;
-  readonly pathWatch: PathWatch;
-  readonly kernelDrops: KernelDrops;
-  readonly follower: Follower;
-  readonly liveness: Liveness;
-  readonly status: NodeStatus;
-  readonly reloader: Reloader;
+  readonly #options: NodeOptions;
+  readonly #udp: UdpSide;
+  readonly #time: Time = systemTime;
+  readonly #registry: Registry;
+  readonly #device: TunnelDevice;
+  readonly #tracer: Tracer | undefined;
+  readonly #lanes: Lanes;
+  readonly #kernel: KernelPathController;
+  readonly #publisher: Publisher;
+  readonly #pathWatch: PathWatch;
+  readonly #kernelDrops: KernelDrops;
+  readonly #sampler: Sampler;
+  readonly #resolver: ResolveLoop;
+  readonly #hellos: HelloLoop;
+  readonly #status: NodeStatus;
+  readonly #reloader: Reloader;
   readonly #ended = Promise.withResolvers<void>();
-  #timers: ReturnType<typeof setInterval>[] = [];
+  #timers: Timer[] = [];
   #stopping = false;
 
-  constructor(readonly options: NodeOptions, rt: Rtnetlink, readonly udp: UdpSide) {
-    const { loaded: { config, source }, self, workerUrl, engine, log } = options;
+  constructor(options: NodeOptions, rt: Rtnetlink, udp: UdpSide) {
+    const { loaded: { config, source }, self, workerUrl, engine, timers, log } = options;
+    const time = this.#time;
+    this.#options = options;
+    this.#udp = udp;
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
     const paths = new Paths(rt, new UdpPaths(udp.fd, udp.ipVersion), udp.ipVersion);
-    this.roster = new Roster(config, self, udp.ipVersion);
-    const lanes = lanesOf(engine, config.mode);
-    const wanted = { features: wantedFeatures(engine), queues: queuesFor(lanes) };
-    this.device = new TunnelDevice(rt, paths, this.roster, wanted, log);
-    this.tracer = options.trace && new Tracer({
+    const registry = new Registry({ config, self }, udp.ipVersion, timers);
+    this.#registry = registry;
+    const laneCount = lanesOf(engine, config.mode);
+    const wanted = { features: wantedFeatures(engine), queues: queuesFor(laneCount) };
+    this.#device = new TunnelDevice(rt, paths, registry, wanted, log);
+    this.#tracer = options.trace && new Tracer({
       options: options.trace,
       device: config.device,
       link: config.mode === "tap" ? "ethernet" : "ip",
       application: `tunnet ${options.version}`,
-      peer: (index) => this.roster.shown(index),
-      totals: (direction) => this.supervisor.totals(direction),
+      peer: (index) => registry.at(index),
+      totals: (direction) => this.#lanes.totals(direction),
       log,
     });
-    this.supervisor = makeLanes(udp, workerUrl, lanes, config.mode, {
-      onControl: (datagram) => this.liveness.hear(datagram),
+    const lanes = makeLanes(udp, workerUrl, laneCount, config.mode, {
+      onControl: (datagram) => this.#hellos.hear(datagram),
       onEnd: (reason) => void this.#recover(reason),
-    }, this.tracer);
-    this.kernel = new KernelSide({
+    }, this.#tracer);
+    this.#lanes = lanes;
+    this.#kernel = new KernelPathController({
       rt,
-      lanes: this.supervisor,
+      counters: lanes,
       listen: options.listen,
       ipVersion: udp.ipVersion,
       unwanted: whyNoKernelPath({
@@ -89,58 +98,71 @@ export class Node {
       }),
       log,
     });
-    this.publisher = new Publisher(this.roster, paths, this.supervisor, this.kernel);
-    const deviceName = () => this.roster.config.device;
-    this.kernelDrops = new KernelDrops(this.supervisor, udp.fd, rt, deviceName);
-    this.pathWatch = new PathWatch(this.roster, paths, this.publisher, this.device, log);
-    this.follower = new Follower(this.roster, log, resolveHost, () => performance.now());
+    const publisher = new Publisher(registry, paths, lanes, this.#kernel, time);
+    this.#publisher = publisher;
+    this.#kernelDrops = new KernelDrops(lanes, udp.fd, rt, () => registry.config.device);
+    this.#sampler = new Sampler({
+      ...{ registry, lanes, time, log },
+      kernel: this.#kernel,
+      drops: this.#kernelDrops,
+    });
+    this.#pathWatch = new PathWatch(registry, paths, publisher, this.#device, log);
+    this.#resolver = new ResolveLoop(registry, log, resolveHost, time);
     const sharedNames = source !== INLINE_SOURCE;
-    const wrongPorts = new WrongPorts(this.roster, log);
-    this.liveness = new Liveness({
-      roster: this.roster,
-      publisher: this.publisher,
-      follower: this.follower,
-      wrongPorts,
-      socketFd: udp.fd,
-      sharedNames,
-      log,
+    const wrongPorts = new WrongPorts(registry, log);
+    this.#hellos = new HelloLoop({
+      ...{ registry, publisher, wrongPorts, sharedNames, time, log },
+      resolver: this.#resolver,
+      prober: new Prober(
+        registry,
+        (address, port) => new Probe(address, port),
+        log,
+        (peer) => publisher.publishPeer(peer),
+      ),
+      send: (datagram, address, port) => sendDatagram(udp.fd, datagram, address, port),
+      packets: () => lanes.countersOf("inbound").peerPackets,
     });
-    this.status = new NodeStatus({
-      options,
-      roster: this.roster,
-      device: this.device,
-      supervisor: this.supervisor,
-      kernel: this.kernel,
-      udp,
-      wrongPorts,
-      reload: () => this.reloader.reload(),
-      sharedNames,
+    const members = options.load
+      ? new FileSource({ config, self, endpoint: options.endpoint }, options.load, log)
+      : new InlineSource(source);
+    members.watch((diff) =>
+      applyMembers({
+        ...{ registry, lanes, publisher, resolveHost },
+        device: this.#device,
+        resolver: this.#resolver,
+        hellos: this.#hellos,
+        bringInStep: () => this.#bringInStep(),
+      }, diff)
+    );
+    this.#reloader = new Reloader(members, log);
+    this.#status = new NodeStatus({
+      ...{ options, registry, lanes, udp, wrongPorts, sharedNames, time },
+      device: this.#device,
+      kernel: this.#kernel,
+      sampler: this.#sampler,
+      reload: () => this.#reloader.reload(),
     });
-    this.reloader = new Reloader(this);
   }
 
   /** Makes the device and starts the lanes. Throws a RunError; `down` is due then as well. */
   async up(): Promise<void> {
-    const { log, self, loaded, version, listen, sysctl, engine } = this.options;
-    await this.follower.resolveAll();
-    const tun = this.device.open();
-    this.kernelDrops.deviceOpened();
-    // Frames are switched, not routed.
-    if (sysctl && loaded.config.mode === "tun") enableForwarding(self, log);
-    this.publisher.publish();
-    await this.tracer?.start();
-    // The lanes' threads come up in the meantime.
-    await Promise.all([this.supervisor.start(tun), this.#openKernelPath()]);
-    logEngine(log, engine, this.udp, tun, this.supervisor.laneCount, this.kernel.inUse);
+    const { log, self, loaded, version, listen, engine, timers } = this.#options;
+    await this.#resolver.resolveAll();
+    await this.#tracer?.start();
+    await this.#bringUp();
+    const { tun } = this.#device;
+    const { laneCount } = this.#lanes;
+    if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel.inUse);
+    this.#sampler.sample();
     this.#timers = [
-      setInterval(() => this.liveness.tick(), HELLO_INTERVAL_MS),
-      setInterval(() => this.#health(), HEALTH_INTERVAL_MS),
+      this.#time.every(timers.hello_ms, () => this.#hellos.tick()),
+      this.#time.every(timers.health_ms, () => this.#health()),
+      this.#time.every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
     ];
-    this.liveness.helloAll();
-    const served = await this.status.open();
+    const served = await this.#status.open();
     const { device } = loaded.config;
-    const { mtu_bytes } = this.device;
-    const peers = this.roster.peers.length;
+    const { mtu_bytes } = this.#device;
+    const peers = this.#registry.peers.length;
     log.info(
       "ready",
       `ready: ${self.name} on ${device} (MTU ${mtu_bytes}), UDP ` +
@@ -161,28 +183,28 @@ export class Node {
 
   /** Logs what was carried and dropped so far. */
   logCounters(): void {
-    this.kernelDrops.read();
-    this.kernel.read();
-    logCounters(this.supervisor, this.options.log);
+    this.#sampler.sample();
+    logCounters(this.#lanes, this.#options.log);
   }
 
   /** What a service manager sees of this node. */
   served(): Served {
-    const { log, loaded: { file, source }, watchConfig } = this.options;
+    const { log, loaded: { file, source }, watchConfig } = this.#options;
     return {
       log,
       file,
       source,
       watchConfig,
-      needsBpf: () => this.kernel.inUse,
-      onReload: (listener) => this.reloader.listener = listener,
-      reload: () => this.reloader.reload(),
-      turns: () => this.supervisor.turns(),
-      wakeLanes: () => this.supervisor.wake(),
+      time: this.#time,
+      needsBpf: () => this.#kernel.inUse,
+      onReload: (listener) => this.#reloader.listener = listener,
+      reload: () => this.#reloader.reload(),
+      turns: () => this.#lanes.turns(),
+      wakeLanes: () => this.#lanes.wake(),
       describe: () => {
-        const { roster: { self, peers, book }, device } = this;
-        const up = peers.filter(({ index }) => book.peers[index]?.state === "up").length;
-        return `${self.name}: ${up} of ${peers.length} peers up, MTU ${device.mtu_bytes}`;
+        const { self, peers } = this.#registry;
+        const up = peers.filter(({ liveness }) => liveness.state === "up").length;
+        return `${self.name}: ${up} of ${peers.length} peers up, MTU ${this.#device.mtu_bytes}`;
       },
     };
   }
@@ -190,72 +212,85 @@ export class Node {
   /** Ends the lanes and leaves the host as it was. */
   async down(): Promise<void> {
     this.#stopping = true;
-    await this.status.close();
-    for (const timer of this.#timers) clearInterval(timer);
-    await this.supervisor.stop();
-    await this.tracer?.close();
+    await this.#status.close();
+    for (const timer of this.#timers) timer.cancel();
+    await this.#lanes.stop();
+    await this.#tracer?.close();
     // After the last packet: what comes later is of a new start.
-    this.liveness.goodbye();
-    this.kernel.close();
-    this.device.close();
+    this.#hellos.goodbye();
+    this.#kernel.close();
+    this.#device.close();
+  }
+
+  /** Opens the device and all that belongs to it: at the start, and after a device was lost. */
+  async #bringUp(): Promise<void> {
+    const tun = this.#device.open();
+    this.#kernelDrops.deviceOpened();
+    this.#bringInStep();
+    const device = { name: this.#registry.config.device, index: this.#device.index };
+    // The lanes' threads come up in the meantime.
+    await Promise.all([this.#lanes.start(tun), this.#kernel.open(device)]);
+    this.#device.describeKernelPath(this.#kernel.inUse);
+    this.#hellos.announce();
+  }
+
+  /** Brings in step what follows from the config and the device; a reload does the same. */
+  #bringInStep(): void {
+    const { sysctl, log } = this.#options;
+    const { config: { mode }, self } = this.#registry;
+    // Frames are switched, not routed.
+    if (sysctl && mode === "tun") enableForwarding(self, log);
+    this.#device.describe();
+    this.#publisher.publishAll();
   }
 
   #health(): void {
-    this.supervisor.macs?.tick(performance.now() / 1000);
+    const { log } = this.#options;
+    this.#lanes.macs?.tick(this.#time.now_ms() / 1000);
     this.#checkKernelPath();
-    this.liveness.check();
-    if (this.publisher.stale) this.publisher.republish();
-    this.device.check();
+    this.#hellos.check();
+    this.#publisher.retry();
+    this.#device.check();
     try {
-      this.kernelDrops.read();
-      if (this.pathWatch.check()) this.liveness.announce();
+      if (this.#pathWatch.check()) this.#hellos.announce();
     } catch (error) {
       // The kernel was short of memory, or the device has just gone: the next check looks again.
-      this.options.log.debug("health", error instanceof Error ? error.message : String(error));
+      log.debug("health", error instanceof Error ? error.message : String(error));
     }
-  }
-
-  async #openKernelPath(): Promise<void> {
-    await this.kernel.open({ name: this.roster.config.device, index: this.device.index });
-    this.device.describeKernelPath(this.kernel.inUse);
   }
 
   /** Looks after the path; the peers are told when it has been given up. */
   #checkKernelPath(): void {
     try {
-      if (this.kernel.check()) this.publisher.markStale();
+      this.#kernel.check();
     } catch (error) {
-      this.options.log.debug("kernel_path", error instanceof Error ? error.message : String(error));
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.log.debug("kernel_path", why);
     }
-    this.device.describeKernelPath(this.kernel.inUse);
-    this.liveness.announce();
+    this.#device.describeKernelPath(this.#kernel.inUse);
+    this.#hellos.announce();
   }
 
   /** The lanes have ended: a lost device is made again, a bug ends the node. */
   async #recover(reason: LaneEnd | RunError): Promise<void> {
     if (this.#stopping) return;
-    const { log, loaded: { config: { device } } } = this.options;
+    const { log, timers, loaded: { config: { device } } } = this.#options;
     if (reason instanceof RunError) return this.#ended.reject(reason);
     log.warn("device_gone", `${device} was removed; making it again`);
-    await this.supervisor.stop();
-    this.tracer?.closeRings();
-    this.kernel.close();
-    this.device.close();
+    await this.#lanes.stop();
+    this.#tracer?.closeRings();
+    this.#kernel.close();
+    this.#device.close();
     for (let failure = ""; !this.#stopping;) {
       try {
-        const tun = this.device.open();
-        await this.#openKernelPath();
-        if (this.#stopping) return;
-        await this.supervisor.start(tun);
-        // The new device may have another MTU or other features.
-        this.liveness.announce();
-        log.info("device_back", `${device} is back`);
+        await this.#bringUp();
+        if (!this.#stopping) log.info("device_back", `${device} is back`);
         return;
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         if (message !== failure) log.error("device_gone", message);
         failure = message;
-        await after(DEVICE_REOPEN_INTERVAL_MS);
+        await this.#time.sleep(timers.reopen_ms);
       }
     }
   }

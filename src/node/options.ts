@@ -3,24 +3,16 @@
 import type { EngineChoice } from "../dataplane/lanes/features.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { Log } from "../base/log.ts";
+import type { Timers } from "../base/time.ts";
+import type { LoadFile } from "../peers/source/file.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
-
-/** A config that was read again. */
-export interface Reread {
-  readonly loaded: LoadedConfig;
-  readonly self: NodeConfig;
-  readonly endpoint: Endpoint;
-}
 
 /** What a node runs with. */
 export interface NodeOptions {
   readonly loaded: LoadedConfig;
   readonly self: NodeConfig;
-  /**
-   * Reads the config again and finds the running node in it; absent where there
-   * is no file to read. Throws a ConfigError or UsageError as the start does.
-   */
-  readonly load?: (running: NodeConfig) => Promise<Reread>;
+  /** Reads the config again; absent where there is no file to read. */
+  readonly load?: LoadFile;
   /** Where it is to listen, as the config or the command line has it. */
   readonly endpoint: Endpoint;
   /** The same with its host name resolved. */
@@ -37,6 +29,8 @@ export interface NodeOptions {
   readonly trace: TraceOptions | undefined;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
+  /** The intervals of the control loop. */
+  readonly timers: Timers;
   readonly log: Log;
   readonly workerUrl: string;
   readonly version: string;

@@ -4,7 +4,8 @@ import { PATHS_PER_CHECK } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { Paths } from "../peers/paths.ts";
 import type { Publisher } from "../peers/publish.ts";
-import type { Peer, Roster } from "../peers/roster.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { Registry } from "../peers/registry.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
 /**
@@ -18,21 +19,20 @@ export class PathWatch {
   #least_bytes = Infinity;
 
   constructor(
-    readonly roster: Roster,
-    readonly paths: Paths,
-    readonly publisher: Publisher,
-    readonly device: TunnelDevice,
+    readonly registry: Registry,
+    readonly paths: Pick<Paths, "localMtu_bytes" | "innerMtu_bytes">,
+    readonly publisher: Pick<Publisher, "mtuOf" | "publishPeer">,
+    readonly device: Pick<TunnelDevice, "followUnderlay">,
     readonly log: Log,
   ) {}
 
   /** Looks at the next peers. True: the device's MTU was changed, and the peers should know. */
   check(): boolean {
-    const { roster: { peers }, publisher } = this;
-    // The roster may have become shorter.
+    const { peers } = this.registry;
+    // The registry may have become shorter.
     const begin = this.#next < peers.length ? this.#next : 0;
     const some = peers.slice(begin, begin + PATHS_PER_CHECK);
     for (const peer of some) this.#look(peer);
-    if (publisher.stale) publisher.republish();
     this.#next = begin + some.length;
     if (this.#next < peers.length) return false;
     this.#next = 0;
@@ -41,7 +41,8 @@ export class PathWatch {
     return least_bytes !== Infinity && this.device.followUnderlay(least_bytes);
   }
 
-  #look({ name, index, address }: Peer): void {
+  #look(peer: Peer): void {
+    const { name, index, address } = peer;
     if (!address) return;
     const { paths, publisher, log } = this;
     this.#least_bytes = Math.min(this.#least_bytes, paths.localMtu_bytes(address));
@@ -52,6 +53,6 @@ export class PathWatch {
       peer: name,
       mtu_bytes,
     });
-    publisher.markStale();
+    publisher.publishPeer(peer);
   }
 }

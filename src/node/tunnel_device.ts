@@ -14,7 +14,7 @@ import type { OpenTun } from "../io/device.ts";
 import { closeTun, openTun } from "../io/tun_linux.ts";
 import type { Paths } from "../peers/paths.ts";
 import { deviceAddresses, kernelRoutes } from "../peers/plan.ts";
-import type { Roster } from "../peers/roster.ts";
+import type { Registry } from "../peers/registry.ts";
 
 /** Addresses and routes that the device is to have. */
 function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" | "routes"> {
@@ -55,7 +55,7 @@ export class TunnelDevice {
   constructor(
     readonly rt: Rtnetlink,
     readonly paths: Paths,
-    readonly roster: Roster,
+    readonly registry: Registry,
     /** What to use where the kernel has it: features, and that many queues. */
     readonly wanted: { readonly features: ReadonlySet<Feature>; readonly queues: number },
     readonly log: Log,
@@ -68,7 +68,7 @@ export class TunnelDevice {
 
   /** Whether the device is there and switched on. */
   get state(): "up" | "down" | "gone" {
-    const link = this.#config && this.rt.getLink(this.roster.config.device);
+    const link = this.#config && this.rt.getLink(this.registry.config.device);
     return link === undefined ? "gone" : link.up ? "up" : "down";
   }
 
@@ -82,11 +82,11 @@ export class TunnelDevice {
     return this.#tun;
   }
 
-  /** Opens and configures the device, and tells the book what it can do. Throws a RunError. */
+  /** Opens and configures the device, and describes what it can do. Throws a RunError. */
   open(): OpenTun {
-    const { rt, log, wanted, roster: { config, self, peers } } = this;
+    const { rt, log, wanted, registry: { config, self, peers } } = this;
     this.#mtu_bytes = this.#chooseMtu(config, peers.map(({ address }) => address));
-    const stood = rt.getLink(config.device) !== undefined;
+    const existed = rt.getLink(config.device) !== undefined;
     const tun = openTun(config.device, config.mode, wanted.features, wanted.queues);
     this.#tun = tun;
     try {
@@ -101,7 +101,7 @@ export class TunnelDevice {
       if (config.bridge !== undefined) {
         this.#port = joinBridge(rt, link, config.bridge);
       }
-      log.debug("device", `${stood ? "took over" : "created"} ${config.device}`, {
+      log.debug("device", `${existed ? "took over" : "created"} ${config.device}`, {
         index: link.index,
       });
       this.describe();
@@ -133,7 +133,7 @@ export class TunnelDevice {
    * what fits now. Tells whether the device's MTU was changed.
    */
   followUnderlay(inner_bytes: number): boolean {
-    const { log, roster: { config, self } } = this;
+    const { log, registry: { config, self } } = this;
     const before = this.#mtu_bytes;
     const now = autoMtu(config, inner_bytes);
     if (config.mtu_bytes !== "auto" || now === before || this.state !== "up") return false;
@@ -150,16 +150,16 @@ export class TunnelDevice {
     return true;
   }
 
-  /** Tells the book what this node says of itself in its hellos. */
+  /** Sets what this node says of itself in its hellos. */
   describe(): void {
-    const { config: { mode }, self: { name }, book } = this.roster;
+    const { config: { mode }, self: { name } } = this.registry;
     const partial = this.#tun?.features.partial === true;
     const capabilities = (partial ? CAPABILITY.partialChecksum : 0) |
       (this.#kernelPath ? CAPABILITY.kernelPath : 0);
-    book.self = { name, mode, mtu_bytes: this.#mtu_bytes, capabilities };
+    this.registry.description = { name, mode, mtu_bytes: this.#mtu_bytes, capabilities };
   }
 
-  /** Tells the book whether this node takes what a kernel path sends. */
+  /** Sets whether this node takes what a kernel path sends. */
   describeKernelPath(there: boolean): void {
     if (this.#kernelPath === there) return;
     this.#kernelPath = there;
@@ -181,13 +181,13 @@ export class TunnelDevice {
 
   /** Puts back addresses, routes and the place in the bridge that have been lost. */
   check(): void {
-    const { rt, log, roster: { config } } = this;
+    const { rt, log, registry: { config } } = this;
     try {
       const link = rt.getLink(config.device);
       if (!link?.up || !this.#config) return;
-      const mended = [...this.#config.reapply(), ...(this.#port?.reapply() ?? [])];
+      const fixed = [...this.#config.reapply(), ...(this.#port?.reapply() ?? [])];
       this.#trouble = "";
-      if (mended.length > 0) log.info("mended", `put back: ${mended.join(", ")}`);
+      if (fixed.length > 0) log.info("fixed", `put back: ${fixed.join(", ")}`);
     } catch (error) {
       const trouble = error instanceof Error ? error.message : String(error);
       // A lasting trouble is told once, not twice a second.

@@ -1,143 +1,273 @@
-/** Hello to and from the peers: who is there, and what it understands. */
+/** One peer's liveness: whether it says hello, how far away it is, what it understands. Pure. */
 
-import type { ControlDatagram } from "../dataplane/inbound.ts";
-import type { Log } from "../base/log.ts";
-import type { PeerEvent } from "./book.ts";
-import { sendDatagram } from "../io/udp_open.ts";
-import type { Follower } from "./resolve_loop.ts";
-import { Prober } from "./prober.ts";
-import type { Publisher } from "./publish.ts";
-import type { Peer, Roster } from "./roster.ts";
-import type { WrongPorts } from "./wrong_port.ts";
+import type { Timers } from "../base/time.ts";
+import { VERSION } from "../base/version.ts";
+import { decodeHello, encodeHello, type Hello, PROTOCOL_VERSION } from "../wire/hello.ts";
+import type { Mode } from "../wire/mode.ts";
+import { HelloLoss } from "./loss.ts";
 
-/** What liveness needs of the node. */
-export interface LivenessParts {
-  readonly roster: Roster;
-  readonly publisher: Publisher;
-  readonly follower: Follower;
-  readonly wrongPorts: WrongPorts;
-  /** The node's UDP socket. */
-  readonly socketFd: number;
-  /** Whether peers are called by names of a file, which should be the same on every node. */
-  readonly sharedNames: boolean;
-  readonly log: Log;
+/**
+ * `plain` has never said hello, `up` has lately, `silent` did once, and `down`
+ * is known to be out of reach.
+ */
+export type PeerStateName = "plain" | "up" | "silent" | "down";
+
+/** What a datagram or the passing of time has changed. */
+export type LivenessEvent =
+  | "up"
+  | "silent"
+  | "down"
+  /** It understands other things than before, or hears us now, or does so no more. */
+  | "capabilities"
+  /** It calls itself otherwise than before, or runs in another mode. */
+  | "described"
+  | "asked"
+  | "bad_control";
+
+/** Who we are, as we say it in a hello. */
+export interface SelfDescription {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly mtu_bytes: number;
+  readonly capabilities: number;
 }
 
-/** Says hello and hears the peers'. */
+/** Why a peer is down that said so itself. */
+export const LEFT = "it was stopped";
+
+/** A hello without echo, answer and number that tries whether datagrams get to a peer. */
+export function probeHello(self: SelfDescription, now_ms: number): Uint8Array<ArrayBuffer> {
+  return encodeHello({
+    ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
+    ...{ sent_us: sentTime_us(now_ms), echo_us: 0, held_us: 0, number: 0 },
+    ...{ answer: false, leaving: false, probe: true },
+  });
+}
+
+/** A time on our monotonic clock as a hello carries it. */
+function sentTime_us(now_ms: number): number {
+  return Math.round(now_ms * 1000);
+}
+
+/** The state machine of one peer. All times are on our monotonic clock. */
 export class Liveness {
-  #stopped = false;
-  /** What the peers have last been told of this node. */
-  #announced = "";
+  #state: PeerStateName = "plain";
+  #since_ms = 0;
+  #why = "";
+  #heard_ms = 0;
+  #rtt_ms: number | undefined;
+  #capabilities = 0;
+  #said: Hello | undefined;
+  #hearsUs = false;
+  /** Its time of sending, to be echoed. */
+  #echo_us = 0;
+  /** When the last of our hellos was sent that it has echoed; 0: none of this run. */
+  #heardUs_ms = 0;
+  readonly #loss: HelloLoss;
+  /** Hellos made for it so far, and when the last one was. */
+  #sent = 0;
+  #sent_ms = 0;
+  /** Packets from it so far, when there were last seen to be more (0: never), and last counted. */
+  #packets = 0;
+  #packets_ms = 0;
+  #counted_ms = 0;
 
-  readonly #prober: Prober;
-
-  constructor(readonly parts: LivenessParts) {
-    const { roster, publisher, log } = parts;
-    this.#prober = new Prober(roster, log, () => publisher.markStale());
+  constructor(readonly timers: Timers) {
+    this.#loss = new HelloLoss(timers);
   }
 
-  /** Looks who has fallen silent, and asks those that seem about to. */
-  check(): void {
-    const { roster, publisher, log } = this.parts;
-    const { book } = roster;
-    const now_ms = performance.now();
-    const { peerPackets } = publisher.supervisor.countersOf("inbound");
-    book.carried((peer) => peerPackets[peer]!, now_ms);
-    for (const { peer, kind } of book.expire(now_ms)) {
-      publisher.markStale();
-      if (kind !== "silent") continue;
-      const { name } = book.peers[peer]!;
-      log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
+  get state(): PeerStateName {
+    return this.#state;
+  }
+
+  /** When that state began; of a silent peer: when it was last heard. */
+  get since_ms(): number {
+    return this.#since_ms;
+  }
+
+  /** Why it is down; empty in any other state. */
+  get why(): string {
+    return this.#why;
+  }
+
+  /** When it last said hello; 0: never. */
+  get heard_ms(): number {
+    return this.#heard_ms;
+  }
+
+  /** When it was last seen to have sent packets; 0: never. */
+  get packets_ms(): number {
+    return this.#packets_ms;
+  }
+
+  /** Round trip time of the last exchange. */
+  get rtt_ms(): number | undefined {
+    return this.#rtt_ms;
+  }
+
+  /** What it understands: bits of CAPABILITY, 0 unless it is up. */
+  get capabilities(): number {
+    return this.#capabilities;
+  }
+
+  /** Its last hello; undefined: it never said one. */
+  get said(): Hello | undefined {
+    return this.#said;
+  }
+
+  /** Whether it has heard a hello of ours not long ago: they get through both ways. */
+  get hearsUs(): boolean {
+    return this.#hearsUs;
+  }
+
+  /** The share of its hellos that got lost, 0 to 1; undefined while no numbered one has come. */
+  loss(now_ms: number): number | undefined {
+    // From one that is down, none is expected.
+    return this.#loss.share(this.#state === "down" ? 0 : now_ms - this.#heard_ms);
+  }
+
+  /** The hello to send to it now; `leaving` says that it is our last. */
+  hello(self: SelfDescription, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
+    this.#sent_ms = now_ms;
+    const held_us = this.#echo_us === 0 ? 0 : Math.round((now_ms - this.#heard_ms) * 1000);
+    return encodeHello({
+      ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
+      sent_us: sentTime_us(now_ms),
+      echo_us: this.#echo_us,
+      held_us: Math.min(held_us, 0xffff_ffff),
+      number: ++this.#sent,
+      answer: this.#state !== "up" || this.#isOverdue(now_ms),
+      leaving,
+      probe: false,
+    });
+  }
+
+  /** Whether it should have said hello by now and is to be asked to, every `ask_ms`. */
+  isToBeAsked(now_ms: number): boolean {
+    return this.#isOverdue(now_ms) && now_ms - this.#sent_ms >= this.timers.ask_ms;
+  }
+
+  /**
+   * Whether nothing is heard of it, neither hello nor packets, and it did not say that it was
+   * leaving: the prober should look why.
+   */
+  isMissing(now_ms: number): boolean {
+    if (this.#why === LEFT || this.#sendsPackets(now_ms)) return false;
+    return this.#state !== "up" || this.#isOverdue(now_ms);
+  }
+
+  /** Takes in a control datagram; tells what changed, or that an answer is asked for. */
+  hear(datagram: Uint8Array, now_ms: number): LivenessEvent | undefined {
+    const hello = decodeHello(datagram);
+    if (!hello) return "bad_control";
+    // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
+    const restarted = hello.sent_us < this.#echo_us - 1000 * this.timers.ask_ms;
+    if (restarted) {
+      this.#loss.reset();
+      this.#heardUs_ms = 0;
     }
-    this.#prober.check(now_ms);
-    for (const index of book.overdue(now_ms)) {
-      const peer = roster.at(index);
-      if (peer) this.hello(peer);
+    const before = this.#said;
+    this.#note(hello, now_ms);
+    if (hello.leaving) {
+      const was = this.#state;
+      this.#enter("down", now_ms, LEFT);
+      return was === "down" ? undefined : "down";
     }
-  }
-
-  /** One round: says hello to all, and looks where those are that are reached by name. */
-  tick(): void {
-    this.helloAll();
-    this.#prober.round(performance.now());
-    void this.#follow();
-  }
-
-  /** Says hello to all peers. */
-  helloAll(): void {
-    this.#announced = this.#description();
-    for (const peer of this.parts.roster.peers) this.hello(peer);
-  }
-
-  /** Says hello to all peers if what it says has changed since they heard it last. */
-  announce(): void {
-    if (this.#announced !== this.#description()) this.helloAll();
-  }
-
-  /** The last hello to all: this node is going down. */
-  goodbye(): void {
-    for (const peer of this.parts.roster.peers) this.hello(peer, true);
-    this.#prober.close();
-    this.#stopped = true;
-  }
-
-  /** Says hello to one peer; `leaving` says that it is the last one. */
-  hello({ name, index, address, port }: Peer, leaving = false): void {
-    const { roster: { book }, socketFd, log } = this.parts;
-    if (!address || this.#stopped) return;
-    try {
-      sendDatagram(socketFd, book.hello(index, performance.now(), leaving), address, port);
-    } catch (error) {
-      // The underlay may be down: the next hello tries again.
-      const why = error instanceof Error ? error.message : String(error);
-      log.debug("hello_failed", `hello to ${name}: ${why}`);
+    const wasUp = this.#state === "up" && !restarted;
+    const heardUs = this.#hearsUs;
+    this.#hearsUs = this.#isHeard(now_ms);
+    const same = this.#capabilities === hello.capabilities && this.#hearsUs === heardUs;
+    this.#capabilities = hello.capabilities;
+    if (!wasUp) {
+      this.#enter("up", now_ms);
+      return "up";
     }
+    if (before?.name !== hello.name || before.mode !== hello.mode) return "described";
+    if (!same) return "capabilities";
+    return hello.answer ? "asked" : undefined;
   }
 
-  /** Takes in what a lane has heard. */
-  hear({ peer: index, sender, bytes }: ControlDatagram): void {
-    const { roster, wrongPorts } = this.parts;
-    const peer = roster.at(index);
-    // The table may have changed since the lane looked the sender up.
-    if (!peer?.isAt(sender.address, sender.port)) return wrongPorts.hear(sender, bytes);
-    const event = roster.book.hear(index, bytes, performance.now());
-    if (event) this.#react(peer, event);
+  /** Looks whether it has fallen silent, or does not hear us any more. */
+  expire(now_ms: number): "silent" | "capabilities" | undefined {
+    if (this.#state !== "up") return undefined;
+    if (now_ms - this.#heard_ms >= this.timers.silence_ms) {
+      this.#enter("silent", this.#heard_ms);
+      return "silent";
+    }
+    if (!this.#hearsUs || this.#isHeard(now_ms)) return undefined;
+    this.#hearsUs = false;
+    return "capabilities";
   }
 
-  #react(peer: Peer, { kind }: PeerEvent): void {
-    const { roster: { book, config }, publisher, log, sharedNames } = this.parts;
-    const { name } = peer;
-    const { saidName, saidMode, why } = book.peers[peer.index]!;
-    if (kind === "bad_control") {
-      log.debug("bad_control", `${name} sent a control datagram that is no hello`, { peer: name });
-      return;
+  /**
+   * Takes note that it cannot be reached, and why. One that was heard or sent packets just now is
+   * evidently there, and one that said it was leaving has told more. Tells whether it is news.
+   */
+  unreachable(why: string, now_ms: number): boolean {
+    if (this.#state === "up" && !this.#isOverdue(now_ms)) return false;
+    if (this.#sendsPackets(now_ms)) return false;
+    if (this.#state === "down") {
+      if (this.#why !== LEFT) this.#why = why;
+      return false;
     }
-    if (kind !== "asked") publisher.republish();
-    if (kind === "down") {
-      log.info("peer_down", `${name} is down: ${why}`, { peer: name });
-      return;
-    }
-    // It may have just started, or asks for it: let it know of us at once.
-    this.hello(peer);
-    if (kind === "up") log.info("peer_up", `${name} is up`, { peer: name });
-    if (kind !== "up" && kind !== "described") return;
-    if (saidName !== name && sharedNames) {
-      log.warn("peer_name", `${name} calls itself ${saidName}: are the config files the same?`);
-    }
-    if (saidMode !== config.mode) {
-      log.warn("peer_mode", `${name} runs in mode ${saidMode}, this node in ${config.mode}`);
-    }
+    this.#enter("down", now_ms, why);
+    return true;
   }
 
-  async #follow(): Promise<void> {
-    const { follower, publisher } = this.parts;
-    const moved = await follower.tick();
-    if (moved.length === 0 || this.#stopped) return;
-    publisher.republish();
-    for (const peer of moved) this.hello(peer);
+  /** Takes note that nothing is known to keep datagrams from it any more. */
+  reachable(now_ms: number): void {
+    if (this.#state !== "down" || this.#why === LEFT) return;
+    if (this.#heard_ms > 0) this.#enter("silent", this.#heard_ms);
+    else this.#enter("plain", now_ms);
   }
 
-  #description(): string {
-    return JSON.stringify(this.parts.roster.book.self);
+  /** Takes note of how many packets came from it so far. */
+  carried(packets: number, now_ms: number): void {
+    const more = packets > this.#packets;
+    const counted_ms = this.#counted_ms;
+    this.#packets = packets;
+    this.#counted_ms = now_ms;
+    if (!more) return;
+    this.#packets_ms = now_ms;
+    // All of them came later: it is there, and says no hello any more.
+    const given_up = this.#state === "silent" || this.#state === "down";
+    if (given_up && counted_ms > this.#since_ms) this.#enter("plain", now_ms);
+  }
+
+  /** What a hello says of its sender. */
+  #note(hello: Hello, now_ms: number): void {
+    this.#loss.arrived(hello.number);
+    this.#heard_ms = now_ms;
+    this.#said = hello;
+    this.#echo_us = hello.sent_us;
+    if (hello.echo_us === 0) return;
+    const rtt_ms = (now_ms * 1000 - hello.echo_us - hello.held_us) / 1000;
+    // An echo from before our restart is of another clock.
+    if (rtt_ms < 0 || rtt_ms >= this.timers.silence_ms) return;
+    this.#rtt_ms = rtt_ms;
+    this.#heardUs_ms = hello.echo_us / 1000;
+  }
+
+  #isHeard(now_ms: number): boolean {
+    return this.#heardUs_ms > 0 && now_ms - this.#heardUs_ms < this.timers.unheard_ms;
+  }
+
+  /** Whether it is up and should have said hello by now. */
+  #isOverdue(now_ms: number): boolean {
+    return this.#state === "up" && now_ms - this.#heard_ms >= this.timers.overdue_ms;
+  }
+
+  #sendsPackets(now_ms: number): boolean {
+    return this.#packets_ms > 0 && now_ms - this.#packets_ms < this.timers.hello_ms;
+  }
+
+  #enter(state: PeerStateName, since_ms: number, why = ""): void {
+    this.#state = state;
+    this.#since_ms = since_ms;
+    this.#why = why;
+    if (state === "up") return;
+    this.#capabilities = 0;
+    this.#heardUs_ms = 0;
+    this.#hearsUs = false;
   }
 }

@@ -1,6 +1,7 @@
 /** How many of a peer's numbered hellos got lost on the way here. Pure. */
 
-import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../base/limits.ts";
+import { HELLO_LOSS_WINDOW } from "../base/limits.ts";
+import type { Timers } from "../base/time.ts";
 
 /** Number of set bits in a word. */
 function popcount(word: number): number {
@@ -20,6 +21,8 @@ export class HelloLoss {
   #arrived = 0;
   /** Numbers looked at, the last one included. */
   #window = 0;
+
+  constructor(readonly timers: Timers) {}
 
   /** Takes in the number of a hello that has arrived; 0 is no number. */
   arrived(number: number): void {
@@ -47,7 +50,8 @@ export class HelloLoss {
    */
   share(silent_ms: number): number | undefined {
     if (this.#window === 0) return undefined;
-    const overdue = silent_ms < HELLO_OVERDUE_MS ? 0 : Math.floor(silent_ms / HELLO_INTERVAL_MS);
+    const { overdue_ms, hello_ms } = this.timers;
+    const overdue = silent_ms < overdue_ms ? 0 : Math.floor(silent_ms / hello_ms);
     const counted = Math.min(HELLO_LOSS_WINDOW, this.#window + overdue);
     // The oldest leave the window as overdue ones enter it.
     const kept = counted - Math.min(counted, overdue);

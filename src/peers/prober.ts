@@ -1,49 +1,59 @@
-/** Looks what stands in the way of peers that say no hello. */
+/** Probes peers that say no hello, to learn from the kernel why datagrams do not reach them. */
 
 import { PROBES_MAX } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
-import { formatAddress, parseAddress } from "../net/prefix.ts";
-import type { PeerEvent } from "./book.ts";
-import { Probe, probeFailure } from "../io/probe_socket.ts";
-import type { Peer, Roster } from "./roster.ts";
+import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
+import { type Probe, probeFailure } from "../io/probe_socket.ts";
+import { probeHello } from "./liveness.ts";
+import type { Peer } from "./peer.ts";
+import type { Registry } from "./registry.ts";
+
+/** Opens a socket of its own to a peer; probe_socket.ts has the real one. */
+export type OpenProbe = (
+  address: Address,
+  port: number,
+) => Pick<Probe, "send" | "error" | "close">;
 
 /** A probe under way. */
 interface Running {
-  readonly probe: Probe;
+  readonly probe: ReturnType<OpenProbe>;
   /** Address and port that it goes to. */
   readonly target: string;
   /** Whether something was sent, and nothing has come back of it. */
   unanswered: boolean;
 }
 
-/** Probes the peers that are missing, each from a socket of its own. */
+/** Probes the peers that are missing. */
 export class Prober {
-  readonly #running = new Map<number, Running>();
+  readonly #running = new Map<Peer, Running>();
 
   /** `onDown` is called for each peer that has just turned out to be out of reach. */
-  constructor(readonly roster: Roster, readonly log: Log, readonly onDown: () => void) {}
+  constructor(
+    readonly registry: Registry,
+    readonly open: OpenProbe,
+    readonly log: Log,
+    readonly onDown: (peer: Peer) => void,
+  ) {}
 
   /** One round: sends a probe to each missing peer. */
   round(now_ms: number): void {
-    const { peers, book } = this.roster;
-    const missing = new Set<number>();
-    for (const peer of peers) {
-      if (!book.isMissing(peer.index, now_ms)) continue;
-      missing.add(peer.index);
-      if (!peer.address) this.#tell(book.unreachable(peer.index, unknownName(peer), now_ms));
-      else if (missing.size <= PROBES_MAX) this.#probe(peer, now_ms);
+    const missing = new Set<Peer>();
+    for (const peer of this.registry.peers) {
+      if (!peer.liveness.isMissing(now_ms)) continue;
+      missing.add(peer);
+      if (!peer.address) this.#unreachable(peer, unknownName(peer), now_ms);
+      else if (missing.size <= PROBES_MAX) this.#probe(peer, peer.address, now_ms);
     }
-    for (const index of this.#running.keys()) {
-      if (!missing.has(index)) this.#end(index);
+    for (const peer of this.#running.keys()) {
+      if (!missing.has(peer)) this.#end(peer);
     }
   }
 
   /** Takes in what has come back of the probes. */
   check(now_ms: number): void {
-    for (const [index, running] of this.#running) {
+    for (const [peer, running] of this.#running) {
       const errno = running.probe.error();
-      const peer = this.roster.at(index);
-      if (errno === 0 || !peer) continue;
+      if (errno === 0 || this.registry.at(peer.index) !== peer) continue;
       running.unanswered = false;
       this.#fail(peer, errno, now_ms);
     }
@@ -51,42 +61,40 @@ export class Prober {
 
   /** Ends all probes. */
   close(): void {
-    for (const index of this.#running.keys()) this.#end(index);
+    for (const peer of this.#running.keys()) this.#end(peer);
   }
 
-  #probe(peer: Peer, now_ms: number): void {
-    const { book } = this.roster;
-    const { index, address, port } = peer;
-    const target = `${formatAddress(address!.bytes)} ${port}`;
-    if (this.#running.get(index)?.target !== target) this.#end(index);
-    let running = this.#running.get(index);
+  #probe(peer: Peer, address: Address, now_ms: number): void {
+    const target = peer.endpoint;
+    if (this.#running.get(peer)?.target !== target) this.#end(peer);
+    let running = this.#running.get(peer);
     // Nothing came back of the last one: what was in the way is so no more.
-    if (running?.unanswered) book.reachable(index, now_ms);
+    if (running?.unanswered) peer.liveness.reachable(now_ms);
     if (!running) {
-      running = { probe: new Probe(address!, port), target, unanswered: false };
-      this.#running.set(index, running);
+      running = { probe: this.open(address, peer.port), target, unanswered: false };
+      this.#running.set(peer, running);
     }
-    const errno = running.probe.send(book.probe(now_ms));
+    const errno = running.probe.send(probeHello(this.registry.description, now_ms));
     running.unanswered = errno === 0;
     if (errno !== 0) this.#fail(peer, errno, now_ms);
   }
 
-  #fail({ index, address, port }: Peer, errno: number, now_ms: number): void {
-    if (!address) return;
-    const why = probeFailure(errno, formatAddress(address.bytes), port);
-    this.#tell(this.roster.book.unreachable(index, why, now_ms));
+  #fail(peer: Peer, errno: number, now_ms: number): void {
+    if (!peer.address) return;
+    const host = formatAddress(peer.address.bytes);
+    this.#unreachable(peer, probeFailure(errno, host, peer.port), now_ms);
   }
 
-  #tell(event: PeerEvent | undefined): void {
-    if (!event) return;
-    const { name, why } = this.roster.book.peers[event.peer]!;
+  #unreachable(peer: Peer, why: string, now_ms: number): void {
+    if (!peer.liveness.unreachable(why, now_ms)) return;
+    const { name } = peer;
     this.log.info("peer_down", `${name} is down: ${why}`, { peer: name });
-    this.onDown();
+    this.onDown(peer);
   }
 
-  #end(index: number): void {
-    this.#running.get(index)?.probe.close();
-    this.#running.delete(index);
+  #end(peer: Peer): void {
+    this.#running.get(peer)?.probe.close();
+    this.#running.delete(peer);
   }
 }
 

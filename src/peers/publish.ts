@@ -1,118 +1,113 @@
-/** Publishes the roster to the lanes as a forwarding table. */
+/** Publishes the registry to the lanes' forwarding table: rows one by one, routes when they change. */
 
-import { type PeerRow, TRANSPORT, VACANT } from "../forwarding/peer_row.ts";
-import type { Lanes } from "../dataplane/lanes/lanes.ts";
-import { SETTLE_CHECK_INTERVAL_MS } from "../base/limits.ts";
+import type { PeerRow } from "../forwarding/peer_row.ts";
 import type { Route } from "../forwarding/prefixes.ts";
+import type { Lanes } from "../dataplane/lanes/lanes.ts";
+import { TAKEN_UP_CHECK_INTERVAL_MS } from "../base/limits.ts";
+import type { Time } from "../base/time.ts";
 import type { Paths } from "./paths.ts";
+import type { Peer } from "./peer.ts";
 import { fixedMacs, tableRoutes } from "./plan.ts";
-import type { Peer, Roster } from "./roster.ts";
+import type { Registry } from "./registry.ts";
+import { rowOf } from "./transport.ts";
 
-/** The table that is published, for whoever follows it beside the lanes. */
-export interface PublishedTable {
-  /** By index. */
-  readonly entries: readonly PeerRow[];
-  readonly routes: readonly Route[];
-  /** -1: there is none. */
-  readonly defaultPeer: number;
-  /** Whether hellos get through to the peer with this index. */
-  readonly hearsUs: (index: number) => boolean;
-}
-
-/** Follows the published table beside the lanes. */
+/** Follows what is published, beside the lanes. */
 export interface TableFollower {
-  publish(table: PublishedTable): void;
+  setPeer(index: number, row: PeerRow): void;
+  clearPeer(index: number): void;
+  /** `defaultPeer` is -1 where there is none. */
+  setRoutes(routes: readonly Route[], defaultPeer: number): void;
 }
 
-/** Keeps the lanes' table in step with the roster. */
+/** What the publisher needs of the lanes. */
+export type PublishedLanes = Pick<Lanes, "table" | "macs" | "laneCount" | "wake">;
+
+/** Keeps the lanes' table in step with the registry. */
 export class Publisher {
   #stale = false;
-  /** The MTU that was published for each peer's index. */
-  #mtu_bytes: readonly number[] = [];
+  /** The rows that were published, by index. */
+  readonly #rows = new Map<number, PeerRow>();
+  /** The peers whose routes were published. */
+  #routed: ReadonlySet<Peer> = new Set();
 
   constructor(
-    readonly roster: Roster,
-    readonly paths: Paths,
-    readonly supervisor: Lanes,
-    /** Follows each published table (the kernel path). */
+    readonly registry: Registry,
+    readonly paths: Pick<Paths, "innerMtu_bytes">,
+    readonly lanes: PublishedLanes,
+    /** The kernel path. */
     readonly follower: TableFollower,
+    readonly time: Time,
   ) {}
-
-  /** Whether the published table is behind. */
-  get stale(): boolean {
-    return this.#stale;
-  }
-
-  /** The table is behind: it will be published at the next opportunity. */
-  markStale(): void {
-    this.#stale = true;
-  }
 
   /** The largest packet to a peer as it was published last; undefined for one that was not. */
   mtuOf(index: number): number | undefined {
-    return this.#mtu_bytes[index] || undefined;
+    return this.#rows.get(index)?.mtu_bytes;
   }
 
-  /** Publishes the table before any lane runs. */
-  publish(): void {
-    const { roster: { config, self, peers, indexes }, supervisor } = this;
-    const reachable = peers.filter(({ address }) => address !== undefined);
-    const entries: PeerRow[] = Array.from({ length: indexes }, () => VACANT);
-    for (const peer of reachable) entries[peer.index] = this.#entry(peer);
-    this.#mtu_bytes = entries.map(({ mtu_bytes }) => mtu_bytes);
-    const defaultPeer = reachable.find(({ name }) => name === config.defaultNode);
-    const routes = tableRoutes(self, reachable);
-    const rest = defaultPeer?.index ?? -1;
-    const { table } = supervisor;
-    for (let index = 0; index < Math.max(entries.length, table.peerCount); index++) {
-      table.setPeer(index, entries[index] ?? VACANT);
+  /** Publishes one peer's row; routes too, if it had no address before. */
+  publishPeer(peer: Peer): void {
+    this.#setRow(peer);
+    if (peer.address && !this.#routed.has(peer)) this.#publishRoutes();
+    this.lanes.wake();
+  }
+
+  /** Publishes what follows from the config: every row, the routes, the fixed addresses. */
+  publishAll(): void {
+    const { registry: { self, peers }, lanes } = this;
+    for (const index of this.#rows.keys()) {
+      if (!this.registry.at(index)) this.#clearRow(index);
     }
-    table.publishRoutes(routes, rest);
-    const hearsUs = (index: number) => this.roster.book.peers[index]?.hearsUs === true;
-    this.follower.publish({ entries, routes, defaultPeer: rest, hearsUs });
-    supervisor.macs?.setFixed(fixedMacs(self, peers));
+    for (const peer of peers) this.#setRow(peer);
+    this.#publishRoutes();
+    lanes.macs?.setFixed(fixedMacs(self, peers));
+    lanes.wake();
   }
 
-  /**
-   * Publishes the table again; when a lane still reads the one before, the next
-   * tick does it. Routes that lanes read are never written (see table.ts).
-   */
-  republish(): void {
-    const { table, laneCount } = this.supervisor;
-    this.#stale = !table.settled(laneCount);
+  /** Publishes routes that had to wait for a lane. */
+  retry(): void {
+    if (!this.#stale) return;
+    this.#publishRoutes();
+    this.lanes.wake();
+  }
+
+  /** Resolves when every lane uses what was published, or the lanes have ended. */
+  async takenUp(): Promise<void> {
+    const { lanes, time } = this;
+    do {
+      this.retry();
+      // A lane takes up a table between two bursts; one that never does is a bug that ends the node.
+      while (!lanes.table.takenUp(lanes.laneCount)) {
+        lanes.wake();
+        await time.sleep(TAKEN_UP_CHECK_INTERVAL_MS);
+      }
+    } while (this.#stale);
+  }
+
+  #setRow(peer: Peer): void {
+    const { registry, lanes, follower, paths } = this;
+    const mtu_bytes = peer.address ? paths.innerMtu_bytes(peer.address) : 0;
+    const row = rowOf(peer, registry.config.mode, mtu_bytes);
+    this.#rows.set(peer.index, row);
+    lanes.table.setPeer(peer.index, row);
+    follower.setPeer(peer.index, row);
+  }
+
+  #clearRow(index: number): void {
+    this.#rows.delete(index);
+    this.lanes.table.clearPeer(index);
+    this.follower.clearPeer(index);
+  }
+
+  /** A lane may still read the half that would be written: then `retry` does it. */
+  #publishRoutes(): void {
+    const { registry: { config, self, peers }, lanes, follower } = this;
+    this.#stale = !lanes.table.routesTakenUp(lanes.laneCount);
     if (this.#stale) return;
-    this.publish();
-    this.supervisor.wake();
-  }
-
-  /** Publishes the table again; resolves when every lane uses it, or the lanes have ended. */
-  async settle(): Promise<void> {
-    await this.#settled();
-    this.republish();
-    await this.#settled();
-  }
-
-  async #settled(): Promise<void> {
-    const { supervisor } = this;
-    // A lane takes up a table between two bursts; one that never does is a bug that ends the node.
-    while (!supervisor.table.settled(supervisor.laneCount)) {
-      supervisor.wake();
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_CHECK_INTERVAL_MS));
-    }
-  }
-
-  #entry({ index, address, port }: Peer): PeerRow {
-    const { book, config } = this.roster;
-    const state = book.peers[index];
-    const heard = state !== undefined && state.heard_ms > 0;
-    const otherMode = heard && state.saidMode !== config.mode;
-    return {
-      address: address!.bytes,
-      port,
-      mtu_bytes: this.paths.innerMtu_bytes(address),
-      capabilities: state?.capabilities ?? 0,
-      heard,
-      transport: otherMode ? TRANSPORT.other_mode : heard ? TRANSPORT.tunnet : TRANSPORT.plain,
-    };
+    const reachable = peers.filter(({ address }) => address !== undefined);
+    const routes = tableRoutes(self, reachable);
+    const defaultPeer = reachable.find(({ name }) => name === config.defaultNode)?.index ?? -1;
+    lanes.table.publishRoutes(routes, defaultPeer);
+    follower.setRoutes(routes, defaultPeer);
+    this.#routed = new Set(reachable);
   }
 }

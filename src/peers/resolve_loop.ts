@@ -1,9 +1,10 @@
-/** Follows peers whose host name stands for another address than before. */
+/** Looks up the peers' host names, again and again: a name may get another address. */
 
-import { RESOLVE_INTERVAL_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { Time } from "../base/time.ts";
 import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
-import type { Peer, Resolved, Roster } from "./roster.ts";
+import type { Peer, Resolved } from "./peer.ts";
+import type { Registry } from "./registry.ts";
 
 /** Looks up a host's addresses; none if its name is not known now. */
 export type ResolveHost = (host: string) => Promise<readonly Address[]>;
@@ -21,23 +22,23 @@ export async function resolveHosts(
 }
 
 /** Asks for the peers' addresses at the start, and again from time to time. */
-export class Follower {
+export class ResolveLoop {
   #asked_ms = 0;
   #asking = false;
   /** Peers whose unknown name has been reported. */
   readonly #reported = new Set<Peer>();
 
   constructor(
-    readonly roster: Roster,
+    readonly registry: Registry,
     readonly log: Log,
     readonly resolveHost: ResolveHost,
-    readonly now_ms: () => number,
+    readonly time: Time,
   ) {}
 
   /** Looks up all peers; resolves to those that have another address than before. */
   async resolveAll(): Promise<readonly Peer[]> {
-    this.#asked_ms = this.now_ms();
-    return await this.#resolve(this.roster.peers);
+    this.#asked_ms = this.time.now_ms();
+    return await this.#resolve(this.registry.peers);
   }
 
   /**
@@ -47,24 +48,24 @@ export class Follower {
    */
   async tick(): Promise<readonly Peer[]> {
     if (this.#asking) return [];
-    if (this.now_ms() - this.#asked_ms >= RESOLVE_INTERVAL_MS) return await this.resolveAll();
-    return await this.#resolve(this.roster.peers.filter((peer) => this.#isLost(peer)));
+    const { time, registry: { peers, timers } } = this;
+    if (time.now_ms() - this.#asked_ms >= timers.resolve_ms) return await this.resolveAll();
+    return await this.#resolve(peers.filter((peer) => this.#isLost(peer)));
   }
 
   /** Whether a peer may be elsewhere by now. One that never said hello is as it always was. */
-  #isLost({ address, index }: Peer): boolean {
-    const { book } = this.roster;
-    const state = book.peers[index]?.state;
+  #isLost({ address, liveness }: Peer): boolean {
+    const { state } = liveness;
     return !address || state === "down" ||
-      state !== "plain" && book.isMissing(index, this.now_ms());
+      state !== "plain" && liveness.isMissing(this.time.now_ms());
   }
 
   /** Reports the peers that have no address. */
   report(): void {
     for (const peer of this.#reported) {
-      if (peer.address || this.roster.at(peer.index) !== peer) this.#reported.delete(peer);
+      if (peer.address || this.registry.at(peer.index) !== peer) this.#reported.delete(peer);
     }
-    for (const peer of this.roster.peers) {
+    for (const peer of this.registry.peers) {
       if (peer.address || this.#reported.has(peer)) continue;
       this.#reported.add(peer);
       const { name, node: { endpoint: { host } }, ipVersion } = peer;
@@ -85,7 +86,7 @@ export class Follower {
       this.#asking = false;
     }
     // A peer may have been removed, or its host changed, in the meantime.
-    const changed = this.roster.peers.filter((peer) => {
+    const changed = this.registry.peers.filter((peer) => {
       const addresses = found.get(peer.node.endpoint.host);
       if (!addresses) return false;
       const before = peer.address;

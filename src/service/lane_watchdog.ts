@@ -1,7 +1,7 @@
 /** Whether the lanes still run, judged by the turns that they count. Pure. */
 
 /** Looks at the lanes from time to time. */
-export class Pulse {
+export class LaneWatchdog {
   #before: readonly number[] = [];
 
   /**

@@ -1,9 +1,10 @@
 /** A node as a service: reload, what the service manager wants to know, the watched config. */
 
 import type { Log } from "../base/log.ts";
+import type { Time, Timer } from "../base/time.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
 import { type Capability, dropPrivileges, worksWith } from "../host/privileges.ts";
-import { Pulse } from "./lane_watchdog.ts";
+import { LaneWatchdog } from "./lane_watchdog.ts";
 import { FileWatch } from "./watch.ts";
 
 /** Reads an environment variable. */
@@ -16,6 +17,7 @@ export interface Served {
   readonly file: string | undefined;
   readonly source: string;
   readonly watchConfig: boolean;
+  readonly time: Time;
   /** Whether a device that is made again needs programs of its own. */
   readonly needsBpf: () => boolean;
   /** Tells when a reload begins and ends. */
@@ -31,9 +33,9 @@ export interface Served {
 /** The service around one node, between `start` and `close`. */
 export class Service {
   readonly #notifier: Notifier;
-  readonly #pulse = new Pulse();
+  readonly #watchdog = new LaneWatchdog();
   #watch: FileWatch | undefined;
-  #timers: ReturnType<typeof setInterval>[] = [];
+  #timers: Timer[] = [];
   #status = "";
   #started = false;
   /** A reload was asked for before the node was up. */
@@ -46,6 +48,8 @@ export class Service {
       began: () => this.#notifier.send({ kind: "reloading" }),
       ended: () => this.#ready(),
     });
+    // From now on: what changes while the node comes up is read as soon as it is.
+    if (node.watchConfig) this.#watchConfig();
   }
 
   /** The node is up: all has been opened that takes more than CAP_NET_ADMIN. */
@@ -54,13 +58,12 @@ export class Service {
     this.#started = true;
     this.#dropPrivileges();
     this.#ready();
-    this.#timers = [setInterval(() => this.#report(), STATUS_INTERVAL_MS)];
+    this.#timers = [node.time.every(STATUS_INTERVAL_MS, () => this.#report())];
     const watchdog_ms = watchdogInterval_ms(env, Deno.pid);
     if (watchdog_ms !== undefined) {
-      this.#timers.push(setInterval(() => this.#live(), watchdog_ms));
+      this.#timers.push(node.time.every(watchdog_ms, () => this.#live()));
       this.#live();
     }
-    if (node.watchConfig) this.#watchConfig();
     if (this.#early) this.reload();
   }
 
@@ -83,7 +86,7 @@ export class Service {
   }
 
   #end(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) timer.cancel();
     this.#watch?.close();
     this.#watch = undefined;
   }
@@ -130,7 +133,7 @@ export class Service {
 
   #live(): void {
     const { log, turns, wakeLanes } = this.node;
-    if (this.#pulse.alive(turns())) this.#notifier.send({ kind: "watchdog" });
+    if (this.#watchdog.alive(turns())) this.#notifier.send({ kind: "watchdog" });
     else {log.error(
         "watchdog",
         "a lane does not move: the service manager is not told we are alive",

@@ -1,6 +1,6 @@
 /** Notices that a config file has changed: edited in place, replaced by rename, or linked anew. */
 
-import { CONFIG_SETTLE_MS } from "../base/limits.ts";
+import { CONFIG_QUIET_MS } from "../base/limits.ts";
 
 /** Which content a path leads to: changes with every write and with every replacement. */
 function signature(path: string): string {
@@ -30,7 +30,7 @@ function directories(path: string): readonly string[] {
 /**
  * Watches a file by its directory, since an editor puts a new file in place of
  * the old one, and calls `onChange` once it has been left alone for
- * CONFIG_SETTLE_MS, whatever else goes on in that directory. Throws what
+ * CONFIG_QUIET_MS, whatever else goes on in that directory. Throws what
  * Deno.watchFs does; `onEnd` hears why a watch has ended. A file that is gone is
  * no change: it may come back.
  */
@@ -66,7 +66,7 @@ export class FileWatch {
   async #follow(): Promise<void> {
     try {
       for await (const { kind } of this.#watcher) {
-        if (kind !== "access") this.#timer ??= setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
+        if (kind !== "access") this.#timer ??= setTimeout(() => this.#look(), CONFIG_QUIET_MS);
       }
     } catch (error) {
       if (!this.#closed) this.onEnd(error instanceof Error ? error.message : String(error));
@@ -76,10 +76,10 @@ export class FileWatch {
   /** Looks until it finds the same twice: a change may take several writes. */
   #look(): void {
     const now = signature(this.path);
-    const settled = now === this.#found || now === this.#signature;
+    const quiet = now === this.#found || now === this.#signature;
     this.#found = now;
-    this.#timer = settled ? undefined : setTimeout(() => this.#look(), CONFIG_SETTLE_MS);
-    if (!settled || now === "" || now === this.#signature) return;
+    this.#timer = quiet ? undefined : setTimeout(() => this.#look(), CONFIG_QUIET_MS);
+    if (!quiet || now === "" || now === this.#signature) return;
     this.#signature = now;
     this.onChange();
   }

@@ -1,20 +1,11 @@
 /** Has the running node read its config again, over its status socket. */
 
 import { RELOAD_TIMEOUT_MS } from "../base/limits.ts";
+import type { ReloadOutcome } from "../peers/source/source.ts";
 import { askNode } from "./client.ts";
 import { answer } from "./handler.ts";
 import type { HttpAnswer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/request.ts";
-
-/** What became of a reload. */
-export interface ReloadOutcome {
-  /** False: nothing was changed. */
-  readonly ok: boolean;
-  /** Exit status that says the same: 0, 1 if it failed while running, 2 if the config is bad. */
-  readonly exitCode: number;
-  /** What is wrong, one line each; or what has changed, and what could not. */
-  readonly lines: readonly string[];
-}
 
 /** Path of the request, which is to be a POST. */
 const RELOAD_PATH = "/reload";

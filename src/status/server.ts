@@ -4,10 +4,11 @@ import { RunError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
 import { handle } from "./handler.ts";
+import type { ReloadOutcome } from "../peers/source/source.ts";
 import type { HttpAnswer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/request.ts";
 import { HttpServer } from "./http/server.ts";
-import { isReload, reloadAnswer, type ReloadOutcome } from "./reload.ts";
+import { isReload, reloadAnswer } from "./reload.ts";
 import {
   clearSocketPath,
   ensureSocketDirectory,

@@ -1,10 +1,11 @@
 /** What a large overlay costs before the first packet: reading its config, building the table. */
 
 import { parseConfig } from "../../src/config/parse.ts";
-import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import { timersOf } from "../../src/base/time.ts";
 import { ForwardingTable } from "../../src/forwarding/table.ts";
 import { tableRoutes } from "../../src/peers/plan.ts";
-import { Roster } from "../../src/peers/roster.ts";
+import { Registry } from "../../src/peers/registry.ts";
+import { rowOf } from "../../src/peers/transport.ts";
 
 const NODES = 201;
 const SUBNETS_EACH = 50;
@@ -34,20 +35,11 @@ function load(text: string): readonly [config_ms: number, table_ms: number] {
   const start_ms = performance.now();
   const { config } = parseConfig(text, "bench");
   const parsed_ms = performance.now();
-  const [self] = config.nodes;
-  const { peers } = new Roster(config, self!, 4);
+  const self = config.nodes[0]!;
+  const { peers } = new Registry({ config, self }, 4, timersOf());
   const table = new ForwardingTable();
-  for (const { index, address, port } of peers) {
-    table.setPeer(index, {
-      address: address!.bytes,
-      port,
-      mtu_bytes: 1472,
-      capabilities: 0,
-      heard: false,
-      transport: TRANSPORT.plain,
-    });
-  }
-  table.publishRoutes(tableRoutes(self!, peers), -1);
+  for (const peer of peers) table.setPeer(peer.index, rowOf(peer, config.mode, 1472));
+  table.publishRoutes(tableRoutes(self, peers), -1);
   return [parsed_ms - start_ms, performance.now() - parsed_ms];
 }
 

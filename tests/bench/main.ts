@@ -18,6 +18,7 @@ import { Merger } from "../../src/offload/coalesce.ts";
 import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/offload/segment.ts";
 import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/offload/vnet.ts";
 import { benchConfig } from "./config.ts";
+import { benchPeers } from "./peers.ts";
 import { soak } from "./soak.ts";
 
 const ROUNDS = 9;
@@ -159,6 +160,7 @@ const [what, flag, minutes = "10", ...rest] = Deno.args;
 if (what === undefined) {
   // First: a node pays for it before anything has been compiled.
   benchConfig();
+  benchPeers();
   for (const count of [2, 10_000]) benchLookup(count);
   benchSegments();
   if (Deno.uid() === 0) await benchNode();

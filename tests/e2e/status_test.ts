@@ -173,8 +173,9 @@ async function deviceCounters(bed: Bed, i: number) {
   };
 }
 
-/** Our counters and the device's at once, without traffic. */
-async function countersOf(bed: Bed, i: number) {
+/** Our counters and the device's at once, without traffic; ours as of a sample that is taken now. */
+async function countersOf(bed: Bed, i: number, node: LabProcess) {
+  await bed.counters(node);
   const [status, device] = await Promise.all([statusOf(bed, i), deviceCounters(bed, i)]);
   return { status, device };
 }
@@ -202,9 +203,9 @@ async function countersAreTrue(t: Deno.TestContext, engine: "batch" | "auto"): P
   await bed.reachable(0, 1, 10_000);
 
   await t.step("pings: to the packet and to the byte, on both nodes", async () => {
-    const before = await Promise.all([countersOf(bed, 0), countersOf(bed, 1)]);
+    const before = await Promise.all(nodes.map((node, i) => countersOf(bed, i, node)));
     await pings(bed, 100);
-    const after = await Promise.all([countersOf(bed, 0), countersOf(bed, 1)]);
+    const after = await Promise.all(nodes.map((node, i) => countersOf(bed, i, node)));
     const expected = { packets: 100, bytes: 100 * (20 + 8 + 1000) };
     for (const i of [0, 1]) {
       for (const way of WAYS) {
@@ -222,13 +223,13 @@ async function countersAreTrue(t: Deno.TestContext, engine: "batch" | "auto"): P
 
   await t.step("TCP: the payload, to the byte", async () => {
     const server = bed.spawn(bed.node(1).podNamespace, ["iperf3", "-s", "-1"]);
-    const before = await Promise.all([countersOf(bed, 0), countersOf(bed, 1)]);
+    const before = await Promise.all(nodes.map((node, i) => countersOf(bed, i, node)));
     const words = ["iperf3", "-c", bed.podAddress(1), "-n", "50M", "-J"];
     let client = await bed.inPod(0, ...words);
     for (let i = 0; client.code !== 0 && i < 100; i++) client = await bed.inPod(0, ...words);
     assertEquals(client.code, 0, client.stdout + client.stderr);
     await server.output();
-    const after = await Promise.all([countersOf(bed, 0), countersOf(bed, 1)]);
+    const after = await Promise.all(nodes.map((node, i) => countersOf(bed, i, node)));
 
     // A device counts super-packets, we count the packets that they become: the
     // same payload under more headers, all of one length but for the first ones.

@@ -77,11 +77,11 @@ Deno.test("table: a row that is being written keeps its old copy, and is not ack
   words[sequence]! -= 1;
   lane.acquire();
   assertEquals([lane.peer(0), lane.peer(1)], [rowOf(0, 1), rowOf(1, 2)]);
-  assertEquals([lane.changed, lane.stale, table.settled(1)], [[1], true, false]);
+  assertEquals([lane.changed, lane.stale, table.takenUp(1)], [[1], true, false]);
   words[sequence]! += 1;
   lane.acquire();
   assertEquals(lane.peer(0), rowOf(0, 2));
-  assertEquals([lane.changed, lane.stale, table.settled(1)], [[0], false, true]);
+  assertEquals([lane.changed, lane.stale, table.takenUp(1)], [[0], false, true]);
 });
 
 /** A table as a naive program would have it: everything is copied, nothing is shared. */
@@ -142,7 +142,7 @@ Deno.test("table: against a naive oracle, with lanes that look when they like", 
         break;
       }
       case 2: {
-        if (!table.settled(LANES)) break;
+        if (!table.takenUp(LANES)) break;
         const hop = dice.below(40);
         table.publishRoutes(routesTo(hop), hop);
         oracle.publish(() => oracle.hop = hop);
@@ -161,7 +161,7 @@ Deno.test("table: against a naive oracle, with lanes that look when they like", 
     assertEquals(lane.peer(index), known.rows.get(index) ?? VACANT);
     const at = Uint8Array.of(10, dice.below(ROUTES), 0, 1);
     assertEquals([lane.routes.lookup(at), lane.defaultPeer], [known.hop, known.hop]);
-    assertEquals(table.settled(LANES), oracle.lanes.every(({ behind }) => !behind));
+    assertEquals(table.takenUp(LANES), oracle.lanes.every(({ behind }) => !behind));
   }
   assert(publishes > 50, `${publishes} publishes of routes`);
 });
@@ -183,8 +183,8 @@ Deno.test("table: a lane on another thread never sees half a row, or half the ro
     table.setPeer(n % 5, rowOf(n % 5, n & 0xffff));
     if (n % 64 !== 0) continue;
     // Routes wait for the lane, as the publisher does; a lane that never comes ends the test.
-    for (let turns = 0; turns < 10_000_000 && !table.settled(1); turns++);
-    if (!table.settled(1)) break;
+    for (let turns = 0; turns < 10_000_000 && !table.takenUp(1); turns++);
+    if (!table.takenUp(1)) break;
     table.publishRoutes(routesTo(n % 5), n % 5);
     generations++;
   }

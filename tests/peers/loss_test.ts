@@ -1,10 +1,13 @@
 import { assertAlmostEquals, assertEquals } from "../assert.ts";
 import { random } from "../fuzz/random.ts";
-import { HELLO_INTERVAL_MS, HELLO_LOSS_WINDOW, HELLO_OVERDUE_MS } from "../../src/base/limits.ts";
+import { HELLO_LOSS_WINDOW } from "../../src/base/limits.ts";
+import { timersOf } from "../../src/base/time.ts";
 import { HelloLoss } from "../../src/peers/loss.ts";
 
+const TIMERS = timersOf();
+
 function lossOf(numbers: readonly number[], silent_ms = 0): number | undefined {
-  const loss = new HelloLoss();
+  const loss = new HelloLoss(TIMERS);
   for (const number of numbers) loss.arrived(number);
   return loss.share(silent_ms);
 }
@@ -32,14 +35,14 @@ for (const [name, numbers, share] of CASES) {
 
 Deno.test("loss: hellos that are overdue are lost too", () => {
   const full = Array.from({ length: 50 }, (_, i) => i + 1);
-  assertEquals(lossOf([1, 2, 3], HELLO_OVERDUE_MS - 1), 0);
-  assertEquals(lossOf([1, 2, 3], HELLO_OVERDUE_MS), 1 / 4);
-  assertEquals(lossOf(full, 4 * HELLO_INTERVAL_MS), 4 / HELLO_LOSS_WINDOW);
+  assertEquals(lossOf([1, 2, 3], TIMERS.overdue_ms - 1), 0);
+  assertEquals(lossOf([1, 2, 3], TIMERS.overdue_ms), 1 / 4);
+  assertEquals(lossOf(full, 4 * TIMERS.hello_ms), 4 / HELLO_LOSS_WINDOW);
   assertEquals(lossOf(full, 1e9), 1);
 });
 
 Deno.test("loss: a peer that counts anew starts with none", () => {
-  const loss = new HelloLoss();
+  const loss = new HelloLoss(TIMERS);
   for (const number of [90, 95, 99]) loss.arrived(number);
   loss.reset();
   assertEquals(loss.share(0), undefined);
@@ -51,7 +54,7 @@ Deno.test("loss: a peer that counts anew starts with none", () => {
 Deno.test("loss: the same as of a list of all that arrived", () => {
   const dice = random(0x1055);
   for (let round = 0; round < 300; round++) {
-    const loss = new HelloLoss();
+    const loss = new HelloLoss(TIMERS);
     const arrived = new Set<number>();
     const first = 1 + dice.below(1000);
     let last = first;

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../assert.ts";
 import { noticeText, unixAddress, watchdogInterval_ms } from "../../src/service/notify.ts";
-import { Pulse } from "../../src/service/lane_watchdog.ts";
+import { LaneWatchdog } from "../../src/service/lane_watchdog.ts";
 
 Deno.test("notify: what the manager is told", () => {
   const text = (notice: Parameters<typeof noticeText>[0]) => noticeText(notice, () => 12_345n);
@@ -57,14 +57,14 @@ Deno.test("notify: half of the watchdog's time, and only if it is ours", async (
   }
 });
 
-Deno.test("pulse: a lane that was woken and has not moved is not alive", () => {
-  const pulse = new Pulse();
-  assert(pulse.alive([5, 9]), "nothing to compare yet");
-  assert(pulse.alive([6, 10]));
-  assert(!pulse.alive([6, 11]));
-  assert(pulse.alive([7, 11 - 2 ** 32]), "any change counts");
-  assert(pulse.alive([]), "the device is away");
-  assert(pulse.alive([]));
-  assert(pulse.alive([0, 0]), "new lanes");
-  assert(!pulse.alive([0, 1]));
+Deno.test("watchdog: a lane that was woken and has not moved is not alive", () => {
+  const watchdog = new LaneWatchdog();
+  assert(watchdog.alive([5, 9]), "nothing to compare yet");
+  assert(watchdog.alive([6, 10]));
+  assert(!watchdog.alive([6, 11]));
+  assert(watchdog.alive([7, 11 - 2 ** 32]), "any change counts");
+  assert(watchdog.alive([]), "the device is away");
+  assert(watchdog.alive([]));
+  assert(watchdog.alive([0, 0]), "new lanes");
+  assert(!watchdog.alive([0, 1]));
 });

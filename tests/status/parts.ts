@@ -2,8 +2,9 @@
 
 import { parseConfig } from "../../src/config/parse.ts";
 import { COUNTERS } from "../../src/forwarding/counters.ts";
-import { parseAddress } from "../../src/net/prefix.ts";
-import { PeerBook } from "../../src/peers/book.ts";
+import { timersOf } from "../../src/base/time.ts";
+import type { Liveness } from "../../src/peers/liveness.ts";
+import { Registry } from "../../src/peers/registry.ts";
 import { type Count, RateMeter } from "../../src/status/model/rates.ts";
 import {
   buildStatus,
@@ -47,24 +48,18 @@ export const count = (packets: number, bytes: number): Count => ({ packets, byte
 /** Node a of three; `b` has an address, `gate` has none. */
 export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotParts {
   const { config } = parseConfig(YAML, "tunnet.yaml");
-  const [self, ...peers] = config.nodes;
+  const self = config.nodes[0]!;
   return {
     version: "1.2.3",
     pid: 42,
     config,
     source: "tunnet.yaml",
-    self: self!,
+    self,
     listen: { host: "192.168.0.8", port: 3009 },
     device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
     engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
-    peers: peers.map((node, index) => ({
-      index,
-      node,
-      address: parseAddress(node.endpoint.host),
-      port: node.endpoint.port,
-    })),
+    peers: new Registry({ config, self }, 4, timersOf()).peers,
     wrongPortOf: () => undefined,
-    book: new PeerBook(["b", "gate"], { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 }),
     sharedNames: true,
     outbound: totals({ packets: 30, bytes: 3000, icmp_errors: 4, no_route: 5 }),
     inbound: totals({ packets: 20, bytes: 2000, control: 6, spoofed_source: 7 }),
@@ -81,6 +76,17 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
 
 export function statusOf(changed: Partial<SnapshotParts> = {}): Status {
   return buildStatus(snapshotParts(changed));
+}
+
+/** The status of these parts in which b and gate are as `prepare` leaves them. */
+export function statusWith(
+  prepare: (b: Liveness, gate: Liveness) => void,
+  changed: Partial<SnapshotParts> = {},
+): Status {
+  const parts = snapshotParts(changed);
+  const [b, gate] = parts.peers;
+  prepare(b!.liveness, gate!.liveness);
+  return buildStatus(parts);
 }
 
 /** A hello as node b says it. */

@@ -4,6 +4,8 @@ import {
   CAPTURE_FILES_MAX,
   CAPTURE_SIZE_MIN_BYTES,
   DEFAULT_HTTP_PORT,
+  HELLO_INTERVAL_MAX_MS,
+  HELLO_INTERVAL_MIN_MS,
   LAB_NODES_MAX,
   LAB_NODES_MIN,
 } from "../../base/limits.ts";
@@ -45,6 +47,20 @@ export const readLabNodes = readNumber(
   "a number of nodes",
   `a number from ${LAB_NODES_MIN} to ${LAB_NODES_MAX}`,
 );
+
+/** How often a node says hello: a time such as 5s or 250ms, in ms. */
+export function readHelloInterval(text: string): Result<number> {
+  const [, digits, unit] = /^([1-9][0-9]{0,5})(ms|s)$/.exec(text) ?? [];
+  const interval_ms = Number(digits) * (unit === "s" ? 1000 : 1);
+  if (interval_ms >= HELLO_INTERVAL_MIN_MS && interval_ms <= HELLO_INTERVAL_MAX_MS) {
+    return { value: interval_ms };
+  }
+  const [min, max] = [HELLO_INTERVAL_MIN_MS, HELLO_INTERVAL_MAX_MS / 1000];
+  const why = digits ? "out of range" : "not a number with ms or s behind it";
+  return {
+    problem: { what: `${quote(text)} is not a time`, why, how: `5s, or from ${min}ms to ${max}s` },
+  };
+}
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 

@@ -1,4 +1,4 @@
-/** What stands in the maps that tunnet and its kernel programs share. Pure. */
+/** Layout of the maps that tunnet and its kernel programs share. Pure. */
 
 import type { Prefix } from "../../net/prefix.ts";
 

@@ -2,7 +2,7 @@
 
 import type { Prefix } from "../../net/prefix.ts";
 import type { Route } from "../../forwarding/prefixes.ts";
-import { type Entries, type Entry, MapMirror } from "./mirror.ts";
+import { type Entries, type Entry, ListMirror, OwnerMirror } from "./mirror.ts";
 import * as records from "./records.ts";
 
 /**
@@ -16,50 +16,82 @@ export interface KernelPathPeer extends records.KernelPeer {
   readonly takes: boolean;
 }
 
-/** Names of the maps that follow the forwarding table. */
-const TABLES = ["routes4", "routes6", "peers", "senders", "hosts", "counts"] as const;
-
-type Tables<T> = Readonly<Record<typeof TABLES[number], T>>;
+/** The maps that follow the forwarding table: routes as a whole, the others peer by peer. */
+type Maps = Readonly<
+  Record<"routes4" | "routes6" | "peers" | "senders" | "hosts" | "counts", Entries>
+>;
 
 const EVERYTHING = {
   4: { version: 4, bytes: new Uint8Array(4), length_bits: 0 },
   6: { version: 6, bytes: new Uint8Array(16), length_bits: 0 },
 } as const satisfies Record<number, Prefix>;
 
+const NO_COUNTS = new Uint8Array(records.COUNTS.size);
+const PRESENT = records.u32(1);
+
 /** An address as the kernel's tunnels tell it: IPv4 as a number in the host's order. */
 function hostKey(address: Uint8Array): Uint8Array {
   return address.length === 4 ? address.toReversed() : address;
 }
 
-/** Keeps the maps in step. */
+/** Keeps the maps in step. All methods throw what the maps throw when they are full. */
 export class KernelTables {
-  readonly #mirrors: Tables<MapMirror>;
+  readonly #routes: Readonly<Record<4 | 6, ListMirror>>;
+  readonly #mirrors: Readonly<Record<"peers" | "senders" | "hosts" | "counts", OwnerMirror>>;
+  readonly #peers = new Map<number, KernelPathPeer>();
+  #defaultPeer = -1;
 
-  constructor(maps: Tables<Entries>) {
-    const mirrors = TABLES.map((name) => [name, new MapMirror(maps[name])] as const);
-    this.#mirrors = Object.fromEntries(mirrors) as Tables<MapMirror>;
+  constructor({ routes4, routes6, peers, senders, hosts, counts }: Maps) {
+    this.#routes = { 4: new ListMirror(routes4), 6: new ListMirror(routes6) };
+    this.#mirrors = {
+      peers: new OwnerMirror(peers),
+      senders: new OwnerMirror(senders),
+      hosts: new OwnerMirror(hosts),
+      counts: new OwnerMirror(counts),
+    };
   }
 
-  /**
-   * Takes over a table. `defaultPeer` is -1 where there is none. Throws what the
-   * maps throw when they are full.
-   */
-  publish(peers: readonly KernelPathPeer[], routes: readonly Route[], defaultPeer: number): void {
-    const { routes4, routes6, counts, hosts, senders, peers: byIndex } = this.#mirrors;
-    routes4.replace(routeEntries(4, routes, defaultPeer));
-    routes6.replace(routeEntries(6, routes, defaultPeer));
-    const none = new Uint8Array(records.COUNTS.size);
-    counts.replace(peers.map(({ index }) => [records.u32(index), none]));
-    hosts.replace(peers.map(({ address }) => [hostKey(address), records.u32(1)]));
-    senders.replace(peers.map((peer) => {
-      const record = records.senderRecord(peer.index, peer.index === defaultPeer);
-      return [records.senderKey(peer), record];
-    }));
+  /** The peers that run the kernel path, by index. */
+  get peers(): ReadonlyMap<number, KernelPathPeer> {
+    return this.#peers;
+  }
+
+  /** Takes over what is known of one peer. No other peer's entries are touched. */
+  setPeer(peer: KernelPathPeer): void {
+    const { counts, hosts, peers } = this.#mirrors;
+    const { index, address, takes } = peer;
+    const key = records.u32(index);
+    this.#peers.set(index, peer);
+    counts.assign(index, [key, NO_COUNTS]);
+    hosts.assign(index, [hostKey(address), PRESENT]);
+    this.#setSender(peer);
     // Last: now packets are sent.
-    byIndex.replace(
-      peers.filter(({ takes }) => takes)
-        .map((peer) => [records.u32(peer.index), records.peerRecord(peer)]),
-    );
+    peers.assign(index, takes ? [key, records.peerRecord(peer)] : undefined);
+  }
+
+  /** Forgets a peer; nothing is sent to it first of all. */
+  clearPeer(index: number): void {
+    const { counts, hosts, senders, peers } = this.#mirrors;
+    this.#peers.delete(index);
+    for (const mirror of [peers, senders, hosts, counts]) mirror.assign(index, undefined);
+  }
+
+  /** Takes over all routes. `defaultPeer` is -1 where there is none. */
+  setRoutes(routes: readonly Route[], defaultPeer: number): void {
+    for (const version of [4, 6] as const) {
+      this.#routes[version].replace(routeEntries(version, routes, defaultPeer));
+    }
+    const before = this.#defaultPeer;
+    this.#defaultPeer = defaultPeer;
+    for (const index of [before, defaultPeer]) {
+      const peer = this.#peers.get(index);
+      if (peer) this.#setSender(peer);
+    }
+  }
+
+  #setSender(peer: KernelPathPeer): void {
+    const record = records.senderRecord(peer.index, peer.index === this.#defaultPeer);
+    this.#mirrors.senders.assign(peer.index, [records.senderKey(peer), record]);
   }
 }
 

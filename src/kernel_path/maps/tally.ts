@@ -15,7 +15,6 @@ export interface Amount {
 
 /** What was carried to and from a peer since the last time. */
 export interface Carried {
-  readonly peer: number;
   readonly outbound: Amount;
   readonly inbound: Amount;
 }
@@ -44,28 +43,29 @@ export class Tally {
   #entered = 0;
   #arrived = 0;
   #overflow = 0;
-  #forgiven = 0;
+  /** Packets of our own self-test that are still to be left out. */
+  #selfTests = 0;
 
   constructor(readonly counts: Counts, readonly events: Counts) {}
 
-  /** What was carried to and from these peers since the last call; counts of others start anew. */
-  carried(peers: readonly number[]): readonly Carried[] {
-    const before = new Map(this.#peers);
-    this.#peers.clear();
-    return peers.flatMap((peer) => {
-      const bytes = this.counts.get(records.u32(peer));
-      if (!bytes) return [];
-      const now = records.sumOfProcessors(bytes, records.COUNTS.size);
-      const last = before.get(peer) ?? NOTHING;
-      this.#peers.set(peer, now);
-      const { COUNTS } = records;
-      const growth = (offset: number) => Math.max(0, at(now, offset) - at(last, offset));
-      return [{
-        peer,
-        outbound: { packets: growth(COUNTS.packetsOut), bytes: growth(COUNTS.bytesOut) },
-        inbound: { packets: growth(COUNTS.packetsIn), bytes: growth(COUNTS.bytesIn) },
-      }];
-    });
+  /** What was carried to and from a peer since the last call; undefined where nothing is counted. */
+  carried(peer: number): Carried | undefined {
+    const bytes = this.counts.get(records.u32(peer));
+    if (!bytes) return undefined;
+    const now = records.sumOfProcessors(bytes, records.COUNTS.size);
+    const last = this.#peers.get(peer) ?? NOTHING;
+    this.#peers.set(peer, now);
+    const { COUNTS } = records;
+    const growth = (offset: number) => Math.max(0, at(now, offset) - at(last, offset));
+    return {
+      outbound: { packets: growth(COUNTS.packetsOut), bytes: growth(COUNTS.bytesOut) },
+      inbound: { packets: growth(COUNTS.packetsIn), bytes: growth(COUNTS.bytesIn) },
+    };
+  }
+
+  /** A peer's counts are gone: those of the next one with its index start anew. */
+  forget(peer: number): void {
+    this.#peers.delete(peer);
   }
 
   /** What was lost since the last call. */
@@ -80,9 +80,9 @@ export class Tally {
       sendFailed: growth(EVENTS.sendFailed),
       rejected: growth(EVENTS.rejected),
       overflow: overflow - this.#overflow,
-      foreign: Math.max(0, growth(EVENTS.foreign) - this.#forgiven),
+      foreign: Math.max(0, growth(EVENTS.foreign) - this.#selfTests),
     };
-    this.#forgiven = 0;
+    this.#selfTests = 0;
     this.#overflow = overflow;
     this.#arrived = at(before, EVENTS.arrived);
     this.#entered = at(now, EVENTS.entered);
@@ -100,9 +100,9 @@ export class Tally {
     return at(this.#readNow(), records.EVENTS.foreign);
   }
 
-  /** One of those was our own: `lost` will not tell of it. */
-  forgiveForeign(): void {
-    this.#forgiven++;
+  /** One of those was of our own self-test: `lost` will not tell of it. */
+  leaveOutSelfTest(): void {
+    this.#selfTests++;
   }
 
   #read(): readonly number[] {

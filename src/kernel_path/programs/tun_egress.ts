@@ -134,7 +134,7 @@ function writeHeaders(asm: Assembler, underlay: Underlay, port: number): void {
   asm.store(2, R.r10, udp, imm(network16(port)));
   asm.load(2, R.r1, PEER_RECORD, PEER.port).store(2, R.r10, udp + 2, R.r1);
   // No checksum of the whole: the inner ones cover it (RFC 768, RFC 6935, as VXLAN has it). It is
-  // also how the receiver knows that lanes have not sent this (way_in.ts).
+  // also how the receiver knows that lanes have not sent this (underlay_ingress.ts).
   writeUdpHeader(asm, udp, 0);
 }
 

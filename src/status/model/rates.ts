@@ -35,8 +35,8 @@ function rateOf(before: Count, now: Count, elapsed_ms: number): Rate {
 }
 
 /**
- * Keeps the last two samples. A rate is taken between now and the older one, so over one to two
- * intervals: long enough to be steady, short enough to be live.
+ * Keeps the last two samples. A rate is taken between them: what the kernel counts is known as of a
+ * sample only, so that a later moment would make it look slower.
  */
 export class RateMeter {
   #older: Sample | undefined;
@@ -50,13 +50,12 @@ export class RateMeter {
     this.#newer = sample;
   }
 
-  /** The rates of a key up to `now`; nothing for a key that was not in the sample. */
-  rate(key: string, now: Sample): { readonly outbound: Rate; readonly inbound: Rate } {
-    const before = this.#older ?? this.#newer;
-    const from = before?.counts.get(key);
-    const to = now.counts.get(key);
-    if (!before || !from || !to) return { outbound: NONE, inbound: NONE };
-    const elapsed_ms = now.at_ms - before.at_ms;
+  /** The rates of a key; nothing for a key that was not in both samples. */
+  rate(key: string): { readonly outbound: Rate; readonly inbound: Rate } {
+    const from = this.#older?.counts.get(key);
+    const to = this.#newer?.counts.get(key);
+    if (!from || !to) return { outbound: NONE, inbound: NONE };
+    const elapsed_ms = this.#newer!.at_ms - this.#older!.at_ms;
     return {
       outbound: rateOf(from.outbound, to.outbound, elapsed_ms),
       inbound: rateOf(from.inbound, to.inbound, elapsed_ms),

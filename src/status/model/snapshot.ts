@@ -3,9 +3,10 @@
 import type { Config, NodeConfig } from "../../config/types.ts";
 import { type CounterName, COUNTERS, DROPS } from "../../forwarding/counters.ts";
 import { STATUS_SUBNETS_MAX } from "../../base/limits.ts";
-import { type Address, formatAddress, formatEndpoint, formatPrefix } from "../../net/prefix.ts";
+import { formatAddress, formatEndpoint, formatPrefix } from "../../net/prefix.ts";
 import { CAPABILITY } from "../../wire/hello.ts";
-import type { PeerBook, PeerState } from "../../peers/book.ts";
+import type { Liveness } from "../../peers/liveness.ts";
+import type { Peer } from "../../peers/peer.ts";
 import type { RateMeter, Sample } from "./rates.ts";
 import {
   type DeviceStatus,
@@ -30,27 +31,17 @@ export interface SnapshotParts {
   readonly listen: { readonly host: string; readonly port: number };
   readonly device: DeviceStatus;
   readonly engine: EngineStatus;
-  readonly peers: readonly SnapshotPeer[];
-  readonly book: PeerBook;
+  readonly peers: readonly Peer[];
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   /** The port that a peer's address sends from, where it is not the peer's. */
-  readonly wrongPortOf: (index: number) => number | undefined;
+  readonly wrongPortOf: (peer: Peer) => number | undefined;
   readonly outbound: Totals;
   readonly inbound: Totals;
   /** Counters of now: of each peer by name, and of all under TOTAL. */
   readonly sample: Sample;
   readonly rates: RateMeter;
   readonly clock: Clock;
-}
-
-/** A peer, and where it is reached now. */
-export interface SnapshotPeer {
-  /** Its place in the book. */
-  readonly index: number;
-  readonly node: NodeConfig;
-  readonly address: Address | undefined;
-  readonly port: number;
 }
 
 /** One moment on both clocks. */
@@ -96,7 +87,7 @@ function flowsOf(
 ): { outbound: Flow; inbound: Flow } {
   const none = { packets: 0, bytes: 0 };
   const { outbound, inbound } = sample.counts.get(key) ?? { outbound: none, inbound: none };
-  const rate = rates.rate(key, sample);
+  const rate = rates.rate(key);
   return {
     outbound: { ...outbound, ...rate.outbound },
     inbound: { ...inbound, ...rate.inbound },
@@ -111,29 +102,26 @@ function subnetsOf({ subnets }: NodeConfig) {
 }
 
 /** What a peer says of itself that does not fit. */
-function peerProblems(
-  parts: SnapshotParts,
-  { index, port }: SnapshotPeer,
-  known: PeerState,
-): readonly string[] {
+function peerProblems(parts: SnapshotParts, peer: Peer): readonly string[] {
   const problems: string[] = [];
-  const wrongPort = parts.wrongPortOf(index);
-  if (known.state !== "up" && wrongPort !== undefined && wrongPort !== port) {
+  const { port, name, liveness: { said, state } } = peer;
+  const wrongPort = parts.wrongPortOf(peer);
+  if (state !== "up" && wrongPort !== undefined && wrongPort !== port) {
     problems.push(`its datagrams come from port ${wrongPort}, not ${port}: they are dropped`);
   }
-  if (known.heard_ms === 0) return problems;
+  if (!said) return problems;
   const { mode } = parts.config;
-  if (known.saidMode !== mode) {
-    problems.push(`it runs in mode ${known.saidMode}, this node in mode ${mode}`);
+  if (said.mode !== mode) {
+    problems.push(`it runs in mode ${said.mode}, this node in mode ${mode}`);
   }
-  if (parts.sharedNames && known.saidName !== known.name) {
-    problems.push(`it calls itself ${known.saidName}: are the config files the same?`);
+  if (parts.sharedNames && said.name !== name) {
+    problems.push(`it calls itself ${said.name}: are the config files the same?`);
   }
   return problems;
 }
 
 /** Why a peer is in its state, where the state's name does not tell. */
-function whyOf(known: PeerState): string | null {
+function whyOf(known: Liveness): string | null {
   switch (known.state) {
     case "up":
       return null;
@@ -148,15 +136,11 @@ function whyOf(known: PeerState): string | null {
   }
 }
 
-function peerStatus(parts: SnapshotParts, peer: SnapshotPeer): PeerStatus {
+function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
   const { clock, config } = parts;
-  const { node, address, port } = peer;
-  const known = parts.book.peers[peer.index]!;
-  const heard = known.heard_ms > 0;
+  const { node, address, port, liveness: known } = peer;
+  const { said } = known;
   const seen_ms = Math.max(known.heard_ms, known.packets_ms);
-  // From one that is down, none is expected.
-  const silent_ms = known.state === "down" ? 0 : clock.monotonic_ms - known.heard_ms;
-  const loss = known.loss.share(silent_ms);
   return {
     name: node.name,
     host: node.endpoint.host,
@@ -171,13 +155,13 @@ function peerStatus(parts: SnapshotParts, peer: SnapshotPeer): PeerStatus {
     why: whyOf(known),
     last_seen: seen_ms > 0 ? timeText(clock, seen_ms) : null,
     rtt_ms: known.rtt_ms ?? null,
-    loss: loss ?? null,
-    version: known.program || null,
-    protocol: heard ? known.protocol : null,
-    mode: heard ? known.saidMode : null,
-    mtu_bytes: heard ? known.saidMtu_bytes : null,
+    loss: known.loss(clock.monotonic_ms) ?? null,
+    version: said?.program || null,
+    protocol: said?.version ?? null,
+    mode: said?.mode ?? null,
+    mtu_bytes: said?.mtu_bytes ?? null,
     capabilities: capabilityNames(known.capabilities),
-    problems: peerProblems(parts, peer, known),
+    problems: peerProblems(parts, peer),
     ...flowsOf(parts, node.name),
   };
 }

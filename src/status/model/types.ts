@@ -5,7 +5,7 @@
  */
 
 import type { Mode } from "../../wire/mode.ts";
-import type { PeerStateName } from "../../peers/book.ts";
+import type { PeerStateName } from "../../peers/liveness.ts";
 
 /** The name and version of the status object's format. */
 export const STATUS_FORMAT = "tunnet-status/1";

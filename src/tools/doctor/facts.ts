@@ -4,7 +4,7 @@ import type { Config, NodeConfig } from "../../config/types.ts";
 import type { LinkAddress, LinkInfo, RouteInfo, RoutePath } from "../../host/netlink/rtnetlink.ts";
 import type { Address } from "../../net/prefix.ts";
 import type { Hello } from "../../wire/hello.ts";
-import type { PeerStateName } from "../../peers/book.ts";
+import type { PeerStateName } from "../../peers/liveness.ts";
 import type { Firewall } from "./firewall/model.ts";
 
 /** A program that holds something. */

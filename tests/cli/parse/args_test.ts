@@ -19,6 +19,7 @@ const UP: Options["up"] = {
   trace: undefined,
   pcap: undefined,
   sysctl: true,
+  helloInterval_ms: undefined,
   logLevel: "info",
   json: false,
   statusSocket: undefined,
@@ -93,6 +94,8 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["up", "-c=x.yaml"], up({ config: "x.yaml" })],
   [["up", "--config=x=y.yaml"], up({ config: "x=y.yaml" })],
   [["--peer", "--no-sysctl", "--log-level", "debug"], up({ sysctl: false, logLevel: "debug" })],
+  [["--peer", "--hello-interval", "500ms"], up({ helloInterval_ms: 500 })],
+  [["--peer", "--hello-interval=60s"], up({ helloInterval_ms: 60_000 })],
   [
     ["up", "--local", "172.1.0.0/16,fd00:1::/64", "--local=172.9.0.0/16"],
     up({ local: ["172.1.0.0/16", "fd00:1::/64", "172.9.0.0/16"] }),

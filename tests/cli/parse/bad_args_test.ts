@@ -147,6 +147,18 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     '--log-level: "warning" is not a log level (did you mean "warn"?); try: error, warn, info, debug',
   ],
   [
+    ["up", "--hello-interval", "5"],
+    '--hello-interval: "5" is not a time (not a number with ms or s behind it); try: 5s, or from 100ms to 60s',
+  ],
+  [
+    ["up", "--hello-interval", "99ms"],
+    '--hello-interval: "99ms" is not a time (out of range); try: 5s, or from 100ms to 60s',
+  ],
+  [
+    ["up", "--hello-interval", "61s"],
+    '--hello-interval: "61s" is not a time (out of range); try: 5s, or from 100ms to 60s',
+  ],
+  [
     ["up", "--log-level", "loud"],
     '--log-level: "loud" is not a log level; try: error, warn, info, debug',
   ],

@@ -182,7 +182,7 @@ Deno.test("datagram engine: a new table is followed at once", async () => {
   lanes.table.clearPeer(0);
   lanes.table.publishRoutes([], -1);
   lanes.wake();
-  assertEquals(lanes.table.settled(lanes.laneCount), true);
+  assertEquals(lanes.table.takenUp(lanes.laneCount), true);
   devices[0]!.waiting = [out(1)];
   await waits[0]!.readable();
   await connection.arrive(back, PEER);

@@ -1,16 +1,12 @@
 import { assert, assertEquals, assertThrows } from "../../assert.ts";
 import { encodeHello } from "../../../src/wire/hello.ts";
-import { PeerBook } from "../../../src/peers/book.ts";
 import { formatMetrics } from "../../../src/status/format/metrics.ts";
 import { parseMetrics, valueOf } from "./prometheus.ts";
-import { HELLO_OF_B, statusOf } from "../parts.ts";
+import { HELLO_OF_B, statusOf, statusWith } from "../parts.ts";
 
 Deno.test("metrics: parse strictly, and say what the status says", () => {
-  const book = new PeerBook(["b", "gate"], {
-    ...{ name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 },
-  });
-  book.hear(0, encodeHello({ ...HELLO_OF_B, echo_us: 99_000_000, held_us: 0 }), 99_002);
-  const status = statusOf({ book });
+  const hello = encodeHello({ ...HELLO_OF_B, echo_us: 99_000_000, held_us: 0 });
+  const status = statusWith((b) => void b.hear(hello, 99_002));
   const series = parseMetrics(formatMetrics(status));
   const value = (name: string, labels = {}) => valueOf(series, `tunnet_${name}`, labels);
   assertEquals(

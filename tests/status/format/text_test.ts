@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertFalse, assertStringIncludes } from "../../assert.ts";
 import { encodeHello } from "../../../src/wire/hello.ts";
 import { statusText } from "../../../src/status/format/text.ts";
-import { HELLO_OF_B, NOW_MS, snapshotParts, statusOf } from "../parts.ts";
+import { HELLO_OF_B, NOW_MS, snapshotParts, statusOf, statusWith } from "../parts.ts";
 
 function status() {
-  const { book } = snapshotParts();
-  book.hear(0, encodeHello({ ...HELLO_OF_B, echo_us: 97_999_500, held_us: 0 }), NOW_MS - 2000);
-  book.unreachable(1, "the name gate.example is not known", 40_000);
-  return statusOf({ book });
+  const hello = encodeHello({ ...HELLO_OF_B, echo_us: 97_999_500, held_us: 0 });
+  return statusWith((b, gate) => {
+    b.hear(hello, NOW_MS - 2000);
+    gate.unreachable("the name gate.example is not known", 40_000);
+  });
 }
 
 Deno.test("status: the table", () => {

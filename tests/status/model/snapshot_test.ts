@@ -1,40 +1,42 @@
 import { assert, assertEquals } from "../../assert.ts";
 import { COUNTERS, DROPS } from "../../../src/forwarding/counters.ts";
-import { HELLO_SILENCE_MS, NODES_MAX, STATUS_SUBNETS_MAX } from "../../../src/base/limits.ts";
+import { NODES_MAX, STATUS_SUBNETS_MAX } from "../../../src/base/limits.ts";
+import { timersOf } from "../../../src/base/time.ts";
+import type { NodeConfig } from "../../../src/config/types.ts";
 import { parsePrefix } from "../../../src/net/prefix.ts";
 import { encodeHello } from "../../../src/wire/hello.ts";
-import { PeerBook } from "../../../src/peers/book.ts";
+import type { Liveness } from "../../../src/peers/liveness.ts";
+import { Registry } from "../../../src/peers/registry.ts";
 import { RateMeter } from "../../../src/status/model/rates.ts";
 import { TOTAL } from "../../../src/status/model/snapshot.ts";
-import { count, HELLO_OF_B, NOW_MS, sampleOf, snapshotParts, statusOf } from "../parts.ts";
-
-const SELF = { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 } as const;
-
-/** A book in which b and gate stand as `prepare` leaves them. */
-function bookWith(prepare: (book: PeerBook) => void): PeerBook {
-  const book = new PeerBook(["b", "gate"], SELF);
-  prepare(book);
-  return book;
-}
+import {
+  count,
+  HELLO_OF_B,
+  NOW_MS,
+  sampleOf,
+  snapshotParts,
+  statusOf,
+  statusWith,
+} from "../parts.ts";
 
 const hello = (changed: object = {}) => encodeHello({ ...HELLO_OF_B, ...changed });
 
 Deno.test("snapshot: the whole object", () => {
-  const book = bookWith((book) => {
-    book.hear(0, hello({ echo_us: 88_999_000, held_us: 500 }), 89_000);
-    book.hear(0, hello({ number: 3, sent_us: 2 }), 95_000);
-    book.unreachable(1, "the name gate.example is not known", 1000);
-  });
   const rates = new RateMeter();
   const zero = [count(0, 0), count(0, 0)] as const;
   rates.add(sampleOf(NOW_MS - 2000, { [TOTAL]: zero, b: zero, gate: zero }));
+  rates.add(snapshotParts().sample);
   const idle = { packets: 0, bytes: 0, packets_per_second: 0, bits_per_second: 0 };
   const out = { packets: 30, bytes: 3000, packets_per_second: 15, bits_per_second: 12_000 };
   const back = { packets: 20, bytes: 2000, packets_per_second: 10, bits_per_second: 8000 };
   const none = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, 0]));
   const events = COUNTERS.slice(2, COUNTERS.indexOf(DROPS[0]!));
   const started = "2026-01-02T03:04:05.000Z";
-  const status = statusOf({ book, rates });
+  const status = statusWith((b, gate) => {
+    b.hear(hello({ echo_us: 88_999_000, held_us: 500 }), 89_000);
+    b.hear(hello({ number: 3, sent_us: 2 }), 95_000);
+    gate.unreachable("the name gate.example is not known", 1000);
+  }, { rates });
   assertEquals(status, {
     format: "tunnet-status/1",
     time: "2026-01-02T03:05:45.000Z",
@@ -115,34 +117,34 @@ Deno.test("snapshot: the whole object", () => {
 
 const STATES: readonly [
   name: string,
-  prepare: (book: PeerBook) => void,
+  prepare: (peer: Liveness) => void,
   state: string,
   why: RegExp | null,
 ][] = [
   ["plain: never heard of", () => {}, "plain", /nothing was heard/],
   [
     "plain: packets but no hello",
-    (book) => book.carried(() => 9, 500),
+    (peer) => peer.carried(9, 500),
     "plain",
     /sends packets and says no hello/,
   ],
-  ["up", (book) => book.hear(0, hello(), NOW_MS - 1), "up", null],
+  ["up", (peer) => peer.hear(hello(), NOW_MS - 1), "up", null],
   [
     "silent",
-    (book) => {
-      book.hear(0, hello(), 1000);
-      book.expire(1000 + HELLO_SILENCE_MS);
+    (peer) => {
+      peer.hear(hello(), 1000);
+      peer.expire(1000 + peer.timers.silence_ms);
     },
     "silent",
     /says hello no more/,
   ],
-  ["down: left", (book) => book.hear(0, hello({ leaving: true }), 1000), "down", /was stopped/],
-  ["down: no way", (book) => book.unreachable(0, "no route to it", 1000), "down", /no route to it/],
+  ["down: left", (peer) => peer.hear(hello({ leaving: true }), 1000), "down", /was stopped/],
+  ["down: no way", (peer) => peer.unreachable("no route to it", 1000), "down", /no route to it/],
 ];
 
 for (const [name, prepare, state, why] of STATES) {
   Deno.test(`snapshot: a peer is ${name}`, () => {
-    const status = statusOf({ book: bookWith(prepare) });
+    const status = statusWith(prepare);
     const peer = status.peers[0]!;
     assertEquals(peer.state, state);
     assert(why === null ? peer.why === null : why.test(peer.why ?? ""), `${peer.why}`);
@@ -150,16 +152,16 @@ for (const [name, prepare, state, why] of STATES) {
 }
 
 Deno.test("snapshot: what does not fit together is named", () => {
-  const book = bookWith((book) => book.hear(0, hello({ mode: "tap", name: "z" }), NOW_MS));
-  assertEquals(statusOf({ book }).peers[0]!.problems, [
+  const prepare = (b: Liveness) => void b.hear(hello({ mode: "tap", name: "z" }), NOW_MS);
+  assertEquals(statusWith(prepare).peers[0]!.problems, [
     "it runs in mode tap, this node in mode tun",
     "it calls itself z: are the config files the same?",
   ]);
-  const ported = { wrongPortOf: () => 4000, book: new PeerBook(["b", "gate"], SELF) };
-  assertEquals(statusOf(ported).peers[0]!.problems, [
-    "its datagrams come from port 4000, not 3009: they are dropped",
+  assertEquals(statusOf({ wrongPortOf: () => 4000 }).peers.map(({ problems }) => problems), [
+    ["its datagrams come from port 4000, not 3009: they are dropped"],
+    [],
   ]);
-  const inline = statusOf({ book, sharedNames: false }).peers[0]!;
+  const inline = statusWith(prepare, { sharedNames: false }).peers[0]!;
   assertEquals(inline.problems.length, 1, "inline peers have no names in common");
 });
 
@@ -171,15 +173,20 @@ Deno.test("snapshot: a device that is not up is the node's own problem", () => {
   }
 });
 
+/** Peers of these, as a registry has them. */
+function peersOf(nodes: readonly NodeConfig[]): Registry["peers"] {
+  const { config, self } = snapshotParts();
+  return new Registry({ config: { ...config, nodes: [self, ...nodes] }, self }, 4, timersOf())
+    .peers;
+}
+
 Deno.test("snapshot: many subnets are counted and the first ones listed", () => {
-  const { peers } = snapshotParts();
+  const [node] = snapshotParts().config.nodes;
   const subnets = Array.from(
     { length: 10_000 },
     (_, i) => parsePrefix(`10.${i >> 8}.${i & 255}.0/24`)!.prefix,
   );
-  const peer = statusOf({
-    peers: [{ ...peers[0]!, node: { ...peers[0]!.node, subnets } }],
-  }).peers[0]!;
+  const peer = statusOf({ peers: peersOf([{ ...node!, name: "z", subnets }]) }).peers[0]!;
   assertEquals([peer.subnet_count, peer.subnets.length], [10_000, STATUS_SUBNETS_MAX]);
   assertEquals(peer.subnets[1], "10.0.1.0/24");
 });
@@ -191,15 +198,11 @@ Deno.test("snapshot: every drop that a lane counts is shown under its name", () 
 });
 
 Deno.test("snapshot: the largest overlay is built in a moment", () => {
-  const base = snapshotParts();
+  const [node] = snapshotParts().config.nodes;
   const names = Array.from({ length: NODES_MAX - 1 }, (_, i) => `n${i}`);
-  const peers = names.map((name, index) => {
-    const peer = base.peers[0]!;
-    return { ...peer, index, node: { ...peer.node, name } };
-  });
-  const book = new PeerBook(names, SELF);
+  const peers = peersOf(names.map((name) => ({ ...node!, name })));
   const start_ms = performance.now();
-  const status = statusOf({ peers, book });
+  const status = statusOf({ peers });
   JSON.stringify(status);
   // 25 ms on an idle machine; the bound is for a loaded one.
   assert(performance.now() - start_ms < 2_000);

@@ -9,7 +9,7 @@ import { netnsName } from "../../../host/netns.ts";
 import { readSysctl } from "../../../host/sysctl.ts";
 import { type Address, formatPrefix, type Prefix } from "../../../net/prefix.ts";
 import { peersOf } from "../../../peers/plan.ts";
-import { pickVersion } from "../../../peers/pick.ts";
+import { pickVersion } from "../../../peers/peer.ts";
 import { resolveHost } from "../../../peers/resolve.ts";
 import { askStatus, findSocket } from "../../../status/client.ts";
 import type { Facts, LinkFacts, PeerFacts, Probe } from "../facts.ts";

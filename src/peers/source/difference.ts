@@ -1,17 +1,15 @@
 /** What a new config changes, in words, and what of it has to wait for a restart. Pure. */
 
-import type { Config, Endpoint, NodeConfig } from "../config/types.ts";
-import { formatMac } from "../net/ethernet.ts";
-import { formatEndpoint, formatPrefix, type Prefix } from "../net/prefix.ts";
+import type { Endpoint } from "../../config/types.ts";
+import { formatEndpoint } from "../../net/prefix.ts";
+import { type Members, nodeText, prefixesText } from "./source.ts";
 
-/** A config, which node of it this is, and where that one is to listen. */
-export interface Setup {
-  readonly config: Config;
-  readonly self: NodeConfig;
+/** Members as a file has them, and where this node is to listen. */
+export interface FileMembers extends Members {
   readonly endpoint: Endpoint;
 }
 
-/** The differences between two setups. */
+/** The differences between two files, by name. */
 export interface Difference {
   /** Names of nodes that are new, gone, or have another address, port or subnets. */
   readonly added: readonly string[];
@@ -23,17 +21,8 @@ export interface Difference {
   readonly left: readonly string[];
 }
 
-const prefixes = (list: readonly Prefix[]): string => list.map(formatPrefix).sort().join(" ");
-
-const stations = ({ macs }: NodeConfig): string => (macs ?? []).map(formatMac).sort().join(" ");
-
-const describe = (node: NodeConfig): string => {
-  const { endpoint: { host, port }, subnets } = node;
-  return [formatEndpoint(host, port), prefixes(subnets), stations(node)].join(";");
-};
-
 /** Compares what runs with what a file says now. */
-export function compareSetups(running: Setup, wanted: Setup): Difference {
+export function compareMembers(running: FileMembers, wanted: FileMembers): Difference {
   const before = new Map(running.config.nodes.map((node) => [node.name, node]));
   const after = new Map(wanted.config.nodes.map((node) => [node.name, node]));
   const names = [...after.keys()];
@@ -41,7 +30,7 @@ export function compareSetups(running: Setup, wanted: Setup): Difference {
   const compare = (name: string, one: unknown, other: unknown) => {
     if (one !== other) settings.push(name);
   };
-  compare("network", prefixes(running.config.networks), prefixes(wanted.config.networks));
+  compare("network", prefixesText(running.config.networks), prefixesText(wanted.config.networks));
   compare("mtu", running.config.mtu_bytes, wanted.config.mtu_bytes);
   compare("default", running.config.defaultNode, wanted.config.defaultNode);
   compare("this node's name", running.self.name, wanted.self.name);
@@ -49,15 +38,15 @@ export function compareSetups(running: Setup, wanted: Setup): Difference {
     added: names.filter((name) => !before.has(name)),
     removed: [...before.keys()].filter((name) => !after.has(name)),
     changed: names.filter((name) =>
-      before.has(name) && describe(before.get(name)!) !== describe(after.get(name)!)
+      before.has(name) && nodeText(before.get(name)!) !== nodeText(after.get(name)!)
     ),
     settings,
     left: leftAsIs(running, wanted),
   };
 }
 
-function leftAsIs(running: Setup, wanted: Setup): readonly string[] {
-  const text = ({ endpoint: { host, port } }: Setup) => formatEndpoint(host, port);
+function leftAsIs(running: FileMembers, wanted: FileMembers): readonly string[] {
+  const text = ({ endpoint: { host, port } }: FileMembers) => formatEndpoint(host, port);
   const fixed: readonly (readonly [what: string, is: string, wanted: string])[] = [
     ["the device", running.config.device, wanted.config.device],
     ["the bridge", running.config.bridge ?? "none", wanted.config.bridge ?? "none"],

@@ -1,13 +1,17 @@
-import { assertEquals } from "../assert.ts";
-import { parseConfig } from "../../src/config/parse.ts";
-import { compareSetups, differenceText, type Setup } from "../../src/peers/difference.ts";
+import { assertEquals } from "../../assert.ts";
+import { parseConfig } from "../../../src/config/parse.ts";
+import {
+  compareMembers,
+  differenceText,
+  type FileMembers,
+} from "../../../src/peers/source/difference.ts";
 
 const NODES = [
   "  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}",
   "  - {name: b, address: 10.0.0.2, subnets: [172.2.0.0/16, 172.3.0.0/16]}",
 ];
 
-function setup(nodes: readonly string[] = NODES, more = ""): Setup {
+function membersOf(nodes: readonly string[] = NODES, more = ""): FileMembers {
   const { config } = parseConfig(`${more}nodes:\n${nodes.join("\n")}\n`, "test");
   return { config, self: config.nodes[0]!, endpoint: config.nodes[0]!.endpoint };
 }
@@ -19,42 +23,47 @@ Deno.test("difference: what a new config changes", async (t) => {
   const c = "  - {name: c, address: 10.0.0.3, subnets: []}";
   const cases: readonly (readonly [
     name: string,
-    wanted: Setup,
+    wanted: FileMembers,
     expected: Partial<typeof NOTHING> | Record<string, readonly string[]>,
     text: string,
   ])[] = [
-    ["nothing", setup(), {}, "nothing has changed"],
+    ["nothing", membersOf(), {}, "nothing has changed"],
     [
       "the order of nodes and subnets",
       {
-        ...setup([b!.replace(/\[(.*), (.*)\]/, "[$2, $1]"), a!]),
-        self: setup().self,
-        endpoint: setup().endpoint,
+        ...membersOf([b!.replace(/\[(.*), (.*)\]/, "[$2, $1]"), a!]),
+        self: membersOf().self,
+        endpoint: membersOf().endpoint,
       },
       {},
       "nothing has changed",
     ],
-    ["a node", setup([...NODES, c]), { added: ["c"] }, "added c"],
-    ["a node for another", setup([a!, c]), { added: ["c"], removed: ["b"] }, "added c; removed b"],
-    ["a subnet", setup([a!, b!.replace("172.3", "172.4")]), { changed: ["b"] }, "changed b"],
+    ["a node", membersOf([...NODES, c]), { added: ["c"] }, "added c"],
+    [
+      "a node for another",
+      membersOf([a!, c]),
+      { added: ["c"], removed: ["b"] },
+      "added c; removed b",
+    ],
+    ["a subnet", membersOf([a!, b!.replace("172.3", "172.4")]), { changed: ["b"] }, "changed b"],
     [
       "MAC addresses",
-      setup([a!, b!.replace("}", ', macs: ["02:00:00:00:00:01"]}')]),
+      membersOf([a!, b!.replace("}", ', macs: ["02:00:00:00:00:01"]}')]),
       { changed: ["b"] },
       "changed b",
     ],
-    ["an address", setup([a!, b!.replace("0.2", "0.9")]), { changed: ["b"] }, "changed b"],
-    ["a port", setup([a!, b!.replace("0.2", "0.2:4000")]), { changed: ["b"] }, "changed b"],
+    ["an address", membersOf([a!, b!.replace("0.2", "0.9")]), { changed: ["b"] }, "changed b"],
+    ["a port", membersOf([a!, b!.replace("0.2", "0.2:4000")]), { changed: ["b"] }, "changed b"],
     [
       "settings",
-      setup(NODES, "network: 172.0.0.0/8\nmtu: 1400\ndefault: b\n"),
+      membersOf(NODES, "network: 172.0.0.0/8\nmtu: 1400\ndefault: b\n"),
       { settings: ["network", "mtu", "default"] },
       "changed network, mtu, default",
     ],
     [
       "what has to wait",
       {
-        ...setup([a!.replace("0.1", "0.1:4000"), b!], "device: t1\n"),
+        ...membersOf([a!.replace("0.1", "0.1:4000"), b!], "device: t1\n"),
         endpoint: { host: "10.0.0.1", port: 4000 },
       },
       {
@@ -69,14 +78,14 @@ Deno.test("difference: what a new config changes", async (t) => {
     ],
     [
       "this node's name",
-      setup([a!.replace("name: a", "name: z"), b!]),
+      membersOf([a!.replace("name: a", "name: z"), b!]),
       { added: ["z"], removed: ["a"], settings: ["this node's name"] },
       "added z; removed a; changed this node's name",
     ],
   ];
   for (const [name, wanted, expected, text] of cases) {
     await t.step(name, () => {
-      const difference = compareSetups(setup(), wanted);
+      const difference = compareMembers(membersOf(), wanted);
       assertEquals(difference, { ...NOTHING, ...expected });
       assertEquals(differenceText(difference), text);
     });

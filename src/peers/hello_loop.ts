@@ -1,0 +1,146 @@
+/** Hello to and from the peers: who is there, and what it understands. */
+
+import type { ControlDatagram } from "../dataplane/inbound.ts";
+import type { Log } from "../base/log.ts";
+import type { Time } from "../base/time.ts";
+import type { Address } from "../net/prefix.ts";
+import type { LivenessEvent } from "./liveness.ts";
+import type { Peer } from "./peer.ts";
+import type { Prober } from "./prober.ts";
+import type { Publisher } from "./publish.ts";
+import type { Registry } from "./registry.ts";
+import type { ResolveLoop } from "./resolve_loop.ts";
+import type { WrongPorts } from "./wrong_port.ts";
+
+/** Sends one datagram. Throws where the underlay is down. */
+export type SendDatagram = (
+  datagram: Uint8Array<ArrayBuffer>,
+  address: Address,
+  port: number,
+) => void;
+
+/** What the loop needs of the node. */
+export interface HelloLoopParts {
+  readonly registry: Registry;
+  readonly publisher: Pick<Publisher, "publishPeer">;
+  readonly resolver: Pick<ResolveLoop, "tick">;
+  readonly prober: Pick<Prober, "round" | "check" | "close">;
+  readonly wrongPorts: WrongPorts;
+  readonly send: SendDatagram;
+  /** Packets from each peer so far, by index. */
+  readonly packets: () => Float64Array;
+  /** Whether peers are called by names of a file, which should be the same on every node. */
+  readonly sharedNames: boolean;
+  readonly time: Time;
+  readonly log: Log;
+}
+
+/** Says hello and hears the peers'. */
+export class HelloLoop {
+  #stopped = false;
+  /** What the peers have last been told of this node. */
+  #announced = "";
+
+  constructor(readonly parts: HelloLoopParts) {}
+
+  /** Looks who has fallen silent, and asks those that seem about to. */
+  check(): void {
+    const { registry: { peers }, publisher, prober, packets, time, log } = this.parts;
+    const now_ms = time.now_ms();
+    const counts = packets();
+    for (const peer of peers) {
+      const { liveness, name } = peer;
+      liveness.carried(counts[peer.index]!, now_ms);
+      const event = liveness.expire(now_ms);
+      if (event) publisher.publishPeer(peer);
+      if (event === "silent") log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
+      if (liveness.isToBeAsked(now_ms)) this.hello(peer);
+    }
+    prober.check(now_ms);
+  }
+
+  /** One round: says hello to all, and looks where those are that are reached by name. */
+  tick(): void {
+    this.helloAll();
+    this.parts.prober.round(this.parts.time.now_ms());
+    void this.#follow();
+  }
+
+  /** Says hello to all peers. */
+  helloAll(): void {
+    this.#announced = this.#description();
+    for (const peer of this.parts.registry.peers) this.hello(peer);
+  }
+
+  /** Says hello to all peers if what it says has changed since they heard it last. */
+  announce(): void {
+    if (this.#announced !== this.#description()) this.helloAll();
+  }
+
+  /** The last hello to all: this node is going down. */
+  goodbye(): void {
+    for (const peer of this.parts.registry.peers) this.hello(peer, true);
+    this.parts.prober.close();
+    this.#stopped = true;
+  }
+
+  /** Says hello to one peer; `leaving` says that it is the last one. */
+  hello({ name, address, port, liveness }: Peer, leaving = false): void {
+    const { registry: { description }, send, time, log } = this.parts;
+    if (!address || this.#stopped) return;
+    try {
+      send(liveness.hello(description, time.now_ms(), leaving), address, port);
+    } catch (error) {
+      // The underlay may be down: the next hello tries again.
+      const why = error instanceof Error ? error.message : String(error);
+      log.debug("hello_failed", `hello to ${name}: ${why}`);
+    }
+  }
+
+  /** Takes in what a lane has heard. */
+  hear({ peer: index, sender, bytes }: ControlDatagram): void {
+    const { registry, wrongPorts, time } = this.parts;
+    const peer = registry.at(index);
+    // The table may have changed since the lane looked the sender up.
+    if (!peer?.isAt(sender.address, sender.port)) return wrongPorts.hear(sender, bytes);
+    const event = peer.liveness.hear(bytes, time.now_ms());
+    if (event) this.#react(peer, event);
+  }
+
+  #react(peer: Peer, event: LivenessEvent): void {
+    const { registry: { config }, publisher, log, sharedNames } = this.parts;
+    const { name, liveness: { said, why } } = peer;
+    if (event === "bad_control") {
+      log.debug("bad_control", `${name} sent a control datagram that is no hello`, { peer: name });
+      return;
+    }
+    if (event !== "asked") publisher.publishPeer(peer);
+    if (event === "down") {
+      log.info("peer_down", `${name} is down: ${why}`, { peer: name });
+      return;
+    }
+    // It may have just started, or asks for it: let it know of us at once.
+    this.hello(peer);
+    if (event === "up") log.info("peer_up", `${name} is up`, { peer: name });
+    if (!said || (event !== "up" && event !== "described")) return;
+    if (said.name !== name && sharedNames) {
+      log.warn("peer_name", `${name} calls itself ${said.name}: are the config files the same?`);
+    }
+    if (said.mode !== config.mode) {
+      log.warn("peer_mode", `${name} runs in mode ${said.mode}, this node in ${config.mode}`);
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { resolver, publisher } = this.parts;
+    for (const peer of await resolver.tick()) {
+      if (this.#stopped) return;
+      publisher.publishPeer(peer);
+      this.hello(peer);
+    }
+  }
+
+  #description(): string {
+    return JSON.stringify(this.parts.registry.description);
+  }
+}

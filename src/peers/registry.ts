@@ -1,0 +1,133 @@
+/** The registry of peers: who they are, and which index each one has. Pure. */
+
+import type { Config, NodeConfig } from "../config/types.ts";
+import { NODES_MAX } from "../base/limits.ts";
+import type { Timers } from "../base/time.ts";
+import type { Address, IpVersion } from "../net/prefix.ts";
+import type { SelfDescription } from "./liveness.ts";
+import { addressesOf, Peer, pickVersion, type Resolved } from "./peer.ts";
+import { peersOf } from "./plan.ts";
+import { type Members, type MembersDiff, membersDiff } from "./source/source.ts";
+
+/** What a diff has changed in the registry. */
+export interface RegistryChange {
+  readonly added: readonly Peer[];
+  readonly removed: readonly Peer[];
+  /** Kept, but reached elsewhere. */
+  readonly moved: readonly Peer[];
+}
+
+/** The peers, in the order of the config. */
+export class Registry {
+  /** What this node says of itself in its hellos. */
+  description: SelfDescription;
+  #members: Members;
+  #peers: readonly Peer[] = [];
+  #byIndex: (Peer | undefined)[] = [];
+  /** Indexes of removed peers that lanes may still use. */
+  #retired: number[] = [];
+  /** Indexes that were used before: the one that has been free for longest comes first. */
+  #free: number[] = [];
+
+  constructor(members: Members, readonly ipVersion: IpVersion, readonly timers: Timers) {
+    const { config, self } = members;
+    this.description = { name: self.name, mode: config.mode, mtu_bytes: 0, capabilities: 0 };
+    this.#members = members;
+    const nobody = { config: { ...config, nodes: [self] }, self };
+    this.apply(membersDiff(nobody, members), new Map());
+  }
+
+  /** The config that holds now. */
+  get config(): Config {
+    return this.#members.config;
+  }
+
+  /** This node. */
+  get self(): NodeConfig {
+    return this.#members.self;
+  }
+
+  /** All peers. */
+  get peers(): readonly Peer[] {
+    return this.#peers;
+  }
+
+  /** One more than the highest index in use. */
+  get indexes(): number {
+    return this.#byIndex.length;
+  }
+
+  /** The peer with an index; undefined where there is none (any more). */
+  at(index: number): Peer | undefined {
+    return this.#byIndex[index];
+  }
+
+  /** Whether there are indexes for all peers that a diff adds. */
+  hasRoomFor({ set }: MembersDiff): boolean {
+    const known = this.#byName();
+    const added = set.filter(({ name }) => !known.has(name)).length;
+    return added <= this.#free.length + NODES_MAX - this.#byIndex.length;
+  }
+
+  /** The underlay addresses that the peers will have after a diff. */
+  preview({ config, self }: Members, resolved: Resolved): readonly (Address | undefined)[] {
+    const known = this.#byName();
+    return peersOf(config, self).map(({ name, endpoint: { host } }) => {
+      const peer = known.get(name);
+      return (peer?.node.endpoint.host === host ? peer.address : undefined) ??
+        pickVersion(addressesOf(host, resolved), this.ipVersion);
+    });
+  }
+
+  /**
+   * Goes over to what a source says now. Peers are kept by name, with their
+   * index, address and liveness. Throws a RangeError where the diff finds no room.
+   */
+  apply(diff: MembersDiff, resolved: Resolved): RegistryChange {
+    if (!this.hasRoomFor(diff)) throw new RangeError("no index is free");
+    const known = this.#byName();
+    const removed = diff.removed.map((name) => known.get(name)).filter((peer) =>
+      peer !== undefined
+    );
+    const added: Peer[] = [];
+    const moved: Peer[] = [];
+    for (const node of diff.set) {
+      const addresses = addressesOf(node.endpoint.host, resolved);
+      const peer = known.get(node.name);
+      if (peer) {
+        if (peer.update(node, addresses)) moved.push(peer);
+        continue;
+      }
+      const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers);
+      fresh.offer(addresses);
+      this.#byIndex[fresh.index] = fresh;
+      known.set(node.name, fresh);
+      added.push(fresh);
+    }
+    for (const { index } of removed) {
+      this.#byIndex[index] = undefined;
+      this.#retired.push(index);
+    }
+    const { config, self } = diff;
+    this.#peers = peersOf(config, self).map(({ name }) => known.get(name)!);
+    this.#members = { config, self };
+    return { added, removed, moved };
+  }
+
+  /**
+   * Frees the indexes of removed peers. INVARIANT: only once every lane has
+   * moved on to a table that does not have them.
+   */
+  release(): void {
+    this.#free.push(...this.#retired);
+    this.#retired = [];
+  }
+
+  #byName(): Map<string, Peer> {
+    return new Map(this.#peers.map((peer) => [peer.name, peer]));
+  }
+
+  #takeIndex(): number {
+    return this.#free.shift() ?? this.#byIndex.push(undefined) - 1;
+  }
+}

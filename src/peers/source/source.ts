@@ -1,0 +1,66 @@
+/** Where members come from: one interface for a file, the command line, and what is to come. Pure. */
+
+import type { Config, NodeConfig } from "../../config/types.ts";
+import { formatMac } from "../../net/ethernet.ts";
+import { formatEndpoint, formatPrefix, type Prefix } from "../../net/prefix.ts";
+import { peersOf } from "../plan.ts";
+
+/** Who takes part: a config, and which node of it this is. */
+export interface Members {
+  readonly config: Config;
+  readonly self: NodeConfig;
+}
+
+/** What leads from one set of members to the next: where to, and the peers that differ. */
+export interface MembersDiff extends Members {
+  /** Peers that are new, or of which the config says something else now. */
+  readonly set: readonly NodeConfig[];
+  /** Names of peers that are gone. */
+  readonly removed: readonly string[];
+}
+
+/** Goes over to a diff. Throws a RunError, and nothing has changed then. */
+export type OnChange = (diff: MembersDiff) => Promise<void>;
+
+/** What became of asking a source again. */
+export interface ReloadOutcome {
+  /** False: nothing was changed. */
+  readonly ok: boolean;
+  /** Exit status that says the same: 0, 1 if it failed while running, 2 if the config is bad. */
+  readonly exitCode: number;
+  /** What is wrong, one line each; or what has changed, and what could not. */
+  readonly lines: readonly string[];
+}
+
+/** A source of members. */
+export interface MemberSource {
+  /** From now on `onChange` gets every change, one after the other. */
+  watch(onChange: OnChange): void;
+  /** Looks now whether something has changed; not before an earlier look has come to its end. */
+  reload(): Promise<ReloadOutcome>;
+}
+
+/** Prefixes as one text, whatever their order. */
+export const prefixesText = (list: readonly Prefix[]): string =>
+  list.map(formatPrefix).sort().join(" ");
+
+/** All that a config says of a node but its name, as one text. */
+export function nodeText({ endpoint: { host, port }, subnets, macs }: NodeConfig): string {
+  const stations = (macs ?? []).map(formatMac).sort().join(" ");
+  return [formatEndpoint(host, port), prefixesText(subnets), stations].join(";");
+}
+
+/** What leads from some members to others. */
+export function membersDiff(before: Members, after: Members): MembersDiff {
+  const known = new Map(
+    peersOf(before.config, before.self).map((node) => [node.name, nodeText(node)]),
+  );
+  const peers = peersOf(after.config, after.self);
+  const names = new Set(peers.map(({ name }) => name));
+  return {
+    config: after.config,
+    self: after.self,
+    set: peers.filter((node) => known.get(node.name) !== nodeText(node)),
+    removed: [...known.keys()].filter((name) => !names.has(name)),
+  };
+}

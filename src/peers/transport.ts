@@ -1,0 +1,31 @@
+/** How a peer is reached: the only place that decides it. Pure. */
+
+import { type PeerRow, TRANSPORT, type Transport } from "../forwarding/peer_row.ts";
+import { CAPABILITY } from "../wire/hello.ts";
+import type { Mode } from "../wire/mode.ts";
+import type { Peer } from "./peer.ts";
+
+/** How a peer is reached by a node of this mode. */
+export function transportOf({ address, liveness }: Peer, mode: Mode): Transport {
+  const { said, capabilities, hearsUs } = liveness;
+  if (!address) return TRANSPORT.unresolved;
+  if (!said) return TRANSPORT.plain;
+  if (said.mode !== mode) return TRANSPORT.other_mode;
+  // Both must have heard each other before packets go that way, so that what a firewall forbids
+  // stays forbidden: hellos pass it like any datagram of the host, the programs do not.
+  const kernel = (capabilities & CAPABILITY.kernelPath) !== 0 && hearsUs;
+  return kernel ? TRANSPORT.kernel : TRANSPORT.tunnet;
+}
+
+/** A peer's row in the forwarding table. `mtu_bytes`: the largest inner packet that its path carries. */
+export function rowOf(peer: Peer, mode: Mode, mtu_bytes: number): PeerRow {
+  const { address, port, liveness: { capabilities, said } } = peer;
+  return {
+    address: address?.bytes ?? new Uint8Array(0),
+    port,
+    mtu_bytes,
+    capabilities,
+    heard: said !== undefined,
+    transport: transportOf(peer, mode),
+  };
+}

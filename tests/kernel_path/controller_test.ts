@@ -1,0 +1,285 @@
+import { assertEquals } from "../assert.ts";
+import { ERRNO } from "../../ffi/errno.ts";
+import { SyscallError } from "../../ffi/libc.ts";
+import { RunError } from "../../src/base/errors.ts";
+import { type PeerRow, TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import type { LinkInfo, Rtnetlink } from "../../src/host/netlink/rtnetlink.ts";
+import {
+  type ControllerParts,
+  KernelPathController,
+  type OpenedPath,
+  whyNoKernelPath,
+} from "../../src/kernel_path/controller.ts";
+import type { Lost } from "../../src/kernel_path/maps/tally.ts";
+import { CAPABILITY } from "../../src/wire/hello.ts";
+import { logged } from "../fakes/peers.ts";
+
+const NOTHING: Lost = { sendFailed: 0, rejected: 0, overflow: 0, foreign: 0 };
+const DEVICE = { name: "tunnet0", index: 9 };
+
+/** A path in memory, which a test tells what to say. */
+class FakePath implements OpenedPath {
+  readonly helper = { name: "tunnet0-in", port: 4790 };
+  readonly done: string[] = [];
+  lostNow = NOTHING;
+  stuck = false;
+  watched: ReturnType<OpenedPath["watch"]> = undefined;
+  selfTestFails = false;
+  full = false;
+  closed = false;
+  packets = 0;
+
+  setPeer({ index, ifindex, takes }: Parameters<OpenedPath["setPeer"]>[0]): void {
+    if (this.full) throw new SyscallError("bpf", ERRNO.ENOMEM);
+    this.done.push(`peer ${index} by ${ifindex}${takes ? "" : ", only from it"}`);
+  }
+  clearPeer(index: number): void {
+    this.done.push(`no peer ${index}`);
+  }
+  setRoutes(routes: readonly unknown[], defaultPeer: number): void {
+    this.done.push(`${routes.length} routes, default ${defaultPeer}`);
+  }
+  carried() {
+    const amount = { packets: this.packets, bytes: 100 * this.packets };
+    this.packets = 0;
+    return { outbound: amount, inbound: { packets: 0, bytes: 0 } };
+  }
+  lost(): Lost {
+    return this.lostNow;
+  }
+  isStuck(): boolean {
+    return this.stuck;
+  }
+  admitLoopback(): void {}
+  selfTest(): Promise<void> {
+    return this.selfTestFails
+      ? Promise.reject(new RunError({ what: "no kernel path", why: "nothing gets there" }))
+      : Promise.resolve();
+  }
+  watch() {
+    return this.watched;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const row = (last: number, change: Partial<PeerRow> = {}): PeerRow => ({
+  address: Uint8Array.of(10, 0, 0, last),
+  port: 3009,
+  mtu_bytes: 1472,
+  capabilities: CAPABILITY.kernelPath,
+  heard: true,
+  transport: TRANSPORT.kernel,
+  ...change,
+});
+
+function setup(change: Partial<ControllerParts> = {}) {
+  const { log, lines } = logged();
+  const path = new FakePath();
+  const state = {
+    ifindex: 2,
+    ethernet: true,
+    ipsec: 0,
+    lookups: 0,
+    open: (): Promise<OpenedPath> => Promise.resolve(path),
+  };
+  const counted: string[] = [];
+  const rt = {
+    routeTo() {
+      state.lookups++;
+      return { index: state.ifindex, source: { version: 4, bytes: Uint8Array.of(10, 0, 0, 1) } };
+    },
+    getLink: (index: number) => ({ index, name: "eth0", ethernet: state.ethernet } as LinkInfo),
+  } as unknown as Rtnetlink;
+  const controller = new KernelPathController({
+    ...{ rt, log, ipVersion: 4, listen: { host: "0.0.0.0", port: 3009 }, unwanted: undefined },
+    counters: {
+      countForKernel: (_, counter, count) =>
+        void (count > 0 && counted.push(`${counter} ${count}`)),
+      countCarried: (direction, peer, { packets }) =>
+        void (packets > 0 && counted.push(`${direction} ${peer} ${packets}`)),
+    },
+    host: {
+      open: () => state.open(),
+      ipsecPolicies: () => state.ipsec,
+      takesTcpSuperPackets: () => false,
+    },
+    ...change,
+  });
+  const done = () => path.done.splice(0);
+  return { controller, path, state, counted, lines, done };
+}
+
+Deno.test("kernel path: opened, it takes over what was set before", async () => {
+  const { controller, done } = setup();
+  controller.setPeer(0, row(2));
+  controller.setPeer(1, row(3, { transport: TRANSPORT.tunnet }));
+  controller.setPeer(2, row(4, { capabilities: 0, transport: TRANSPORT.tunnet }));
+  controller.setPeer(3, row(5, { address: new Uint8Array(0), transport: TRANSPORT.unresolved }));
+  controller.setRoutes([], 0);
+  assertEquals([controller.inUse, done()], [false, []]);
+  await controller.open(DEVICE);
+  assertEquals([controller.inUse, done()], [true, [
+    "0 routes, default 0",
+    "peer 0 by 2",
+    "peer 1 by 2, only from it",
+  ]]);
+});
+
+Deno.test("kernel path: one peer's change is that peer's alone, and routes follow routes", async () => {
+  const { controller, path, counted, state, done } = setup();
+  controller.setPeer(0, row(2));
+  controller.setPeer(1, row(3));
+  await controller.open(DEVICE);
+  done();
+  state.lookups = 0;
+  controller.setPeer(1, row(3, { mtu_bytes: 1400 }));
+  assertEquals([done(), state.lookups], [["peer 1 by 2"], 0], "reached as before");
+  path.packets = 7;
+  controller.setPeer(1, row(3, { capabilities: 0, transport: TRANSPORT.tunnet }));
+  assertEquals([done(), counted.splice(0)], [["no peer 1"], ["outbound 1 7"]]);
+  controller.setPeer(1, row(3, { capabilities: 0, transport: TRANSPORT.tunnet }));
+  controller.clearPeer(0);
+  controller.clearPeer(0);
+  assertEquals(done(), ["no peer 0"]);
+});
+
+Deno.test("kernel path: why there is none", async (t) => {
+  const cases: readonly (readonly [
+    name: string,
+    prepare: (state: ReturnType<typeof setup>["state"]) => void,
+    line: RegExp,
+  ])[] = [
+    ["IPsec policies", (state) => state.ipsec = 1, /no kernel path: this host has IPsec policies/],
+    [
+      "it does not work here",
+      (state) => state.open = () => Promise.reject(new RunError({ what: "no kernel path" })),
+      /no kernel path; packets go by the lanes/,
+    ],
+  ];
+  for (const [name, prepare, line] of cases) {
+    await t.step(name, async () => {
+      const { controller, state, lines } = setup();
+      prepare(state);
+      await controller.open(DEVICE);
+      assertEquals([controller.inUse, lines.length, line.test(lines[0]!)], [false, 1, true]);
+    });
+  }
+  assertEquals(
+    [
+      whyNoKernelPath({ wanted: false, mode: "tun", traced: false }),
+      whyNoKernelPath({ wanted: true, mode: "tap", traced: false }),
+      whyNoKernelPath({ wanted: true, mode: "tun", traced: true }),
+      whyNoKernelPath({ wanted: true, mode: "tun", traced: false }),
+    ],
+    ["switched off", "mode tap has none", "every packet is to be seen", undefined],
+  );
+});
+
+Deno.test("kernel path: a device that has gone while it was opened gets none", async () => {
+  const { controller, path, state } = setup();
+  const opened = Promise.withResolvers<OpenedPath>();
+  state.open = () => opened.promise;
+  const open = controller.open(DEVICE);
+  controller.close();
+  opened.resolve(path);
+  await open;
+  assertEquals([controller.inUse, path.closed], [false, true]);
+});
+
+Deno.test("kernel path: it is given up when it does not carry, or may not any more", async (t) => {
+  const cases: readonly (readonly [
+    name: string,
+    happens: (fixture: ReturnType<typeof setup>) => void | Promise<void>,
+    inUse: boolean,
+  ])[] = [
+    ["nothing happens", ({ controller }) => controller.check(), true],
+    ["IPsec policies", ({ controller, state }) => {
+      state.ipsec = 1;
+      controller.check();
+    }, false],
+    ["stuck once, and the self-test gets through", async ({ controller, path }) => {
+      path.stuck = true;
+      controller.check();
+      await Promise.resolve();
+    }, true],
+    ["stuck once, and the self-test does not", async ({ controller, path }) => {
+      path.stuck = path.selfTestFails = true;
+      controller.check();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }, false],
+    ["stuck twice", ({ controller, path }) => {
+      path.stuck = true;
+      controller.check();
+      controller.check();
+    }, false],
+    ["stuck, then not, then again", ({ controller, path }) => {
+      for (const stuck of [true, false, true]) {
+        path.stuck = stuck;
+        controller.check();
+      }
+    }, true],
+    ["a map that is full", ({ controller, path }) => {
+      path.full = true;
+      controller.setPeer(0, row(2));
+    }, false],
+  ];
+  for (const [name, happens, inUse] of cases) {
+    await t.step(name, async () => {
+      const fixture = setup();
+      await fixture.controller.open(DEVICE);
+      await happens(fixture);
+      const { controller, path, lines } = fixture;
+      assertEquals([controller.inUse, path.closed], [inUse, !inUse]);
+      assertEquals(lines.filter((line) => line.includes("is given up")).length, inUse ? 0 : 1);
+    });
+  }
+});
+
+Deno.test("kernel path: a check counts what was lost, a sample what was carried", async () => {
+  const { controller, path, counted } = setup();
+  controller.setPeer(0, row(2));
+  await controller.open(DEVICE);
+  path.packets = 5;
+  path.lostNow = { sendFailed: 1, rejected: 2, overflow: 3, foreign: 4 };
+  controller.check();
+  assertEquals(counted.splice(0), [
+    "send_failed 1",
+    "device_rejected 2",
+    "backlog_overflow 3",
+    "unknown_peer 4",
+  ]);
+  controller.sample();
+  controller.sample();
+  assertEquals(counted.splice(0), ["outbound 0 5"]);
+  path.packets = 6;
+  controller.close();
+  assertEquals([counted, path.closed], [["outbound 0 6"], true]);
+});
+
+Deno.test("kernel path: a peer that is reached by another device is moved to it", async () => {
+  const { controller, path, state, done, lines } = setup();
+  controller.setPeer(0, row(2));
+  await controller.open(DEVICE);
+  done();
+  controller.check();
+  assertEquals(done(), []);
+  state.ifindex = 3;
+  controller.check();
+  assertEquals(done(), ["peer 0 by 3"]);
+  state.ethernet = false;
+  controller.check();
+  assertEquals(done(), ["no peer 0"], "the programs do not know that device's headers");
+  state.ethernet = true;
+  controller.check();
+  assertEquals(done(), ["peer 0 by 3"]);
+  path.watched = "paused";
+  controller.check();
+  path.watched = "resumed";
+  controller.check();
+  assertEquals(lines, [
+    "tunnet: somebody captures: packets go by the lanes",
+    "tunnet: nobody captures any more",
+  ]);
+});

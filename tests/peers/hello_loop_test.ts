@@ -1,0 +1,151 @@
+import { assertEquals } from "../assert.ts";
+import { formatAddress, formatEndpoint } from "../../src/net/prefix.ts";
+import { HelloLoop } from "../../src/peers/hello_loop.ts";
+import type { Peer } from "../../src/peers/peer.ts";
+import { WrongPorts } from "../../src/peers/wrong_port.ts";
+import { decodeHello, type Hello } from "../../src/wire/hello.ts";
+import { helloOf, logged, registryOf } from "../fakes/peers.ts";
+import { FakeTime } from "../fakes/time.ts";
+
+/** A loop of two peers whose socket keeps what is sent. */
+function setup() {
+  const registry = registryOf({ b: "10.0.0.2", c: "10.0.0.3" });
+  const { log, lines } = logged();
+  const time = new FakeTime();
+  const sent: { readonly to: string; readonly hello: Hello }[] = [];
+  const published: string[] = [];
+  const rounds: string[] = [];
+  const packets = new Float64Array(registry.indexes);
+  const state = { down: false, moved: [] as readonly Peer[] };
+  const hellos = new HelloLoop({
+    ...{ registry, log, time, sharedNames: true, packets: () => packets },
+    publisher: { publishPeer: ({ name }) => void published.push(name) },
+    resolver: { tick: () => Promise.resolve(state.moved) },
+    prober: {
+      round: () => void rounds.push("round"),
+      check: () => void rounds.push("check"),
+      close: () => void rounds.push("close"),
+    },
+    wrongPorts: new WrongPorts(registry, log),
+    send(datagram, { bytes }, port) {
+      if (state.down) throw new Error("the network is down");
+      sent.push({
+        to: formatEndpoint(formatAddress(bytes), port),
+        hello: decodeHello(datagram)!,
+      });
+    },
+  });
+  const [b, c] = registry.peers;
+  const hear = (bytes: Uint8Array, peer = b!, port = peer.port) =>
+    hellos.hear({ peer: peer.index, sender: { address: peer.address!.bytes, port }, bytes });
+  const to = () => sent.splice(0).map(({ to }) => to);
+  return {
+    registry,
+    lines,
+    time,
+    sent,
+    published,
+    rounds,
+    packets,
+    state,
+    hellos,
+    hear,
+    to,
+    b: b!,
+    c: c!,
+  };
+}
+
+Deno.test("hello loop: a round says hello to all, probes, and looks names up", async () => {
+  const { hellos, to, rounds, state, published, time, c } = setup();
+  hellos.tick();
+  assertEquals([to(), rounds.splice(0)], [["10.0.0.2:3009", "10.0.0.3:3009"], ["round"]]);
+  state.moved = [c];
+  hellos.tick();
+  to();
+  await time.advance(0);
+  assertEquals([to(), published], [["10.0.0.3:3009"], ["c"]], "who has moved is told at once");
+});
+
+Deno.test("hello loop: an underlay that is down ends nothing", () => {
+  const { hellos, to, state } = setup();
+  state.down = true;
+  hellos.helloAll();
+  state.down = false;
+  hellos.helloAll();
+  assertEquals(to().length, 2);
+});
+
+Deno.test("hello loop: what a peer says is published and answered", () => {
+  const { hear, to, published, lines, sent } = setup();
+  hear(helloOf());
+  assertEquals([published.splice(0), lines.splice(0)], [["b"], ["tunnet: b is up"]]);
+  assertEquals(sent.map(({ hello }) => hello.echo_us), [1]);
+  to();
+  hear(helloOf({ number: 2, sent_us: 2 }));
+  assertEquals([published, to()], [[], []], "nothing new, nothing to publish");
+  hear(helloOf({ number: 3, sent_us: 3, answer: true }));
+  assertEquals([published, to().length], [[], 1], "asked: answered");
+  hear(helloOf({ number: 4, sent_us: 4, capabilities: 2 }));
+  assertEquals([published.splice(0), to().length], [["b"], 1]);
+  hear(helloOf({ number: 5, sent_us: 5, capabilities: 2, name: "z", mode: "tap" }));
+  assertEquals([published.splice(0), lines.splice(0)], [["b"], [
+    "tunnet: warn: b calls itself z: are the config files the same?",
+    "tunnet: warn: b runs in mode tap, this node in tun",
+  ]]);
+  to();
+  hear(helloOf({ number: 6, sent_us: 6, leaving: true }));
+  assertEquals([published, to(), lines], [["b"], [], ["tunnet: b is down: it was stopped"]]);
+});
+
+Deno.test("hello loop: what comes from elsewhere, or is no hello, changes nothing", () => {
+  const { hear, to, published, lines, b } = setup();
+  hear(helloOf(), b, 4000);
+  assertEquals(lines.splice(0).length, 1, "the wrong port is named");
+  hear(Uint8Array.of(0xf1, 0));
+  assertEquals([published, to(), lines, b.liveness.state], [[], [], [], "plain"]);
+});
+
+Deno.test("hello loop: an overdue peer is asked every second, then it is silent", async () => {
+  const { registry: { timers }, hellos, hear, sent, lines, published, time } = setup();
+  hear(helloOf());
+  published.length = lines.length = 0;
+  time.every(timers.health_ms, () => hellos.check());
+  await time.advance(timers.overdue_ms - timers.health_ms);
+  sent.length = 0;
+  await time.advance(timers.silence_ms - timers.overdue_ms);
+  assertEquals(
+    sent.map(({ to, hello }) => [to, hello.answer]),
+    Array(6).fill(["10.0.0.2:3009", true]),
+  );
+  assertEquals([published, lines], [[], []]);
+  await time.advance(timers.health_ms);
+  assertEquals([published, lines], [["b"], ["tunnet: warn: b has fallen silent"]]);
+});
+
+Deno.test("hello loop: one that sends packets and no hello is plain, not silent", async () => {
+  const { registry: { timers }, hellos, hear, packets, time, b } = setup();
+  hear(helloOf());
+  time.every(timers.health_ms, () => hellos.check());
+  await time.advance(2 * timers.silence_ms);
+  assertEquals(b.liveness.state, "silent");
+  packets[b.index] = 9;
+  await time.advance(timers.health_ms);
+  assertEquals(b.liveness.state, "plain");
+});
+
+Deno.test("hello loop: peers are told once of what has changed here, and of the end", () => {
+  const { registry, hellos, sent, to, rounds } = setup();
+  hellos.announce();
+  assertEquals(to().length, 2, "nothing was told yet");
+  hellos.announce();
+  assertEquals(to(), []);
+  registry.description = { ...registry.description, mtu_bytes: 1300 };
+  hellos.announce();
+  assertEquals(sent.splice(0).map(({ hello }) => hello.mtu_bytes), [1300, 1300]);
+  hellos.goodbye();
+  assertEquals(sent.splice(0).map(({ hello }) => hello.leaving), [true, true]);
+  assertEquals(rounds, ["close"]);
+  hellos.helloAll();
+  assertEquals(to(), [], "it has said goodbye");
+});

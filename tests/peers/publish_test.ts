@@ -1,0 +1,124 @@
+import { assert, assertEquals } from "../assert.ts";
+import { LaneTable } from "../../src/forwarding/lane_table.ts";
+import { type PeerRow, TRANSPORT } from "../../src/forwarding/peer_row.ts";
+import { NO_ROUTE } from "../../src/forwarding/prefixes.ts";
+import { ForwardingTable } from "../../src/forwarding/table.ts";
+import { parseAddress } from "../../src/net/prefix.ts";
+import { Publisher } from "../../src/peers/publish.ts";
+import { membersDiff } from "../../src/peers/source/source.ts";
+import { helloOf, membersOf, registryOf } from "../fakes/peers.ts";
+import { FakeTime } from "../fakes/time.ts";
+
+/** A publisher with one lane, which takes up what is published when it is woken and `awake`. */
+function setup(nodes: Readonly<Record<string, string>>, more = "") {
+  const registry = registryOf(nodes, more);
+  const table = new ForwardingTable();
+  const lane = new LaneTable(table.memory, 0);
+  const state = { awake: true, mtu_bytes: 1472, wakes: 0, fixed: 0 };
+  const followed: string[] = [];
+  const time = new FakeTime();
+  const macs = { setFixed: () => void state.fixed++ } as unknown as Publisher["lanes"]["macs"];
+  const publisher = new Publisher(
+    registry,
+    { innerMtu_bytes: () => state.mtu_bytes },
+    {
+      table,
+      macs,
+      laneCount: 1,
+      wake() {
+        state.wakes++;
+        if (state.awake) lane.acquire();
+      },
+    },
+    {
+      setPeer: (index: number, { transport }: PeerRow) =>
+        void followed.push(`set ${index} ${transport}`),
+      clearPeer: (index) => void followed.push(`clear ${index}`),
+      setRoutes: (routes, defaultPeer) =>
+        void followed.push(`${routes.length} routes, default ${defaultPeer}`),
+    },
+    time,
+  );
+  const lookup = (text: string) => {
+    const { bytes } = parseAddress(text)!;
+    return lane.routes.lookup4(new DataView(bytes.buffer, bytes.byteOffset), 0);
+  };
+  return { registry, lane, state, followed, time, publisher, lookup };
+}
+
+Deno.test("publish: everything at first, the peers without an address have no routes", () => {
+  const { publisher, followed, lookup, state } = setup(
+    { b: "10.0.0.2", c: "c.test" },
+    "default: b\n",
+  );
+  publisher.publishAll();
+  assertEquals(followed, [
+    `set 0 ${TRANSPORT.plain}`,
+    `set 1 ${TRANSPORT.unresolved}`,
+    "2 routes, default 0",
+  ]);
+  assertEquals([lookup("172.16.1.1"), lookup("172.16.2.1"), lookup("9.9.9.9")], [0, 0, 0]);
+  assertEquals(state.fixed, 1);
+});
+
+Deno.test("publish: one peer's change touches its row only", () => {
+  const { registry, publisher, lane, followed, state } = setup({ b: "10.0.0.2", c: "10.0.0.3" });
+  publisher.publishAll();
+  const { routes } = lane;
+  followed.length = 0;
+  const [, c] = registry.peers;
+  c!.liveness.hear(helloOf({ capabilities: 1 }), 1_000);
+  publisher.publishPeer(c!);
+  assertEquals(lane.changed, [1]);
+  assertEquals([lane.peer(1).transport, lane.peer(1).capabilities], [TRANSPORT.tunnet, 1]);
+  assertEquals(followed, [`set 1 ${TRANSPORT.tunnet}`]);
+  assert(lane.routes === routes, "the same half");
+  assertEquals(state.fixed, 1, "fixed addresses follow the config only");
+});
+
+Deno.test("publish: the routes of a peer come with its first address", () => {
+  const { registry, publisher, lookup, followed } = setup({ b: "b.test" });
+  publisher.publishAll();
+  const [b] = registry.peers;
+  assertEquals(lookup("172.16.1.1"), NO_ROUTE);
+  b!.offer([parseAddress("10.0.0.2")!]);
+  publisher.publishPeer(b!);
+  assertEquals(lookup("172.16.1.1"), 0);
+  followed.length = 0;
+  b!.offer([parseAddress("10.0.0.9")!]);
+  publisher.publishPeer(b!);
+  assertEquals(followed, [`set 0 ${TRANSPORT.plain}`], "another address needs no routes");
+});
+
+Deno.test("publish: routes wait for a lane that still reads the ones before", async () => {
+  const { registry, publisher, lookup, state, time } = setup({ b: "b.test", c: "c.test" });
+  publisher.publishAll();
+  const [b, c] = registry.peers;
+  state.awake = false;
+  b!.offer([parseAddress("10.0.0.2")!]);
+  publisher.publishPeer(b!);
+  c!.offer([parseAddress("10.0.0.3")!]);
+  publisher.publishPeer(c!);
+  publisher.retry();
+  assertEquals(lookup("172.16.2.1"), NO_ROUTE);
+  let done = false;
+  const takenUp = publisher.takenUp().then(() => done = true);
+  await time.advance(50);
+  assertEquals(done, false, "the lane sleeps");
+  state.awake = true;
+  await time.advance(50);
+  await takenUp;
+  assertEquals([lookup("172.16.1.1"), lookup("172.16.2.1")], [0, 1]);
+});
+
+Deno.test("publish: a peer that is gone leaves a vacant row and no routes", () => {
+  const { registry, publisher, lane, lookup, followed } = setup({ b: "10.0.0.2", c: "10.0.0.3" });
+  publisher.publishAll();
+  followed.length = 0;
+  const { config, self } = registry;
+  registry.apply(membersDiff({ config, self }, membersOf({ c: "10.0.0.3" })), new Map());
+  publisher.publishAll();
+  assertEquals(followed[0], "clear 0");
+  assertEquals([lane.peer(0).transport, publisher.mtuOf(0)], [TRANSPORT.unresolved, undefined]);
+  assertEquals([lookup("172.16.1.1"), publisher.mtuOf(1)], [1, 1472], "c has b's subnet now");
+});
