@@ -168,16 +168,18 @@ export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
 /** One of two values of a type, by a third. */
 export const choose = (a: Code, b: Code, condition: Code): Code => [a, b, condition, 0x1b];
 
+/** Appends the bytes of a piece of code. It runs once, before any of it is compiled: no iterators. */
 function flatten(code: Code, out: number[]): number[] {
   if (typeof code === "number") out.push(code);
-  else for (const piece of code) flatten(piece, out);
+  else for (let i = 0; i < code.length; i++) flatten(code[i]!, out);
   return out;
 }
 
-const section = (id: number, body: Code): Code => {
+function section(id: number, body: Code, out: number[]): void {
   const bytes = flatten(body, []);
-  return [id, unsigned(bytes.length), bytes];
-};
+  out.push(id, ...unsigned(bytes.length));
+  for (let i = 0; i < bytes.length; i++) out.push(bytes[i]!);
+}
 
 const text = (value: string): Code => {
   const bytes = new TextEncoder().encode(value);
@@ -197,12 +199,11 @@ export function moduleOf(
 ): Uint8Array<ArrayBuffer> {
   const declared = locals.types.slice(params).map((type) => [1, type]);
   const code = flatten([unsigned(declared.length), declared, body, 0x0b], []);
-  return Uint8Array.from(flatten([
-    [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0], // magic, version
-    section(1, [1, 0x60, unsigned(params), locals.types.slice(0, params), 1, result]),
-    section(2, [1, text(""), text("memory"), 2, 0, 1]), // one page or more
-    section(3, [1, 0]),
-    section(7, [1, text(name), 0, 0]),
-    section(10, [1, unsigned(code.length), code]),
-  ], []));
+  const out = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]; // magic, version
+  section(1, [1, 0x60, unsigned(params), locals.types.slice(0, params), 1, result], out);
+  section(2, [1, text(""), text("memory"), 2, 0, 1], out); // one page or more
+  section(3, [1, 0], out);
+  section(7, [1, text(name), 0, 0], out);
+  section(10, [1, unsigned(code.length), code], out);
+  return Uint8Array.from(out);
 }
