@@ -1,6 +1,6 @@
 /**
  * `deno task bench`: what one packet costs in the pure parts, in nanoseconds,
- * what a large config costs, and what one node costs: start to first packet,
+ * what it costs to seal and to open one, and a handshake, what a large config costs, and what one node costs: start to first packet,
  * memory, idle CPU. Medians; machines differ and are noisy, so compare runs on
  * one machine.
  * `deno task bench soak [--minutes N]`: see soak.ts.
@@ -17,31 +17,11 @@ import { NO_ROUTE, ROUTE_TABLE_BYTES, RouteTable } from "../../src/forwarding/pr
 import { Merger } from "../../src/offload/coalesce.ts";
 import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/offload/segment.ts";
 import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/offload/vnet.ts";
+import { benchAead } from "./aead.ts";
 import { benchConfig } from "./config.ts";
+import { measure, median } from "./measure.ts";
 import { benchPeers } from "./peers.ts";
 import { soak } from "./soak.ts";
-
-const ROUNDS = 9;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-/** Median nanoseconds of one of the `per` things that `body` does. */
-function measure(name: string, per: number, unit: string, body: () => void): void {
-  const rounds: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    let runs = 0;
-    const start_ms = performance.now();
-    while (performance.now() - start_ms < 60) {
-      for (let i = 0; i < 16; i++) body();
-      runs += 16;
-    }
-    rounds.push((performance.now() - start_ms) * 1e6 / runs / per);
-  }
-  console.log(`${name.padEnd(52)} ${median(rounds).toFixed(1).padStart(9)} ns/${unit}`);
-}
 
 function benchLookup(count: number): void {
   const dice = random(count);
@@ -163,6 +143,7 @@ if (what === undefined) {
   benchPeers();
   for (const count of [2, 10_000]) benchLookup(count);
   benchSegments();
+  benchAead();
   if (Deno.uid() === 0) await benchNode();
   else console.log("SKIPPED: the figures of a node need root");
 } else if (
