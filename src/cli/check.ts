@@ -1,5 +1,6 @@
 /** `tunnet check`: prints the nodes of a config that has passed every check. */
 
+import { escapeControls } from "../base/text.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
@@ -71,7 +72,7 @@ export function check(
     formatEndpoint(node.endpoint.host, node.endpoint.port),
     cell(tap ? macsOf(node) : node.subnets.map(formatPrefix)) + role(node),
   ]);
-  const head = `${source}: good: ${plural(config.nodes.length, "node")}, ` +
+  const head = `${escapeControls(source)}: good: ${plural(config.nodes.length, "node")}, ` +
     `${tap ? plural(macs, "MAC address") : plural(subnets, "subnet")}\n${settings}\n\n`;
   return {
     stdout: head + table([["NODE", "ADDRESS", tap ? "MACS" : "SUBNETS"], ...rows]),

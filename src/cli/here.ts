@@ -1,7 +1,8 @@
 /** The config as this machine finds it, and what is needed to know which node this is. */
 
 import { EMBEDDED_CONFIG } from "../config/embedded.ts";
-import { type ConfigOptions, resolveConfig, systemAccess } from "../config/load.ts";
+import { escapeControls } from "../base/text.ts";
+import { accessFor, type ConfigOptions, resolveConfig } from "../config/load.ts";
 import { findSelf, hostNames, localNodes, type LocalView } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { formatAddress } from "../net/prefix.ts";
@@ -16,7 +17,7 @@ export interface Here {
 
 /** Loads the config, resolves its host names and lists the local addresses. Throws ConfigError. */
 export async function loadHere(options: ConfigOptions): Promise<Here> {
-  const loaded = resolveConfig(options, systemAccess, EMBEDDED_CONFIG);
+  const loaded = resolveConfig(options, await accessFor(options), EMBEDDED_CONFIG);
   const hosts = new Map(
     await Promise.all(
       hostNames(loaded.config).map(async (host): Promise<[string, readonly string[]]> => [
@@ -39,4 +40,14 @@ export function selfIfKnown({ loaded, view }: Here, node?: string): NodeConfig |
 /** Prints the warnings of a config. */
 export function warnOf({ loaded }: Here): void {
   for (const warning of loaded.warnings) complain(`tunnet: warn: ${warning}\n`);
+}
+
+/** Which config is used: the whole path of a file, with all links followed. */
+export function configName({ file, source }: LoadedConfig): string {
+  try {
+    return escapeControls(file === undefined ? source : Deno.realPathSync(file));
+  } catch {
+    // It has just been replaced.
+    return escapeControls(source);
+  }
 }

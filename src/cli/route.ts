@@ -11,8 +11,8 @@ import {
   prefixContains,
 } from "../net/prefix.ts";
 import type { Options } from "./commands.ts";
-import { loadHere, selfIfKnown, warnOf } from "./here.ts";
-import { jsonText, type Output, show } from "./output.ts";
+import { configName, loadHere, selfIfKnown, warnOf } from "./here.ts";
+import { complain, jsonText, type Output, show } from "./output.ts";
 
 interface Match {
   readonly node: NodeConfig;
@@ -87,6 +87,8 @@ export function route(
 /** Prints the node for an address; returns the exit status. Throws a ConfigError. */
 export async function runRoute(options: Options["route"]): Promise<number> {
   const here = await loadHere(options);
+  // One that was found, not named.
+  if (options.config === undefined) complain(`tunnet: config: ${configName(here.loaded)}\n`);
   warnOf(here);
   const { address, node, json } = options;
   return show(route(here.loaded, address, selfIfKnown(here, node), json));

@@ -12,7 +12,7 @@ import { EVERYTHING, readTraceFilter } from "../inspect/trace/filter.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
 import { VERSION } from "../base/version.ts";
 import type { Options } from "./commands.ts";
-import { type Here, loadHere } from "./here.ts";
+import { configName, type Here, loadHere } from "./here.ts";
 import { complain } from "./output.ts";
 
 /** Which node this is after a reload: it keeps its name if the file still has it. */
@@ -66,6 +66,7 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
   const endpoint = listenEndpoint(self, options.listen);
   const { host, port } = endpoint;
   const log = openLog(options);
+  log.info("config_file", `config: ${configName(loaded)}`);
   await runNode({
     loaded,
     self,

@@ -4,6 +4,7 @@ import { ConfigError, type ErrorParts, UsageError } from "../base/errors.ts";
 import { CONFIG_MAX_BYTES } from "../base/limits.ts";
 import type { Overrides } from "./assemble.ts";
 import { parseInline } from "./inline.ts";
+import { isStdin, readConfigFile, readConfigStdin, STDIN_SOURCE } from "./load_file.ts";
 import { parseConfig } from "./parse.ts";
 import type { LoadedConfig } from "./types.ts";
 import { quote } from "./values.ts";
@@ -19,11 +20,10 @@ export const EMBEDDED_SOURCE = "embedded";
 
 /** What loading needs of the system; tests give another. */
 export interface ConfigAccess {
-  /**
-   * The first `max_bytes` of a file, undefined if there is no such file. Throws
-   * an Error whose message says in a few words why it cannot be read.
-   */
+  /** The first `max_bytes` of a file, undefined if there is no such file. Throws a ConfigError. */
   readFile(path: string, max_bytes: number): Uint8Array | undefined;
+  /** What has come from standard input; undefined where that is not read. */
+  readonly stdin?: Uint8Array;
   /** An environment variable. */
   env(name: string): string | undefined;
 }
@@ -42,41 +42,17 @@ export interface ConfigOptions extends Overrides {
   readonly listen?: string;
 }
 
-function readErrorText(error: unknown): string {
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.IsADirectory) return "a directory";
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** The real files and environment. */
+/** The real files and environment; standard input is left alone. */
 export const systemAccess: ConfigAccess = {
-  readFile(path, max_bytes) {
-    try {
-      using file = Deno.openSync(path, { read: true });
-      const chunks: Uint8Array[] = [];
-      let length_bytes = 0;
-      // Not by the size that stat tells: a pipe has none, and /dev/zero has no end.
-      while (length_bytes < max_bytes) {
-        const chunk = new Uint8Array(Math.min(65_536, max_bytes - length_bytes));
-        const got_bytes = file.readSync(chunk);
-        if (got_bytes === null || got_bytes === 0) break;
-        chunks.push(chunk.subarray(0, got_bytes));
-        length_bytes += got_bytes;
-      }
-      const whole = new Uint8Array(length_bytes);
-      let at = 0;
-      for (const chunk of chunks) {
-        whole.set(chunk, at);
-        at += chunk.length;
-      }
-      return whole;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw new Error(readErrorText(error));
-    }
-  },
+  readFile: readConfigFile,
   env: (name) => Deno.env.get(name),
 };
+
+/** The same, with standard input where that is what the options name. Throws a ConfigError. */
+export async function accessFor({ config }: ConfigOptions): Promise<ConfigAccess> {
+  if (!isStdin(config ?? systemAccess.env(CONFIG_VARIABLE) ?? "")) return systemAccess;
+  return { ...systemAccess, stdin: await readConfigStdin(CONFIG_MAX_BYTES + 1) };
+}
 
 function fail(parts: ErrorParts): never {
   throw new ConfigError([parts]);
@@ -98,16 +74,7 @@ function decode(bytes: Uint8Array, path: string): string {
 }
 
 function readText(path: string, access: ConfigAccess): string | undefined {
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = access.readFile(path, CONFIG_MAX_BYTES + 1);
-  } catch (error) {
-    fail({
-      what: `${path}: cannot be read`,
-      why: error instanceof Error ? error.message : String(error),
-      how: "-c FILE",
-    });
-  }
+  const bytes = access.readFile(path, CONFIG_MAX_BYTES + 1);
   return bytes && decode(bytes, path);
 }
 
@@ -117,6 +84,12 @@ function fromFile(text: string, path: string, overrides: Overrides): LoadedConfi
 
 /** Reads the file that was named; its absence is an error. */
 function readNamed(path: string, by: string, access: ConfigAccess, overrides: Overrides) {
+  if (isStdin(path)) {
+    if (access.stdin) {
+      return parseConfig(decode(access.stdin, STDIN_SOURCE), STDIN_SOURCE, overrides);
+    }
+    fail({ what: `${STDIN_SOURCE}: not read by this command`, how: "-c FILE" });
+  }
   const text = path === "" ? undefined : readText(path, access);
   if (text !== undefined) return fromFile(text, path, overrides);
   return fail({

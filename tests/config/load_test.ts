@@ -4,7 +4,6 @@ import {
   type ConfigOptions,
   EMBEDDED_SOURCE,
   resolveConfig,
-  systemAccess,
 } from "../../src/config/load.ts";
 import { EMBEDDED_CONFIG } from "../../src/config/embedded.ts";
 import { INLINE_SOURCE } from "../../src/config/inline.ts";
@@ -16,7 +15,7 @@ const yaml = (port: number) =>
   `port: ${port}\nnodes: [{name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}]\n`;
 
 interface World {
-  readonly files?: Readonly<Record<string, string | Uint8Array | Error>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly variable?: string;
   readonly embedded?: string;
 }
@@ -25,7 +24,6 @@ function access({ files = {}, variable }: World): ConfigAccess {
   return {
     readFile(path, max_bytes) {
       const file = Object.hasOwn(files, path) ? files[path] : undefined;
-      if (file instanceof Error) throw file;
       return (typeof file === "string" ? new TextEncoder().encode(file) : file)
         ?.subarray(0, max_bytes);
     },
@@ -94,13 +92,6 @@ const BAD: readonly (readonly [
     ConfigError,
   ],
   [
-    "no permission",
-    {},
-    { files: { "tunnet.yaml": new Error("permission denied") } },
-    "tunnet.yaml: cannot be read (permission denied); try: -c FILE",
-    ConfigError,
-  ],
-  [
     "not UTF-8",
     {},
     { files: { "tunnet.yaml": new Uint8Array([0x6e, 0xff, 0x0a]) } },
@@ -162,18 +153,19 @@ for (const [name, options, world, line, kind] of BAD) {
   });
 }
 
-Deno.test("systemAccess: reads a file up to the bound, a device too, and explains itself", async () => {
-  const file = await Deno.makeTempFile();
-  try {
-    await Deno.writeTextFile(file, "x".repeat(200_000));
-    assertEquals(systemAccess.readFile(file, 1_000_000)?.length, 200_000);
-    assertEquals(systemAccess.readFile(file, 150_000)?.length, 150_000);
-    assertEquals(systemAccess.readFile("/dev/zero", 100_000)?.length, 100_000);
-    assertEquals(systemAccess.readFile(`${file}.no`, 10), undefined);
-    assertThrows(() => systemAccess.readFile("/", 10), Error, "a directory");
-  } finally {
-    await Deno.remove(file);
+Deno.test("resolveConfig: standard input, where it was read", () => {
+  const stdin = new TextEncoder().encode(yaml(7));
+  for (const config of ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]) {
+    const { source, file, config: { port } } = resolveConfig(
+      { config },
+      { ...access({}), stdin },
+      undefined,
+    );
+    assertEquals([source, file, port], ["standard input", undefined, 7]);
+    assertThrows(() => load({ config }, {}), ConfigError, "not read by this command");
   }
+  const named = { ...access({ variable: "-" }), stdin };
+  assertEquals(resolveConfig({}, named, undefined).config.port, 7);
 });
 
 Deno.test("EMBEDDED_CONFIG: absent in the source, on the one line that the build replaces", async () => {

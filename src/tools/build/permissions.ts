@@ -3,6 +3,9 @@
 /** Environment variables the program reads; a trailing * stands for any ending. */
 export const ENV_NAMES = [
   "TUNNET_*",
+  // Who has become root, whose files are trusted then.
+  "SUDO_UID",
+  "SUDO_GID",
   // A service manager's: where to report to, and how often.
   "NOTIFY_SOCKET",
   "WATCHDOG_USEC",
