@@ -8,7 +8,7 @@
 #
 # $TUNNET_CACHE names the cache directory; by default it is /var/cache/tunnet for
 # root, else tunnet in $XDG_CACHE_HOME or ~/.cache, and if that cannot be used
-# tunnet-UID in $TMPDIR or /tmp.
+# tunnet-UID in $TMPDIR or /tmp. None is used that another user could exchange.
 
 set -u
 arch='@ARCH@'
@@ -38,31 +38,68 @@ describe_files() {
     "$runtime" "$program/main.js" "$program/@WORKER_NAME@" 2>/dev/null
 }
 
-# Reads the owners and modes of the cache directory and its parent; false unless the directory is
-# ours alone and nobody else can exchange it. $why says what is wrong.
+# Sets $place to where the cache directory $1 really is, without symbolic links on the way; false if
+# somebody else could put another one in its place. $why says what is wrong.
+locate() {
+  above=${1%/*} below=/${1##*/}
+  # As far as there is something; the rest is made by us, below what is checked here.
+  while [ ! -d "$above/" ]; do
+    below=/${above##*/}$below
+    above=${above%/*}
+  done
+  why='a part of the path is missing'
+  case $below/ in */../* | */./*) return 1 ;; esac
+  why='its parent directory cannot be entered'
+  above=$(cd -P -- "$above/" 2>/dev/null && pwd -P && echo .) || return 1
+  above=${above%"$newline."}
+  [ "$above" != / ] || above=
+  place=$above$below
+  set -- /
+  way=$above
+  while [ -n "$way" ]; do
+    set -- "$@" "$way"
+    way=${way%/*}
+  done
+  why='its parent directory cannot be read'
+  lines=$(LC_ALL=C stat -c '%u %g %f' -- "$@" 2>/dev/null) || return 1
+  # Nothing is safe from whoever owns the root directory; in a user namespace that is not user 0.
+  top=${lines%% *}
+  for directory; do
+    line=${lines%%"$newline"*}
+    lines=${lines#*"$newline"}
+    is_safe || return 1
+  done
+}
+
+# True if nobody else can exchange what is in $directory, whose owner, group and mode are $line.
+is_safe() {
+  owner=${line%% *} group=${line#* } mode=$((0x${line##* }))
+  group=${group%% *}
+  why="somebody else can exchange it: $directory belongs to user $owner"
+  case $owner in 0 | "$uid" | "$top") ;; *) return 1 ;; esac
+  # In a sticky directory, only what is one's own can be exchanged.
+  [ $((mode & 01000)) -eq 0 ] || return 0
+  why="somebody else can exchange it: $directory is open to others"
+  [ $((mode & 0002)) -eq 0 ] || return 1
+  [ $((mode & 0020)) -eq 0 ] || [ "$group" = 0 ] || { [ "$owner" = "$uid" ] && [ "$uid" != 0 ]; }
+}
+
+# True if the cache directory is ours alone. $why says what is wrong.
 is_private() {
   why='is a symbolic link'
   [ ! -L "$cache" ] || return 1
   why='cannot be read'
-  lines=$(LC_ALL=C stat -c '%u %f' -- "$cache" "${cache%/*}/" 2>/dev/null) || return 1
+  own=$(LC_ALL=C stat -c '%u %f' -- "$cache" 2>/dev/null) || return 1
   check_private
 }
 
-# The same, given the two lines.
+# The same, given its owner and mode.
 check_private() {
-  own=${lines%%"$newline"*}
-  parent=${lines#*"$newline"}
   why='is not a directory of our own'
   # 41c0: a directory of mode 0700; 45c0: the same below a directory with the set-group-ID bit.
   case $own in
     "$uid 41c0" | "$uid 45c0") ;;
     "$uid 4"*) why='is open to others: its mode is not 0700' && return 1 ;;
-    *) return 1 ;;
-  esac
-  why='somebody else can exchange it: its parent directory is open to others'
-  mode=$((0x${parent#* }))
-  case $parent in
-    "0 "* | "$uid "*) [ $((mode & 0002)) -eq 0 ] || [ $((mode & 01000)) -ne 0 ] ;;
     *) return 1 ;;
   esac
 }
@@ -71,14 +108,12 @@ check_private() {
 is_ready() {
   name_files "$1"
   [ -f "$program/stamp" ] || return 1
-  all=$(LC_ALL=C TZ=UTC0 stat -c '%u %f %s %i %z' -- "$cache" "${cache%/*}/" \
+  all=$(LC_ALL=C TZ=UTC0 stat -c '%u %f %s %i %z' -- "$cache" \
     "$runtime" "$program/main.js" "$program/@WORKER_NAME@" 2>/dev/null) || return 1
   first=${all%%"$newline"*}
   all=${all#*"$newline"}
-  second=${all%%"$newline"*}
-  all=${all#*"$newline"}
-  first_mode=${first#* } second_mode=${second#* }
-  lines="${first%% *} ${first_mode%% *}$newline${second%% *} ${second_mode%% *}"
+  first_mode=${first#* }
+  own="${first%% *} ${first_mode%% *}"
   check_private || return 1
   { IFS= read -r one && IFS= read -r two && IFS= read -r three; } <"$program/stamp" || return 1
   [ "$one$newline$two$newline$three" = "$all" ]
@@ -183,6 +218,9 @@ sweep() {
 try() {
   # Relative names would depend on the working directory.
   case $1 in /*) ;; *) tried="$tried; $1: not an absolute path" && return 1 ;; esac
+  locate "$1" || { tried="$tried; $1: $why" && return 1; }
+  # By this name from here on: links on the way could be changed after they were looked at.
+  set -- "$place"
   is_ready "$1" && return 0
   machine=$(uname -m)
   [ "$machine" = "$arch" ] || fail "this file is for $arch (this machine is $machine)"
@@ -239,7 +277,7 @@ if [ -n "${TUNNET_CACHE:-}" ]; then
   done
   try "$TUNNET_CACHE" && found=yes
 elif [ "$uid" = 0 ]; then
-  { try /var/cache/tunnet || try "$temporary/tunnet-0"; } && found=yes
+  { try /var/cache/tunnet || try "$temporary/tunnet-0" || try /tmp/tunnet-0; } && found=yes
 else
   home=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
   if [ -n "$home" ] && try "$home/tunnet"; then

@@ -379,7 +379,71 @@ Deno.test("the portable executable", async (t) => {
         env: { TUNNET_CACHE: `${open}/tunnet` },
         uid: OTHER_UID,
       });
-      assertMatch(stderr, /parent directory is open to others/);
+      assertMatch(stderr, /somebody else can exchange it: [^ ]*\/open is open to others/);
+    });
+
+    await t.step("root unpacks nothing below what another user could exchange", async () => {
+      const theirs = `${base}/theirs`;
+      await Deno.mkdir(`${theirs}/roots/deep`, { recursive: true });
+      await Deno.chown(theirs, OTHER_UID, OTHER_UID);
+      const group = `${base}/group`;
+      await Deno.mkdir(group);
+      await Deno.chown(group, 0, OTHER_UID);
+      await Deno.chmod(group, 0o775);
+      await Deno.symlink(`${theirs}/roots`, `${base}/link`);
+      const sticky = `${base}/sticky`;
+      await Deno.mkdir(sticky);
+      await Deno.chmod(sticky, 0o1777);
+      await Deno.mkdir(`${sticky}/theirs`);
+      await Deno.chown(`${sticky}/theirs`, OTHER_UID, OTHER_UID);
+      const belongs = (path: string) => `${path} belongs to user ${OTHER_UID}`;
+      const refused: [path: string, why: string][] = [
+        [`${theirs}/cache`, belongs(theirs)],
+        [`${theirs}/roots/deep/cache`, belongs(theirs)],
+        [`${theirs}/new/deep/cache`, belongs(theirs)],
+        [`${base}/link/cache`, belongs(theirs)],
+        [`${base}/link/../cache`, belongs(theirs)],
+        [`${base}/none/../cache`, "a part of the path is missing"],
+        [`${sticky}/theirs/cache`, belongs(`${sticky}/theirs`)],
+        [`${group}/cache`, `${group} is open to others`],
+        [`${group}/a/b/cache`, `${group} is open to others`],
+      ];
+      for (const [TUNNET_CACHE, why] of refused) {
+        const { code, stdout, stderr } = await run(exe, ["args"], { env: { TUNNET_CACHE } });
+        assertEquals([code, stdout, stderr.split("\n").length], [1, "", 2], TUNNET_CACHE);
+        assertStringIncludes(stderr, why);
+      }
+      assertEquals([...Deno.readDirSync(theirs)].map(({ name }) => name), ["roots"]);
+      assertEquals([...Deno.readDirSync(group)], []);
+      // What leads out again by .. has nothing of theirs on its way.
+      const good = [`${theirs}/roots/../../out`, `${sticky}/own/cache`, `${base}/a b/\nc/cache`];
+      for (const TUNNET_CACHE of good) {
+        const { code, stderr } = await run(exe, ["args"], { env: { TUNNET_CACHE } });
+        assertEquals([code, stderr], [0, ""], TUNNET_CACHE);
+        assertEquals((await run(exe, ["args"], { env: { TUNNET_CACHE } })).code, 0);
+      }
+    });
+
+    await t.step("root's TMPDIR of another user is passed over", async () => {
+      const script = "mount -t tmpfs -o ro none /var/cache" +
+        ' && mount -t tmpfs -o mode=1777 none /tmp && TMPDIR=$2 "$1" self';
+      // Not below /tmp, which the script covers.
+      const dir = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "tunnet-portable-" });
+      try {
+        await Deno.copyFile(exe, `${dir}/exe`);
+        await Deno.mkdir(`${dir}/theirs`);
+        await Deno.chown(`${dir}/theirs`, OTHER_UID, OTHER_UID);
+        const { code, stdout, stderr } = await run(
+          "/usr/bin/unshare",
+          ["-m", "sh", "-c", script, "sh", `${dir}/exe`, `${dir}/theirs`],
+          { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } },
+        );
+        assertEquals([code, stderr], [0, ""]);
+        assertMatch(JSON.parse(stdout)[2], /^\/tmp\/tunnet-0\/runtime-/);
+        assertEquals([...Deno.readDirSync(`${dir}/theirs`)], []);
+      } finally {
+        await Deno.remove(dir, { recursive: true });
+      }
     });
 
     await t.step("a full disk, a noexec mount and a read-only one", async () => {
