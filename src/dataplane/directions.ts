@@ -4,8 +4,9 @@ import type { MacTable } from "../forwarding/macs.ts";
 import type { PacketDevice } from "../io/device.ts";
 import type { PacketSocket } from "../io/socket.ts";
 import type { LaneRecord } from "./observer.ts";
-import { FrameGate } from "./admit_frame.ts";
-import { FrameOutbound } from "./tap_outbound.ts";
+import { FrameAdmission, FrameLookup } from "./tap.ts";
+import { PacketAdmission } from "./admit.ts";
+import { PacketLookup } from "./lookup.ts";
 import { Inbound, type OnControl } from "./inbound.ts";
 import type { Direction } from "./lanes/lane.ts";
 import { Outbound } from "./outbound.ts";
@@ -19,22 +20,21 @@ export interface DirectionParts {
   readonly now_ms: () => number;
 }
 
-/** The way out. */
+/** From the device to the peers. */
 export function makeOutbound(
   { device, socket, macs, now_ms }: DirectionParts,
   counters: LaneRecord,
 ): Direction {
-  return macs
-    ? new FrameOutbound(device, socket, counters, macs, now_ms)
-    : new Outbound(device, socket, counters, now_ms);
+  const lookup = macs ? new FrameLookup(macs, counters, now_ms) : new PacketLookup();
+  return new Outbound(device, socket, counters, lookup, now_ms);
 }
 
-/** The way in. */
+/** From the peers to the device. */
 export function makeInbound(
   { device, socket, macs, now_ms }: DirectionParts,
   counters: LaneRecord,
   onControl: OnControl,
 ): Direction {
-  const gate = macs && new FrameGate(macs, counters, now_ms);
-  return new Inbound(device, socket, counters, onControl, now_ms, gate);
+  const admission = macs ? new FrameAdmission(macs, counters, now_ms) : new PacketAdmission();
+  return new Inbound(device, socket, counters, admission, onControl, now_ms);
 }

@@ -1,4 +1,4 @@
-/** The ICMP errors that a lane answers packets and frames with, through the device they came from. */
+/** The ICMP errors with which a lane replies to packets and frames, through the device they came from. */
 
 import { ICMP_ERRORS_PER_S } from "../base/limits.ts";
 import { ICMP_ERROR_MAX_BYTES, type IcmpReason, writeIcmpError } from "../net/icmp_error.ts";
@@ -7,15 +7,16 @@ import { VNET_BYTES, writePlainVnet } from "../offload/vnet.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
+import type { Packet } from "./packet.ts";
 import { RateLimit } from "./rate_limit.ts";
 
 /** Both MAC addresses of an Ethernet header. */
 const MAC_BYTES = 6;
-/** Where the answer's packet stands: a virtio header and an Ethernet header with tags fit before it. */
+/** Where the reply's packet stands: a virtio header and an Ethernet header with tags fit before it. */
 const PACKET_AT = 64;
 
-/** Writes answers, and not too many of them. */
-export class IcmpAnswers {
+/** Writes replies, and not too many of them. */
+export class IcmpReply {
   readonly #burst = new Burst(1);
   readonly #packet: DataView;
   readonly #offset = new Int32Array(1);
@@ -32,20 +33,13 @@ export class IcmpAnswers {
   }
 
   /**
-   * Answers the packet at `offset`, which has passed `checkPacket`. In a frame,
-   * `ethernet_bytes` of Ethernet header stand before it; the answer goes back to
-   * the frame's source, from its destination, with the same tags.
+   * Replies to a packet that has passed `checkPacket`. In a frame, the reply goes
+   * back to the frame's source, from its destination, with the same tags. An
+   * opaque frame gets none.
    */
-  answer(
-    reason: IcmpReason,
-    view: DataView,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    mtu_bytes: number,
-    ethernet_bytes = 0,
-  ): void {
-    if (!this.#limit.take()) return;
+  answer(reason: IcmpReason, view: DataView, packet: Packet, mtu_bytes: number): void {
+    const { offset, length, version, ethernet_bytes } = packet;
+    if (version === 0 || !this.#limit.take()) return;
     const size = writeIcmpError(this.#packet, view, offset, length, version, reason, mtu_bytes);
     if (size === 0) return;
     const out = this.#burst.view;

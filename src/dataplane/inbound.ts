@@ -1,19 +1,20 @@
-/** The way in: UDP -> checks -> merging -> device. One call handles one burst. */
+/** From the peers to the device: UDP -> classify -> admit -> merge -> device. One call handles one burst. */
 
 import { CONTROL_MAX_BYTES, HELLOS_PER_S, NODES_MAX, WRONG_PORTS_PER_S } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
-import { CONTROL_FIRST_BYTE } from "../wire/hello.ts";
+import { classify, DATAGRAM, type DatagramKind } from "../wire/classify.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
 import { Merger } from "../offload/coalesce.ts";
-import { type PacketSocket, type Sender, UNKNOWN_PEER } from "../io/socket.ts";
+import { readSockaddr, type Sender, SOCKADDR_WORDS } from "../io/sockaddr.ts";
+import type { PacketSocket } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
 import { TRANSPORT } from "../forwarding/peer_row.ts";
-import { ADMITTED, type Gate } from "./admit.ts";
-import { PacketGate } from "./admit_packet.ts";
+import { type Admission, ADMITTED } from "./admit.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { Senders, UNKNOWN_PEER } from "./senders.ts";
 
 /** What a lane tells the main thread of a datagram. */
 export interface ControlDatagram {
@@ -32,7 +33,10 @@ export type OnControl = (datagram: ControlDatagram) => void;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** One lane's way in. */
+/** `#sender`: nobody has asked yet who sent the slot's datagrams. */
+const NOT_ASKED = -2;
+
+/** One lane's inbound direction, in the mode of its admission. */
 export class Inbound {
   readonly #burst = new Burst(undefined, 0, simdArena);
   readonly #merger: Merger;
@@ -42,15 +46,18 @@ export class Inbound {
   readonly #transport = new Uint8Array(NODES_MAX);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
   readonly #partial = new Uint8Array(NODES_MAX);
+  readonly #senders = new Senders();
+  /** The peer that sent the current slot's datagrams, UNKNOWN_PEER or NOT_ASKED. */
+  #sender = NOT_ASKED;
   #deviceGone = false;
 
   constructor(
     readonly device: PacketDevice,
     readonly socket: PacketSocket,
     readonly counters: LaneRecord,
+    readonly admission: Admission,
     readonly onControl: OnControl,
     now_ms: () => number,
-    readonly gate: Gate = new PacketGate(),
   ) {
     this.#merger = new Merger(this, device.features);
     this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
@@ -59,8 +66,8 @@ export class Inbound {
 
   /** Takes over what the table has acquired. */
   useTable(table: LaneTable): void {
-    this.socket.usePeers(table);
-    this.gate.useTable(table);
+    this.#senders.useTable(table);
+    this.admission.useTable(table);
     for (const index of table.changed) {
       const { transport, heard } = table.peer(index);
       this.#transport[index] = transport;
@@ -77,42 +84,61 @@ export class Inbound {
       const length = burst.length[slot]!;
       // What the kernel received as one are datagrams of one size, the last one maybe shorter.
       const segment = burst.segment[slot]! || Math.max(1, length);
+      this.#sender = NOT_ASKED;
       let at = 0;
       do {
         this.#handle(slot, offset + at, Math.min(segment, length - at));
         at += segment;
-        if (at < length) at += segment * this.#follow(slot, offset + at, segment, length - at);
+        if (at < length) at += segment * this.#follow(offset + at, segment, length - at);
       } while (at < length);
     }
     this.#merger.flush();
     return this.#deviceGone ? DEVICE_GONE : count;
   }
 
-  /** One datagram: to the device if its sender may send it. Everything else ends here. */
+  /**
+   * One datagram: to the device if its sender may send it. Everything else ends
+   * here. INVARIANT: its first byte has told what it is before anybody asks who
+   * sent it. All kinds that are taken today come from the peer with the address.
+   */
   #handle(slot: number, offset: number, length: number): void {
-    const peer = this.#burst.peer[slot]!;
-    if (peer === UNKNOWN_PEER) return this.#unknown(slot, offset, length);
-    if (length === 0) return this.#drop(COUNTER.malformed, peer, offset, length);
     const { view } = this.#burst;
-    if (view.getUint8(offset) === CONTROL_FIRST_BYTE) return this.#control(slot, offset, length);
+    const { admission } = this;
+    const kind = classify(view, offset, length, admission.mode);
+    const peer = this.#peerOf(slot);
+    if (peer === UNKNOWN_PEER) return this.#unknown(slot, kind, offset, length);
+    if (kind === DATAGRAM.hello) return this.#control(slot, offset, length);
     if (this.#transport[peer] === TRANSPORT.other_mode) {
       return this.#drop(COUNTER.wrong_mode, peer, offset, length);
     }
+    if (kind === DATAGRAM.unknown) return this.#drop(COUNTER.malformed, peer, offset, length);
+    if (kind === DATAGRAM.wireguard) {
+      return this.#drop(COUNTER.reserved_type, peer, offset, length);
+    }
     const partial = this.#partial[peer] === 1;
-    const verdict = this.gate.admit(view, offset, length, peer, this.#merger, partial);
+    const verdict = admission.admit(view, offset, length, peer, this.#merger, partial);
     if (verdict !== ADMITTED) return this.#drop(verdict, peer, offset, length);
     this.#countPackets(peer, 1, length);
     this.counters.observer?.received(view, peer, offset, length, 1);
   }
 
+  /** The peer with the address and port that a slot's datagrams came from, or UNKNOWN_PEER. */
+  #peerOf(slot: number): number {
+    if (this.#sender === NOT_ASKED) {
+      this.#sender = this.#senders.peerAt(this.#burst.sender, slot * SOCKADDR_WORDS);
+    }
+    return this.#sender;
+  }
+
   /** Packets that were received as one with a good one before them: those of one run with it. */
-  #follow(slot: number, offset: number, segment: number, length: number): number {
+  #follow(offset: number, segment: number, length: number): number {
     const whole = Math.floor(length / segment);
     const taken = this.#merger.follow(this.#burst.view, offset, segment, whole);
     if (taken === 0) return 0;
-    const { view, peer } = this.#burst;
-    this.#countPackets(peer[slot]!, taken, taken * segment);
-    this.counters.observer?.received(view, peer[slot]!, offset, segment, taken);
+    // What joined has the sender of the packet before it, which has been asked for.
+    const peer = this.#sender;
+    this.#countPackets(peer, taken, taken * segment);
+    this.counters.observer?.received(this.#burst.view, peer, offset, segment, taken);
     return taken;
   }
 
@@ -143,13 +169,12 @@ export class Inbound {
    * A datagram of no peer: dropped. The main thread gets to know of it where it
    * comes from a peer's address, with another port than the config says.
    */
-  #unknown(slot: number, offset: number, length: number): void {
-    const peerHost = this.socket.fromPeerHost(slot);
+  #unknown(slot: number, kind: DatagramKind, offset: number, length: number): void {
+    const peerHost = this.#senders.isHostAt(this.#burst.sender, slot * SOCKADDR_WORDS);
     const reason = peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer;
     this.#drop(reason, UNKNOWN_PEER, offset, length);
     if (!peerHost || !this.#wrongPortLimit.take()) return;
-    const control = length > 0 && this.#burst.view.getUint8(offset) === CONTROL_FIRST_BYTE;
-    this.#tell(slot, control ? this.#copy(offset, length) : NO_BYTES);
+    this.#tell(slot, kind === DATAGRAM.hello ? this.#copy(offset, length) : NO_BYTES);
   }
 
   #copy(offset: number, length: number): Uint8Array {
@@ -157,11 +182,8 @@ export class Inbound {
   }
 
   #tell(slot: number, bytes: Uint8Array): void {
-    this.onControl({
-      peer: this.#burst.peer[slot]!,
-      sender: this.socket.senderOf(slot),
-      bytes,
-    });
+    const sender = readSockaddr(this.#burst.sender, slot);
+    this.onControl({ peer: this.#peerOf(slot), sender, bytes });
   }
 
   #drop(counter: number, peer: number, offset: number, length: number): void {

@@ -5,29 +5,17 @@
  */
 
 import type { LaneCounters } from "../forwarding/counters.ts";
+import type { Run } from "../io/run.ts";
 
 /** Shown packets by reference: whoever wants to keep one copies it before returning. */
 export interface Observer {
-  /**
-   * `count` packets from the device are on their way to a peer: each is a header
-   * (`head_bytes`, 0 for none, `stride` apart) and a body, the bodies one after
-   * the other.
-   */
-  sent(
-    view: DataView,
-    peer: number,
-    count: number,
-    head: number,
-    stride: number,
-    head_bytes: number,
-    body: number,
-    body_bytes: number,
-  ): void;
+  /** Packets from the device are on their way to a peer, the run's destination. */
+  sent(run: Run): void;
   /** `count` packets of `length` bytes, one after the other, came from a peer for the device. */
   received(view: DataView, peer: number, offset: number, length: number, count: number): void;
   /** A packet from the device went no further; `peer` is negative where it had none yet. */
   droppedOut(view: DataView, counter: number, peer: number, offset: number, length: number): void;
-  /** A datagram went no further; `peer` is negative for a stranger. */
+  /** A datagram went no further; `peer` is negative where it is not known. */
   droppedIn(view: DataView, counter: number, peer: number, offset: number, length: number): void;
   /** An ICMP error was written to the device. */
   answered(view: DataView, offset: number, length: number): void;

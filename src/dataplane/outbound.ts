@@ -1,20 +1,20 @@
-/** The way out: device -> route -> UDP. One call handles one burst. */
+/** From the device to the peers: device -> lookup -> transmit. One call handles one burst. */
 
-import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
-import { NO_ROUTE, type RouteTable } from "../forwarding/prefixes.ts";
+import { COUNTER } from "../forwarding/counters.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
 import { DEVICE_GONE, type PacketDevice } from "../io/device.ts";
 import type { PacketSocket } from "../io/socket.ts";
-import { COUNTER } from "../forwarding/counters.ts";
+import { IcmpReply } from "./icmp_reply.ts";
+import { EVERY_PEER, GOOD, type Lookup } from "./lookup.ts";
 import type { LaneRecord } from "./observer.ts";
-import { EGRESS, Egress } from "./transmit.ts";
-import type { LaneTable } from "../forwarding/lane_table.ts";
-import { IcmpAnswers } from "./icmp_reply.ts";
+import { Packet } from "./packet.ts";
+import { Transmit, VERDICT } from "./transmit.ts";
 
-/** One lane's way out. */
+/** One lane's outbound direction, in the mode of its lookup. */
 export class Outbound {
-  readonly #egress: Egress;
-  readonly #answers: IcmpAnswers;
-  #routes: RouteTable | undefined;
+  readonly #transmit: Transmit;
+  readonly #reply: IcmpReply;
+  readonly #packet = new Packet();
   /** Packets of the last burst. */
   #packets = 0;
 
@@ -22,105 +22,98 @@ export class Outbound {
     readonly device: PacketDevice,
     socket: PacketSocket,
     readonly counters: LaneRecord,
+    readonly lookup: Lookup,
     now_ms: () => number,
   ) {
-    this.#egress = new Egress(socket, counters);
-    this.#answers = new IcmpAnswers(device, counters, now_ms);
+    this.#transmit = new Transmit(socket, counters);
+    this.#reply = new IcmpReply(device, counters, now_ms);
   }
 
   /** Takes over what the table has acquired. */
   useTable(table: LaneTable): void {
-    this.#egress.useTable(table);
-    this.#routes = table.routes;
+    this.#transmit.useTable(table);
+    this.lookup.useTable(table);
   }
 
   /** Moves one burst. Returns the packets read: 0 when none waited, or DEVICE_GONE. */
   turn(): number {
-    // An engine that sends later learns later: what was refused of the last burst is still there.
-    this.#learnNarrower();
-    const { burst } = this.#egress;
+    // A socket that sends later tells later: what was refused of the last burst is still there.
+    this.#flush();
+    const { burst } = this.#transmit;
     let count = 0;
-    // Each is routed before the next is read: what comes in the meantime still joins the burst.
+    // Each is sent on before the next is read: what comes in the meantime still joins the burst.
     while (count < burst.slots) {
       const taken = this.device.read(burst, count);
       if (taken === DEVICE_GONE && count === 0) return DEVICE_GONE;
       if (taken <= 0) break;
-      this.#route(count++);
+      this.#forward(burst.offset(count), burst.length[count]!);
+      count++;
       // Where packets come one by one, each leaves before the next is looked for.
-      if (count === 1 && this.#packets <= 1) this.#egress.flush();
+      if (count === 1 && this.#packets <= 1) this.#transmit.flush();
     }
     this.#packets = count;
-    if (count === 0) return 0;
-    this.#egress.flush();
-    this.#learnNarrower();
+    if (count > 0) this.#flush();
     return count;
   }
 
-  #route(slot: number): void {
-    const { burst } = this.#egress;
-    const { view } = burst;
-    const offset = burst.offset(slot);
-    const length = burst.length[slot]!;
-    const version = checkPacket(view, offset, length);
-    if (version === PACKET.malformed || this.#routes === undefined) {
-      this.#drop(COUNTER.malformed, offset, length);
+  /** One packet: to its peer, or to every one. */
+  #forward(offset: number, length: number): void {
+    const { view } = this.#transmit.burst;
+    const packet = this.#packet;
+    const { lookup } = this;
+    const fault = lookup.read(view, offset, length, packet);
+    if (fault !== GOOD) return this.#drop(fault, offset, length);
+    const forged = lookup.checkSource(view, packet);
+    if (forged !== GOOD) return this.#drop(forged, offset, length);
+    const peer = lookup.peerOf(view, packet);
+    if (peer === EVERY_PEER) return this.#flood();
+    if (peer >= 0) {
+      if (this.#transmit.send(peer, packet) === VERDICT.tooBig) this.#replyTooBig(peer);
       return;
     }
-    const peer = this.#peerOf(offset, version);
-    // Also a subnet of this node: had it a bridge here, the packet would not have come to us.
-    if (peer < 0) {
-      this.#drop(COUNTER.no_route, offset, length);
-      this.#answers.answer("noRoute", view, offset, length, version, 0);
-      return;
-    }
-    if (this.#egress.send(peer, offset, length, version) === EGRESS.tooBig) {
-      this.#answers.answer(
-        "tooBig",
-        view,
-        offset,
-        length,
-        version,
-        this.#egress.mtuOf(peer, version),
-      );
-    }
+    this.#drop(COUNTER.no_route, offset, length);
+    if (lookup.answersNoRoute) this.#reply.answer("noRoute", view, packet, 0);
   }
 
-  /** Tells the senders of what was too big for a path that has turned out to be narrower. */
-  #learnNarrower(): void {
-    const peers = this.#egress.learnNarrower();
+  /** A copy to each peer that is reached. */
+  #flood(): void {
+    const packet = this.#packet;
+    let reached = 0;
+    for (let peer = 0; peer < this.#transmit.peerCount; peer++) {
+      if (!this.#transmit.reaches(peer)) continue;
+      reached++;
+      this.#transmit.send(peer, packet);
+    }
+    if (reached > 0) this.counters.totals[COUNTER.flooded]!++;
+    else this.#drop(COUNTER.no_route, packet.start, packet.total_bytes);
+  }
+
+  /** Sends what is queued, and tells the senders of what a path has turned out to be too narrow for. */
+  #flush(): void {
+    this.#transmit.flush();
+    const peers = this.#transmit.takeNarrowed();
     if (peers.length === 0) return;
-    const { burst } = this.#egress;
+    const { burst } = this.#transmit;
     const { view } = burst;
+    const packet = this.#packet;
     for (let slot = 0; slot < this.#packets; slot++) {
-      const offset = burst.offset(slot);
-      const length = burst.length[slot]!;
-      const version = checkPacket(view, offset, length);
-      if (version === PACKET.malformed) continue;
-      const peer = this.#peerOf(offset, version);
-      if (!peers.includes(peer) || !this.#egress.isTooBig(peer, offset, length, version)) continue;
-      this.#answers.answer(
-        "tooBig",
-        view,
-        offset,
-        length,
-        version,
-        this.#egress.mtuOf(peer, version),
-      );
+      const fault = this.lookup.read(view, burst.offset(slot), burst.length[slot]!, packet);
+      if (fault !== GOOD) continue;
+      const peer = this.lookup.peerOf(view, packet);
+      if (peers.includes(peer) && this.#transmit.isTooBig(peer, packet)) this.#replyTooBig(peer);
     }
   }
 
-  /** The peer whose subnet the packet's destination lies in; negative where there is none. */
-  #peerOf(offset: number, version: 4 | 6): number {
-    const { view } = this.#egress.burst;
-    const routes = this.#routes;
-    if (!routes) return NO_ROUTE;
-    return version === PACKET.ipv4
-      ? routes.lookup4(view, offset + IPV4.destination)
-      : routes.lookup6(view, offset + IPV6.destination);
+  /** A switch would drop in silence what is too big for a path; this one helps the sender, too. */
+  #replyTooBig(peer: number): void {
+    const packet = this.#packet;
+    if (packet.version === 0) return;
+    const mtu_bytes = this.#transmit.mtuOf(peer, packet);
+    this.#reply.answer("tooBig", this.#transmit.burst.view, packet, mtu_bytes);
   }
 
   #drop(counter: number, offset: number, length: number): void {
     this.counters.totals[counter]!++;
-    this.counters.observer?.droppedOut(this.#egress.burst.view, counter, -1, offset, length);
+    this.counters.observer?.droppedOut(this.#transmit.burst.view, counter, -1, offset, length);
   }
 }

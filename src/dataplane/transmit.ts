@@ -1,6 +1,6 @@
 /**
- * The last steps of the way out, for packets and frames alike: split a
- * super-packet, settle the checksum, queue for the peer.
+ * The last steps outbound, for packets and frames alike: split a super-packet,
+ * complete the checksum where the peer does not, queue for the peer.
  */
 
 import { MTU_IPV6_MIN_BYTES, NODES_MAX } from "../base/limits.ts";
@@ -29,7 +29,10 @@ import {
 import type { PacketSocket } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
+import { OUTCOME, type SendResults } from "../io/send_results.ts";
+import { Run } from "../io/run.ts";
 import type { LaneRecord } from "./observer.ts";
+import type { Packet } from "./packet.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
 import { isOpen, TRANSPORT } from "../forwarding/peer_row.ts";
 
@@ -39,9 +42,9 @@ const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
 const HEADERS = 4096;
 
 /** What became of a packet. */
-export const EGRESS = { queued: 0, tooBig: 1, malformed: 2, unresolved: 3, otherMode: 4 } as const;
-/** One of EGRESS. */
-export type EgressResult = typeof EGRESS[keyof typeof EGRESS];
+export const VERDICT = { queued: 0, tooBig: 1, malformed: 2, unresolved: 3, otherMode: 4 } as const;
+/** One of VERDICT. */
+export type Verdict = typeof VERDICT[keyof typeof VERDICT];
 
 /** The counter of each drop; what was queued is counted when it is sent. */
 const DROP_COUNTER = [
@@ -52,10 +55,21 @@ const DROP_COUNTER = [
   COUNTER.wrong_mode,
 ] as const;
 
+/** What each outcome of sending counts, but for what was sent. */
+const OUTCOME_COUNTER = [
+  -1,
+  COUNTER.too_big,
+  COUNTER.send_queue_full,
+  COUNTER.send_failed,
+] as const satisfies Record<typeof OUTCOME[keyof typeof OUTCOME], number>;
+
+const NOBODY: readonly number[] = [];
+
 /** The peers of one lane, and the burst whose packets go to them. */
-export class Egress {
+export class Transmit {
   /** Packets are read into this one. */
   readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES, simdArena);
+  readonly #run = new Run(this.burst);
   readonly #splitter = new Splitter();
   #headers = 0;
   #peerCount = 0;
@@ -64,18 +78,22 @@ export class Egress {
   readonly #mtu_bytes = new Int32Array(NODES_MAX);
   /** 1: the peer completes partial checksums itself. */
   readonly #partial = new Uint8Array(NODES_MAX);
+  /** Peers to whom the kernel refused a datagram as too big. */
+  #refused: number[] = [];
 
-  constructor(readonly socket: PacketSocket, readonly counters: LaneRecord) {}
+  constructor(readonly socket: PacketSocket, readonly counters: LaneRecord) {
+    this.#run.headStride_bytes = HEADER_STRIDE_BYTES;
+  }
 
   /** Takes over what the table has acquired. */
   useTable(table: LaneTable): void {
-    this.socket.usePeers(table);
     this.#peerCount = table.peerCount;
     for (const index of table.changed) {
-      const { transport, mtu_bytes, capabilities } = table.peer(index);
+      const { transport, address, port, mtu_bytes, capabilities } = table.peer(index);
       this.#transport[index] = transport;
       this.#mtu_bytes[index] = mtu_bytes;
       this.#partial[index] = (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0;
+      if (isOpen(transport)) this.socket.setDestination(index, address, port);
     }
   }
 
@@ -89,160 +107,138 @@ export class Egress {
     return isOpen(this.#transport[peer]!);
   }
 
-  /**
-   * The largest packet that the sender of one may send to a peer, in bytes; in a
-   * frame, `ethernet_bytes` stand before it.
-   */
-  mtuOf(peer: number, version: 4 | 6, ethernet_bytes = 0): number {
-    const mtu_bytes = this.#mtu_bytes[peer]! - ethernet_bytes;
-    return version === 6 ? Math.max(MTU_IPV6_MIN_BYTES, mtu_bytes) : mtu_bytes;
+  /** The largest IP packet that the sender of a packet may send to a peer, in bytes. */
+  mtuOf(peer: number, packet: Packet): number {
+    const mtu_bytes = this.#mtu_bytes[peer]! - packet.ethernet_bytes;
+    return packet.version === 6 ? Math.max(MTU_IPV6_MIN_BYTES, mtu_bytes) : mtu_bytes;
   }
 
   /**
-   * Queues the IP packet of `length` bytes at `offset` for a peer: whole, or in
-   * segments if it is a super-packet. It has passed `checkPacket`. In a frame,
-   * `ethernet_bytes` of Ethernet header stand before it and go along. The virtio
-   * header stands before all that. The bytes must stay until `flush`. Whatever is
-   * not queued is counted.
+   * Queues a packet of the burst for a peer: whole, or in segments if it is a
+   * super-packet. It has passed `checkPacket`, but for an opaque frame. The
+   * virtio header stands before all of it. The bytes must stay until `flush`.
+   * Whatever is not queued is counted.
    */
-  send(
-    peer: number,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    ethernet_bytes = 0,
-  ): EgressResult {
-    const result = this.#send(peer, offset, length, version, ethernet_bytes);
-    if (result !== EGRESS.queued) {
-      this.#drop(result, peer, offset - ethernet_bytes, ethernet_bytes + length);
+  send(peer: number, packet: Packet): Verdict {
+    const verdict = packet.version === 0
+      ? this.#sendOpaque(peer, packet)
+      : this.#send(peer, packet, packet.version);
+    if (verdict !== VERDICT.queued) {
+      const counter = DROP_COUNTER[verdict];
+      this.counters.totals[counter]!++;
+      const { start, total_bytes } = packet;
+      this.counters.observer?.droppedOut(this.burst.view, counter, peer, start, total_bytes);
     }
-    return result;
+    return verdict;
   }
 
-  /** Queues a frame of which only the Ethernet header is looked at; otherwise like `send`. */
-  sendOpaque(peer: number, offset: number, length: number): EgressResult {
-    const result = this.#sendOpaque(peer, offset, length);
-    if (result !== EGRESS.queued) this.#drop(result, peer, offset, length);
-    return result;
-  }
-
-  #drop(result: EgressResult, peer: number, offset: number, length: number): void {
-    const counter = DROP_COUNTER[result];
-    this.counters.totals[counter]!++;
-    this.counters.observer?.droppedOut(this.burst.view, counter, peer, offset, length);
-  }
-
-  #send(
-    peer: number,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    ethernet_bytes: number,
-  ): EgressResult {
+  #send(peer: number, packet: Packet, version: 4 | 6): Verdict {
     if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
-    const { view } = this.burst;
-    const start = offset - ethernet_bytes;
-    const vnetAt = start - VNET_BYTES;
-    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
-      return this.#sendSegments(peer, offset, length, version, ethernet_bytes);
+    const { start, total_bytes } = packet;
+    if (this.burst.view.getUint8(start - VNET_BYTES + VNET.gsoType) !== VNET_GSO.none) {
+      return this.#sendSegments(peer, packet, version);
     }
-    const size = ethernet_bytes + length;
-    if (size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
-      return EGRESS.tooBig;
-    }
-    if (!this.#settleChecksum(peer, offset, length, version, ethernet_bytes)) {
-      return EGRESS.malformed;
-    }
-    this.#queue(peer, 1, 0, 0, start, ethernet_bytes + length);
-    return EGRESS.queued;
+    if (!this.#fits(peer, total_bytes, packet)) return VERDICT.tooBig;
+    if (!this.#completeChecksum(peer, packet, version)) return VERDICT.malformed;
+    this.#queue(peer, 1, 0, 0, start, total_bytes);
+    return VERDICT.queued;
   }
 
-  #sendOpaque(peer: number, offset: number, length: number): EgressResult {
+  #sendOpaque(peer: number, { offset, length }: Packet): Verdict {
     if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
     const { view } = this.burst;
     const vnetAt = offset - VNET_BYTES;
-    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) return EGRESS.malformed;
-    if (length > this.#mtu_bytes[peer]!) return EGRESS.tooBig;
+    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) return VERDICT.malformed;
+    if (length > this.#mtu_bytes[peer]!) return VERDICT.tooBig;
     if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) !== 0) {
-      if (!completeOpaque(view, offset, length, vnetAt)) return EGRESS.malformed;
+      if (!completeOpaque(view, offset, length, vnetAt)) return VERDICT.malformed;
       writePlainVnet(view, vnetAt);
     }
     this.#queue(peer, 1, 0, 0, offset, length);
-    return EGRESS.queued;
+    return VERDICT.queued;
   }
 
-  #refuse(peer: number): EgressResult {
-    return this.#transport[peer] === TRANSPORT.other_mode ? EGRESS.otherMode : EGRESS.unresolved;
+  #refuse(peer: number): Verdict {
+    const otherMode = this.#transport[peer] === TRANSPORT.other_mode;
+    return otherMode ? VERDICT.otherMode : VERDICT.unresolved;
   }
 
   /**
    * The peers to whom the kernel refused a datagram since the last call: their
    * path is narrower than was known, and is known now.
    */
-  learnNarrower(): readonly number[] {
-    const peers = this.socket.takeRefused();
-    if (peers.length === 0) return peers;
+  takeNarrowed(): readonly number[] {
+    if (this.#refused.length === 0) return NOBODY;
+    const peers = this.#refused;
+    this.#refused = [];
     for (const peer of peers) {
-      const known = this.#mtu_bytes[peer];
-      if (known === undefined) continue;
-      this.#mtu_bytes[peer] = Math.min(known, this.socket.maxDatagram(peer) ?? known);
+      const known = this.#mtu_bytes[peer]!;
+      this.#mtu_bytes[peer] = Math.min(known, this.socket.pathMtu(peer) ?? known);
     }
     return peers;
   }
 
-  /** Whether a packet of the burst, described as for `send`, is too big for a peer's path. */
-  isTooBig(
-    peer: number,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    ethernet_bytes = 0,
-  ): boolean {
+  /** Whether a packet of the burst is too big for a peer's path. */
+  isTooBig(peer: number, packet: Packet): boolean {
     const { view } = this.burst;
-    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
-    let size = ethernet_bytes + length;
+    const { offset, length, ethernet_bytes } = packet;
+    const vnetAt = packet.start - VNET_BYTES;
+    let size = packet.total_bytes;
     if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
       const splitter = this.#splitter;
       const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
       if (segments !== SPLIT_MALFORMED) size = splitter.header_bytes + splitter.payloadLength(0);
     }
-    return size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes);
+    return !this.#fits(peer, size, packet);
   }
 
   /**
-   * No path is too narrow for an IPv6 packet of 1,280 bytes: what carries it has
-   * to fragment (RFC 8200, section 5), and its sender need not heed a smaller MTU.
+   * Whether a peer's path carries a datagram of this size. No path is too narrow
+   * for an IPv6 packet of 1,280 bytes: what carries it has to fragment (RFC 8200,
+   * section 5), and its sender need not heed a smaller MTU.
    */
-  #mayFragment(size: number, version: 4 | 6, ethernet_bytes: number): boolean {
-    if (version === 4 || size > ethernet_bytes + MTU_IPV6_MIN_BYTES) return false;
+  #fits(peer: number, size: number, { version, ethernet_bytes }: Packet): boolean {
+    if (size <= this.#mtu_bytes[peer]!) return true;
+    if (version !== 6 || size > ethernet_bytes + MTU_IPV6_MIN_BYTES) return false;
     this.socket.allowFragments();
     return true;
   }
 
-  /** Sends all that is queued. */
+  /** Sends all that is queued, and counts what has become of it. */
   flush(): void {
-    this.socket.flush(this.counters);
+    this.#count(this.socket.flush());
     this.#headers = 0;
   }
 
-  /** A super-packet: headers are made for each segment, the payload is sent from where it is. */
-  #sendSegments(
-    peer: number,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    ethernet_bytes: number,
-  ): EgressResult {
-    const { view } = this.burst;
-    const splitter = this.#splitter;
-    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
-    const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
-    if (segments === SPLIT_MALFORMED) return EGRESS.malformed;
-    const { header_bytes } = splitter;
-    const size = header_bytes + splitter.payloadLength(0);
-    if (size > this.#mtu_bytes[peer]! && !this.#mayFragment(size, version, ethernet_bytes)) {
-      return EGRESS.tooBig;
+  #count(results: SendResults): void {
+    const { totals, peerPackets, peerBytes } = this.counters;
+    for (let i = 0; i < results.count; i++) {
+      const outcome = results.outcomeOf(i);
+      const peer = results.destinationOf(i);
+      const datagrams = results.datagramsOf(i);
+      if (outcome === OUTCOME.sent) {
+        const bytes = results.bytesOf(i);
+        totals[COUNTER.packets]! += datagrams;
+        totals[COUNTER.bytes]! += bytes;
+        peerPackets[peer]! += datagrams;
+        peerBytes[peer]! += bytes;
+        continue;
+      }
+      totals[OUTCOME_COUNTER[outcome]]! += datagrams;
+      if (outcome === OUTCOME.tooBig && !this.#refused.includes(peer)) this.#refused.push(peer);
     }
+  }
+
+  /** A super-packet: headers are made for each segment, the payload is sent from where it is. */
+  #sendSegments(peer: number, packet: Packet, version: 4 | 6): Verdict {
+    const { view } = this.burst;
+    const { offset, length, ethernet_bytes } = packet;
+    const splitter = this.#splitter;
+    const vnetAt = packet.start - VNET_BYTES;
+    const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
+    if (segments === SPLIT_MALFORMED) return VERDICT.malformed;
+    const size = splitter.header_bytes + splitter.payloadLength(0);
+    if (!this.#fits(peer, size, packet)) return VERDICT.tooBig;
     const complete = this.#partial[peer] === 0 ||
       !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
     for (let done = 0; done < segments;) {
@@ -252,7 +248,7 @@ export class Egress {
       this.#sendSome(peer, done, end, complete);
       done = end;
     }
-    return EGRESS.queued;
+    return VERDICT.queued;
   }
 
   /** Segments from `begin` on and before `end`; the last one of all may be shorter than the rest. */
@@ -273,15 +269,10 @@ export class Egress {
   }
 
   /** Completes a partial checksum, unless the peer does that. False: the packet contradicts itself. */
-  #settleChecksum(
-    peer: number,
-    offset: number,
-    length: number,
-    version: 4 | 6,
-    ethernet_bytes: number,
-  ): boolean {
+  #completeChecksum(peer: number, packet: Packet, version: 4 | 6): boolean {
     const { view } = this.burst;
-    const vnetAt = offset - ethernet_bytes - VNET_BYTES;
+    const { offset, length, ethernet_bytes } = packet;
+    const vnetAt = packet.start - VNET_BYTES;
     if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) === 0) return true;
     const mayStay = this.#partial[peer] === 1;
     if (mayStay && receiverSees(view, offset, version, vnetAt, ethernet_bytes)) return true;
@@ -291,23 +282,29 @@ export class Egress {
     return true;
   }
 
+  /** Queues a run; what is in the queue leaves when there is no more room. */
   #queue(
     peer: number,
     count: number,
     head: number,
-    headLength: number,
+    head_bytes: number,
     body: number,
-    bodyLength: number,
+    body_bytes: number,
   ): void {
-    const { socket, burst, counters: { observer } } = this;
-    const stride = HEADER_STRIDE_BYTES;
-    observer?.sent(burst.view, peer, count, head, stride, headLength, body, bodyLength);
-    for (let queued = 0; queued < count;) {
-      const headAt = head + queued * HEADER_STRIDE_BYTES;
-      const bodyAt = body + queued * bodyLength;
-      const left = count - queued;
-      queued += socket.queue(burst, peer, left, headAt, stride, headLength, bodyAt, bodyLength);
-      if (queued < count) socket.flush(this.counters);
+    if (count === 0) return;
+    const run = this.#run;
+    run.destination = peer;
+    run.count = count;
+    run.head = head;
+    run.head_bytes = head_bytes;
+    run.body = body;
+    run.body_bytes = body_bytes;
+    this.counters.observer?.sent(run);
+    for (;;) {
+      const queued = this.socket.queue(run);
+      if (queued === run.count) return;
+      run.skip(queued);
+      this.#count(this.socket.flush());
     }
   }
 }

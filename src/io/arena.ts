@@ -2,6 +2,7 @@
 
 import { BURST_PACKETS, FRAME_MAX_BYTES } from "../base/limits.ts";
 import { plainArena } from "../net/simd.ts";
+import { SOCKADDR_WORDS } from "./sockaddr.ts";
 
 /**
  * Bytes before each packet. The IP header that follows is then aligned to 16,
@@ -25,8 +26,8 @@ export class Burst {
   readonly view: DataView<ArrayBuffer>;
   /** Length of the packet in each slot, in bytes. */
   readonly length: Int32Array;
-  /** Inbound: index of the peer that sent the slot's packet, or UNKNOWN_PEER. */
-  readonly peer: Int32Array;
+  /** Inbound: socket address that each slot's datagram came from, as the kernel gives it (sockaddr.ts). */
+  readonly sender: Int32Array<ArrayBuffer>;
 
   /** Where the arena starts in that memory. */
   readonly #start: number;
@@ -46,7 +47,7 @@ export class Burst {
     this.#start = start;
     this.segment = new Int32Array(slots);
     this.length = new Int32Array(slots);
-    this.peer = new Int32Array(slots);
+    this.sender = new Int32Array(slots * SOCKADDR_WORDS);
   }
 
   /** Where the extra bytes start. */

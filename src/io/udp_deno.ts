@@ -5,10 +5,11 @@
  */
 
 import type { Burst } from "./arena.ts";
-import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
-import type { LaneTable } from "../forwarding/lane_table.ts";
 import { formatAddress, parseAddress } from "../net/prefix.ts";
-import { type PacketSocket, type Sender, UNKNOWN_PEER } from "./socket.ts";
+import type { Run } from "./run.ts";
+import { OUTCOME, type Outcome, SendResults } from "./send_results.ts";
+import { putSockaddr } from "./sockaddr.ts";
+import type { PacketSocket } from "./socket.ts";
 
 /** What is asked of the kernel about paths; `path.ts` has the real one. */
 export interface DatagramPaths {
@@ -22,104 +23,77 @@ export interface DatagramPaths {
 export type Connection = Pick<Deno.DatagramConn, "receive" | "send">;
 
 interface Datagram {
-  readonly peer: number;
+  readonly destination: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-const nameOf = (host: string, port: number): string => `${host} ${port}`;
+interface Arrival {
+  readonly from: Deno.NetAddr;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
 
 /** Errors of send() that mean that the queue below is full. */
 const FULL: readonly unknown[] = ["ENOBUFS", "EAGAIN"];
 
 /** A connection as the engine sees it. What is queued leaves when `sent` is awaited. */
 export class DatagramSocket implements PacketSocket {
-  #peers: Deno.NetAddr[] = [];
-  #peerByName = new Map<string, number>();
-  #peerHosts = new Set<string>();
-  #arrived: Datagram | undefined;
-  #from: Deno.NetAddr = { transport: "udp", hostname: "0.0.0.0", port: 0 };
+  #destinations: Deno.NetAddr[] = [];
+  #arrived: Arrival | undefined;
   #queued: Datagram[] = [];
   #due: readonly Datagram[] = [];
-  #counters: LaneCounters | undefined;
-  #refused = new Set<number>();
+  /** What has become of datagrams since the last flush, and what that flush told. */
+  #results = new SendResults(1);
+  #told = new SendResults(1);
 
   constructor(readonly connection: Connection, readonly paths: DatagramPaths) {}
-
-  usePeers(table: LaneTable): void {
-    this.#peers = Array.from({ length: table.peerCount }, (_, index) => {
-      const { address, port } = table.peer(index);
-      return { transport: "udp", hostname: formatAddress(address), port };
-    });
-    this.#peerByName = new Map(
-      this.#peers.map(({ hostname, port }, index) => [nameOf(hostname, port), index]),
-    );
-    this.#peerHosts = new Set(this.#peers.map(({ hostname }) => hostname));
-  }
-
-  senderOf(): Sender {
-    const { hostname, port } = this.#from;
-    return { address: parseAddress(hostname)?.bytes ?? new Uint8Array(4), port };
-  }
-
-  fromPeerHost(): boolean {
-    return this.#peerHosts.has(this.#from.hostname);
-  }
 
   /** Takes in what receive() gave; the next `receive` hands it on. */
   arrive(bytes: Uint8Array<ArrayBuffer>, from: Deno.Addr): void {
     // A UDP socket's datagrams come from nowhere else.
-    this.#from = from as Deno.NetAddr;
-    const peer = this.#peerByName.get(nameOf(this.#from.hostname, this.#from.port));
-    this.#arrived = { peer: peer ?? UNKNOWN_PEER, bytes };
+    this.#arrived = { from: from as Deno.NetAddr, bytes };
   }
 
   receive(burst: Burst): number {
-    const datagram = this.#arrived;
-    if (!datagram) return 0;
+    const arrival = this.#arrived;
+    if (!arrival) return 0;
     this.#arrived = undefined;
-    burst.bytes.set(datagram.bytes, burst.offset(0));
-    burst.length[0] = datagram.bytes.length;
+    const { bytes, from: { hostname, port } } = arrival;
+    burst.bytes.set(bytes, burst.offset(0));
+    burst.length[0] = bytes.length;
     burst.segment[0] = 0;
-    burst.peer[0] = datagram.peer;
+    putSockaddr(burst.sender, 0, parseAddress(hostname)?.bytes ?? new Uint8Array(4), port);
     return 1;
   }
 
-  queue(
-    { bytes }: Burst,
-    peer: number,
-    count: number,
-    headOffset: number,
-    headStride: number,
-    headLength: number,
-    bodyOffset: number,
-    bodyLength: number,
-  ): number {
+  setDestination(destination: number, address: Uint8Array, port: number): void {
+    const hostname = formatAddress(address);
+    this.#destinations[destination] = { transport: "udp", hostname, port };
+  }
+
+  queue(run: Run): number {
+    const { destination, count, burst: { bytes }, head_bytes, body_bytes } = run;
     for (let i = 0; i < count; i++) {
-      const head = headOffset + i * headStride;
-      const body = bodyOffset + i * bodyLength;
+      const head = run.head + i * run.headStride_bytes;
+      const body = run.body + i * body_bytes;
       // A copy: the arena is filled anew while the datagram waits.
-      const datagram = new Uint8Array(headLength + bodyLength);
-      datagram.set(bytes.subarray(head, head + headLength));
-      datagram.set(bytes.subarray(body, body + bodyLength), headLength);
-      this.#queued.push({ peer, bytes: datagram });
+      const datagram = new Uint8Array(head_bytes + body_bytes);
+      datagram.set(bytes.subarray(head, head + head_bytes));
+      datagram.set(bytes.subarray(body, body + body_bytes), head_bytes);
+      this.#queued.push({ destination, bytes: datagram });
     }
     return count;
   }
 
-  flush(counters: LaneCounters): void {
+  flush(): SendResults {
     this.#due = [...this.#due, ...this.#queued];
     this.#queued = [];
-    this.#counters = counters;
+    [this.#told, this.#results] = [this.#results, this.#told];
+    this.#results.clear();
+    return this.#told;
   }
 
-  takeRefused(): readonly number[] {
-    const refused = [...this.#refused];
-    this.#refused.clear();
-    return refused;
-  }
-
-  maxDatagram(peer: number): number | undefined {
-    const address = parseAddress(this.#peers[peer]?.hostname ?? "");
+  pathMtu(destination: number): number | undefined {
+    const address = parseAddress(this.#destinations[destination]?.hostname ?? "");
     return address && this.paths.maxDatagram(address.bytes);
   }
 
@@ -127,33 +101,31 @@ export class DatagramSocket implements PacketSocket {
     this.paths.allowFragments();
   }
 
-  /** Sends what was flushed, in its order. */
+  /** Sends what was flushed, in its order; the next flush tells what has become of it. */
   async sent(): Promise<void> {
     const due = this.#due;
     this.#due = [];
-    for (const { peer, bytes } of due) {
-      const to = this.#peers[peer];
-      const counters = this.#counters;
-      if (!to || !counters) continue;
-      const { totals, peerPackets, peerBytes } = counters;
-      try {
-        await this.connection.send(bytes, to);
-        totals[COUNTER.packets]!++;
-        totals[COUNTER.bytes]! += bytes.length;
-        peerPackets[peer]!++;
-        peerBytes[peer]! += bytes.length;
-      } catch (error) {
-        const reason = dropReason(error);
-        totals[COUNTER[reason]]!++;
-        if (reason === "too_big") this.#refused.add(peer);
-      }
+    for (const { destination, bytes } of due) {
+      const outcome = await this.#send(destination, bytes);
+      this.#results.add(destination, outcome, 1, bytes.length);
+    }
+  }
+
+  async #send(destination: number, bytes: Uint8Array<ArrayBuffer>): Promise<Outcome> {
+    const to = this.#destinations[destination];
+    if (!to) return OUTCOME.failed;
+    try {
+      await this.connection.send(bytes, to);
+      return OUTCOME.sent;
+    } catch (error) {
+      return outcomeOf(error);
     }
   }
 }
 
 /** What a failed send() counts as; Deno gives the name of the errno as `code`. */
-function dropReason(error: unknown): "too_big" | "send_queue_full" | "send_failed" {
+function outcomeOf(error: unknown): Outcome {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "EMSGSIZE") return "too_big";
-  return FULL.includes(code) ? "send_queue_full" : "send_failed";
+  if (code === "EMSGSIZE") return OUTCOME.tooBig;
+  return FULL.includes(code) ? OUTCOME.queueFull : OUTCOME.failed;
 }

@@ -3,7 +3,7 @@
 import type { Log } from "../base/log.ts";
 import { formatAddress, formatEndpoint } from "../net/prefix.ts";
 import { decodeHello } from "../wire/hello.ts";
-import type { Sender } from "../io/socket.ts";
+import type { Sender } from "../io/sockaddr.ts";
 import type { Peer } from "./peer.ts";
 import type { Registry } from "./registry.ts";
 

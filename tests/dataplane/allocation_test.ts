@@ -8,22 +8,30 @@ import { Flow } from "../offload/flows.ts";
 import { join, partial, VIRTIO_BYTES, virtioBytes } from "../offload/oracle.ts";
 import type { Burst } from "../../src/io/arena.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
-import { FrameGate } from "../../src/dataplane/admit_frame.ts";
-import { FrameOutbound } from "../../src/dataplane/tap_outbound.ts";
+import { FrameAdmission, FrameLookup } from "../../src/dataplane/tap.ts";
+import { PacketLookup } from "../../src/dataplane/lookup.ts";
+import { PacketAdmission } from "../../src/dataplane/admit.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { Outbound } from "../../src/dataplane/outbound.ts";
 import { MAC_TABLE_BYTES, MacTable } from "../../src/forwarding/macs.ts";
 import { type DeviceFeatures, type PacketDevice, WRITE } from "../../src/io/device.ts";
-import type { PacketSocket, Sender } from "../../src/io/socket.ts";
+import type { Run } from "../../src/io/run.ts";
+import { OUTCOME, SendResults } from "../../src/io/send_results.ts";
+import { putSockaddr, SOCKADDR_WORDS } from "../../src/io/sockaddr.ts";
+import type { PacketSocket } from "../../src/io/socket.ts";
 
-const NOBODY: readonly number[] = [];
 const PACKETS = 1_000_000;
 const ALL: DeviceFeatures = { checksum: true, partial: true, tcp4: true, tcp6: true, udp: true };
 const GROWTH_MAX_BYTES = 1024 * 1024;
 
+/** Where everything comes from: peer 0. */
+const SENDER = new Int32Array(SOCKADDR_WORDS);
+putSockaddr(SENDER, 0, Uint8Array.of(192, 168, 0, 7), 3009);
+
 /** Puts the same packet into every slot and swallows all that comes: allocates nothing itself. */
 class Endless implements PacketDevice, PacketSocket {
   swallowed = 0;
+  readonly #results = new SendResults(1);
 
   /** `segment`: the packet is a row of packets that were received as one. `virtio` stands before it. */
   constructor(
@@ -37,7 +45,7 @@ class Endless implements PacketDevice, PacketSocket {
     for (let slot = 0; slot < burst.slots; slot++) {
       this.read(burst, slot);
       burst.segment[slot] = this.segment;
-      burst.peer[slot] = 0;
+      burst.sender.set(SENDER, slot * SOCKADDR_WORDS);
     }
     return burst.slots;
   }
@@ -52,22 +60,17 @@ class Endless implements PacketDevice, PacketSocket {
     this.swallowed++;
     return WRITE.ok;
   }
-  senderOf(): Sender {
-    throw new Error("only strangers and control datagrams are asked for");
-  }
-  fromPeerHost(): boolean {
-    return true;
-  }
-  queue(_burst: Burst, _peer: number, count: number): number {
+  setDestination(): void {}
+  queue({ count }: Run): number {
     this.swallowed += count;
     return count;
   }
-  usePeers(): void {}
-  flush(): void {}
-  takeRefused() {
-    return NOBODY;
+  flush(): SendResults {
+    this.#results.clear();
+    this.#results.add(0, OUTCOME.sent, 1, this.packet.length);
+    return this.#results;
   }
-  maxDatagram() {
+  pathMtu() {
     return undefined;
   }
   allowFragments(): void {}
@@ -76,13 +79,15 @@ class Endless implements PacketDevice, PacketSocket {
 /** Packets between two looks at the heap: far fewer than it takes to fill the young generation. */
 const SAMPLE_PACKETS = 10_000;
 
-/** Times a million packets are moved at most: on a busy host the optimised code is long in coming. */
-const TRIES = 6;
+/** Rounds of a million packets: on a busy host the optimised code is long in coming. */
+const ROUNDS_MAX = 8;
+/** Rounds that have to be good, one after the other: code that is optimised stays so. */
+const ROUNDS_GOOD = 2;
 
 /**
- * Bytes that a million packets allocate once the code is optimised, garbage
- * included: the heap is looked at often and only its growth is added up, so that
- * a collection hides little.
+ * Bytes that a million packets allocate in the worse of the last ROUNDS_GOOD
+ * rounds, garbage included: the heap is looked at often and only its growth is
+ * added up, so that a collection hides little. It ends early when they are good.
  */
 function allocatedBy(turn: () => number): number {
   const { gc } = globalThis as { gc?: () => void };
@@ -90,8 +95,11 @@ function allocatedBy(turn: () => number): number {
   const move = (packets: number) => {
     for (let moved = 0; moved < packets;) moved += turn();
   };
-  let least = Infinity;
-  for (let tries = 0; tries < TRIES && least >= GROWTH_MAX_BYTES; tries++) {
+  const rounds: number[] = [];
+  const worst = () => Math.max(...rounds.slice(-ROUNDS_GOOD));
+  while (
+    rounds.length < ROUNDS_GOOD || rounds.length < ROUNDS_MAX && worst() >= GROWTH_MAX_BYTES
+  ) {
     move(PACKETS / 4);
     gc();
     let allocated = 0;
@@ -100,9 +108,9 @@ function allocatedBy(turn: () => number): number {
       move(SAMPLE_PACKETS);
       allocated += Math.max(0, Deno.memoryUsage().heapUsed - before);
     }
-    least = Math.min(least, allocated);
+    rounds.push(allocated);
   }
-  return least;
+  return worst();
 }
 
 const TABLE = publishedTable([{
@@ -114,7 +122,7 @@ const TABLE = publishedTable([{
 Deno.test("a million packets out allocate less than 1 MB", () => {
   const endless = new Endless(ipv4("172.1.0.2", "172.2.0.2"));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const outbound = new Outbound(endless, endless, counters, () => 0);
+  const outbound = new Outbound(endless, endless, counters, new PacketLookup(), () => 0);
   outbound.useTable(acquired(TABLE));
   assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, endless.swallowed);
@@ -123,7 +131,14 @@ Deno.test("a million packets out allocate less than 1 MB", () => {
 Deno.test("a million packets in allocate less than 1 MB", () => {
   const endless = new Endless(ipv4("172.2.0.2", "172.1.0.2"));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
+  const inbound = new Inbound(
+    endless,
+    endless,
+    counters,
+    new PacketAdmission(),
+    () => {},
+    () => 0,
+  );
   inbound.useTable(acquired(TABLE));
   assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
   assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);
@@ -148,7 +163,7 @@ Deno.test("a million segments out of super-packets allocate less than 1 MB", () 
   const { virtio, packet } = join(bulk());
   const endless = new Endless(packet, ALL, 0, virtioBytes(virtio));
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const outbound = new Outbound(endless, endless, counters, () => 0);
+  const outbound = new Outbound(endless, endless, counters, new PacketLookup(), () => 0);
   const table = publishedTable([{
     address: "192.168.0.7",
     subnets: ["172.1.0.0/16"],
@@ -164,7 +179,14 @@ for (const [name, packets] of [["whole", bulk()], ["partial", bulk().map(partial
     const row = Uint8Array.from(packets.flatMap((packet) => [...packet]));
     const endless = new Endless(row, ALL, packets[0]!.length);
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-    const inbound = new Inbound(endless, endless, counters, () => {}, () => 0);
+    const inbound = new Inbound(
+      endless,
+      endless,
+      counters,
+      new PacketAdmission(),
+      () => {},
+      () => 0,
+    );
     inbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => SEGMENTS * inbound.turn()), GROWTH_MAX_BYTES);
     const moved = counters.totals[COUNTERS.indexOf("packets")]!;
@@ -183,12 +205,18 @@ Deno.test("a million frames each way, known and flooded, allocate less than 1 MB
     macs.setFixed([{ mac: macBytes("02:ff:ff:ff:ff:02"), owner: 0 }]);
     const endless = new Endless(bytes);
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-    const outbound = new FrameOutbound(endless, endless, counters, macs, () => 0);
+    const outbound = new Outbound(
+      endless,
+      endless,
+      counters,
+      new FrameLookup(macs, counters, () => 0),
+      () => 0,
+    );
     outbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, endless.swallowed);
-    const gate = new FrameGate(macs, counters, () => 0);
-    const inbound = new Inbound(endless, endless, counters, () => {}, () => 0, gate);
+    const admission = new FrameAdmission(macs, counters, () => 0);
+    const inbound = new Inbound(endless, endless, counters, admission, () => {}, () => 0);
     inbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);

@@ -2,17 +2,18 @@ import { assertEquals } from "../assert.ts";
 import { FakeDevice, NO_FEATURES } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
 import { ipv4, ipv6 } from "../fakes/packets.ts";
-import { FAKE_SENDER, FakeSocket } from "../fakes/socket.ts";
+import { FakeSocket, OTHER_PORT } from "../fakes/socket.ts";
 import {
   type CounterName,
   COUNTERS,
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/forwarding/counters.ts";
+import { PacketAdmission } from "../../src/dataplane/admit.ts";
 import { type ControlDatagram, Inbound } from "../../src/dataplane/inbound.ts";
 import { CONTROL_MAX_BYTES, HELLOS_PER_S, WRONG_PORTS_PER_S } from "../../src/base/limits.ts";
 import { DEVICE_GONE, WRITE } from "../../src/io/device.ts";
-import { UNKNOWN_PEER } from "../../src/io/socket.ts";
+import { UNKNOWN_PEER } from "../../src/dataplane/senders.ts";
 
 const A = "fd00:1:0:0:0:0:0:2";
 const B = "fd00:2:0:0:0:0:0:2";
@@ -22,7 +23,14 @@ function setup(defaultPeer = -1) {
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const heard: ControlDatagram[] = [];
-  const inbound = new Inbound(device, socket, counters, (one) => heard.push(one), () => 0);
+  const inbound = new Inbound(
+    device,
+    socket,
+    counters,
+    new PacketAdmission(),
+    (one) => heard.push(one),
+    () => 0,
+  );
   const table = publishedTable(
     [
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
@@ -31,7 +39,8 @@ function setup(defaultPeer = -1) {
     ["172.1.0.0/16"],
     defaultPeer,
   );
-  inbound.useTable(acquired(table));
+  socket.table = acquired(table);
+  inbound.useTable(socket.table);
   const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
   return { device, socket, inbound, heard, counters, count };
 }
@@ -121,7 +130,7 @@ const CASES: readonly {
   })),
   { name: "a control datagram", peer: 0, bytes: changed(good, 0, 0xf1), becomes: "control" },
   {
-    name: "a control datagram of a stranger",
+    name: "a control datagram of no peer",
     peer: UNKNOWN_PEER,
     bytes: changed(good, 0, 0xf1),
     becomes: "unknown_peer",
@@ -191,7 +200,11 @@ Deno.test("inbound: a flood of control datagrams is cut off and counted", () => 
 Deno.test("inbound: of datagrams of no peer, those from a peer's address are told", async (t) => {
   const hello = changed(good, 0, 0xf1);
   const long = Uint8Array.from([0xf1, ...new Uint8Array(CONTROL_MAX_BYTES)]);
-  const told = (bytes: Uint8Array) => ({ peer: UNKNOWN_PEER, sender: FAKE_SENDER, bytes });
+  const told = (bytes: Uint8Array) => ({
+    peer: UNKNOWN_PEER,
+    sender: { address: Uint8Array.of(192, 168, 0, 7), port: OTHER_PORT },
+    bytes,
+  });
   const nothing = new Uint8Array(0);
   const cases: readonly (readonly [
     name: string,
@@ -245,9 +258,17 @@ Deno.test("inbound: only a peer that has said hello may leave checksums to this 
     }({ ...NO_FEATURES, checksum: true, partial: true });
     const socket = new FakeSocket();
     const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-    const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
+    const inbound = new Inbound(
+      device,
+      socket,
+      counters,
+      new PacketAdmission(),
+      () => {},
+      () => 0,
+    );
     const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };
-    inbound.useTable(acquired(publishedTable([peer])));
+    socket.table = acquired(publishedTable([peer]));
+    inbound.useTable(socket.table);
     socket.waiting = [{ peer: 0, bytes: partial }];
     inbound.turn();
     assertEquals([device.written, asked], [[partial], [flags]]);

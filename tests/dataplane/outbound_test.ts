@@ -9,6 +9,7 @@ import {
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/forwarding/counters.ts";
+import { PacketLookup } from "../../src/dataplane/lookup.ts";
 import { Outbound } from "../../src/dataplane/outbound.ts";
 import { ICMP_ERRORS_PER_S } from "../../src/base/limits.ts";
 import { DEVICE_GONE } from "../../src/io/device.ts";
@@ -21,7 +22,7 @@ function setup(clock = { now_ms: 0 }) {
   const device = new FakeDevice();
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const outbound = new Outbound(device, socket, counters, () => clock.now_ms);
+  const outbound = new Outbound(device, socket, counters, new PacketLookup(), () => clock.now_ms);
   const table = publishedTable(
     [
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"], mtu_bytes: 1300 },
@@ -189,13 +190,13 @@ Deno.test("outbound: what a path refuses is answered, and the path is known from
   socket.paths.set(0, 1100);
   outbound.turn();
   assertEquals(device.written.map(icmp), [[3, 4, 1100], [3, 4, 1100]]);
-  assertEquals(count("too_big"), 0, "the socket counts what it drops");
+  assertEquals(count("too_big"), 1, "what the socket has refused");
   socket.sent = [];
   device.waiting = [big, small];
   outbound.turn();
   assertEquals(device.written.slice(2).map(icmp), [[3, 4, 1100]]);
   assertEquals(socket.sent, [{ peer: 0, bytes: small }]);
-  assertEquals(count("too_big"), 1);
+  assertEquals(count("too_big"), 2);
 });
 
 Deno.test("outbound: a refusal that the kernel does not explain changes nothing", () => {

@@ -27,13 +27,13 @@ import {
 } from "../../src/forwarding/counters.ts";
 import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
 import { ForwardingTable } from "../../src/forwarding/table.ts";
-import { FrameGate } from "../../src/dataplane/admit_frame.ts";
-import { FrameOutbound } from "../../src/dataplane/tap_outbound.ts";
+import { Outbound } from "../../src/dataplane/outbound.ts";
+import { FrameAdmission, FrameLookup } from "../../src/dataplane/tap.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { ICMP_ERRORS_PER_S, MAC_AGEING_S, MAC_LEARNS_PER_S } from "../../src/base/limits.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 import { MAC_TABLE_BYTES, MacTable, NOBODY, SELF } from "../../src/forwarding/macs.ts";
-import { UNKNOWN_PEER } from "../../src/io/socket.ts";
+import { UNKNOWN_PEER } from "../../src/dataplane/senders.ts";
 
 const HERE = "02:00:00:00:00:01";
 const AT_0 = "02:00:00:00:00:10";
@@ -58,20 +58,22 @@ function setup(mtu_bytes = 1472, capabilities = 0) {
   ]);
   const clock = { now_ms: 0 };
   const now_ms = () => clock.now_ms;
-  const outbound = new FrameOutbound(device, socket, counters, macs, now_ms);
-  const gate = new FrameGate(macs, inCounters, now_ms);
+  const lookup = new FrameLookup(macs, counters, now_ms);
+  const outbound = new Outbound(device, socket, counters, lookup, now_ms);
+  const admission = new FrameAdmission(macs, inCounters, now_ms);
   const control: Uint8Array[] = [];
   const inbound = new Inbound(
     device,
     socket,
     inCounters,
+    admission,
     ({ bytes }) => void control.push(bytes),
     now_ms,
-    gate,
   );
   const table = acquired(publishedTable(
     [7, 9, 10].map((n) => ({ address: `192.168.0.${n}`, subnets: [], mtu_bytes, capabilities })),
   ));
+  socket.table = table;
   outbound.useTable(table);
   inbound.useTable(table);
   const counted = (one: typeof counters) =>
@@ -304,7 +306,7 @@ Deno.test("frames in: to the device and never to another peer; what is dropped, 
         bytes: frame(HERE, FIXED_SELF, 0x800, V4),
         becomes: "spoofed_source",
       },
-      { name: "a stranger", peer: UNKNOWN_PEER, bytes: good, becomes: "unknown_peer" },
+      { name: "no peer", peer: UNKNOWN_PEER, bytes: good, becomes: "unknown_peer" },
       { name: "nothing", peer: 0, bytes: new Uint8Array(0), becomes: "malformed" },
       { name: "13 bytes", peer: 0, bytes: good.slice(0, 13), becomes: "malformed" },
       {
@@ -392,17 +394,21 @@ Deno.test("a storm of sources that are the peers' own stations: limited on the w
 });
 
 Deno.test("a peer of the other mode, or out of reach, gets and gives nothing", () => {
-  const { outbound, inbound, out, into, counted, counters, inCounters } = setup();
-  const address = Uint8Array.of(10, 0, 0, 1);
-  const entry = { address, port: 1, mtu_bytes: 1472, capabilities: 0, heard: true };
+  const { socket, outbound, inbound, out, into, counted, counters, inCounters } = setup();
+  const entry = { port: 1, mtu_bytes: 1472, capabilities: 0, heard: true };
   const published = new ForwardingTable();
   const { other_mode, unresolved, tunnet } = TRANSPORT;
   [other_mode, unresolved, tunnet].forEach((transport, index) =>
-    published.setPeer(index, { ...entry, transport })
+    published.setPeer(index, {
+      ...entry,
+      address: Uint8Array.of(10, 0, 0, index),
+      transport,
+    })
   );
   into(0, frame(HERE, AT_0, 0x800, V4));
-  outbound.useTable(acquired(published));
-  inbound.useTable(acquired(published));
+  socket.table = acquired(published);
+  outbound.useTable(socket.table);
+  inbound.useTable(socket.table);
   assertEquals(out(frame(BROADCAST, HERE, 0x800, V4)), [2]);
   assertEquals(out(frame(AT_0, HERE, 0x800, V4), frame(FIXED_1, HERE, 0x800, V4)), []);
   assertEquals(into(0, frame(HERE, AT_0, 0x800, V4)), []);

@@ -21,8 +21,10 @@ import {
   withChecksum,
 } from "../offload/oracle.ts";
 import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
-import { EGRESS, Egress } from "../../src/dataplane/transmit.ts";
+import { Transmit, VERDICT } from "../../src/dataplane/transmit.ts";
+import { PacketAdmission } from "../../src/dataplane/admit.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
+import { Packet } from "../../src/dataplane/packet.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 
 const TABLE = publishedTable(
@@ -44,8 +46,8 @@ const TUNNET = 1;
 function setup() {
   const socket = new FakeSocket();
   const counters = () => laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const egress = new Egress(socket, counters());
-  egress.useTable(acquired(TABLE));
+  const transmit = new Transmit(socket, counters());
+  transmit.useTable(acquired(TABLE));
   const device = new FakeDevice({
     checksum: true,
     partial: true,
@@ -53,19 +55,29 @@ function setup() {
     tcp6: true,
     udp: true,
   });
-  const inbound = new Inbound(device, socket, counters(), () => {}, () => 0);
-  inbound.useTable(acquired(TABLE));
+  const inbound = new Inbound(
+    device,
+    socket,
+    counters(),
+    new PacketAdmission(),
+    () => {},
+    () => 0,
+  );
+  socket.table = acquired(TABLE);
+  inbound.useTable(socket.table);
   /** What leaves for a peer when the device hands out this. */
   const send = (peer: number, handed: readonly SuperPacket[]) => {
-    const { burst } = egress;
+    const { burst } = transmit;
+    const one = new Packet();
     handed.forEach(({ virtio, packet }, slot) => {
       const offset = burst.offset(slot);
       burst.bytes.set(virtioBytes(virtio), offset - VIRTIO_BYTES);
       burst.bytes.set(packet, offset);
       const version = packet[0]! >> 4 as 4 | 6;
-      assertEquals(egress.send(peer, offset, packet.length, version), EGRESS.queued);
+      one.set(offset, packet.length, version, 0);
+      assertEquals(transmit.send(peer, one), VERDICT.queued);
     });
-    egress.flush();
+    transmit.flush();
     return socket.sent.splice(0).map(({ bytes }) => bytes);
   };
   /** What the other node's kernel sees of these datagrams. */
@@ -106,7 +118,7 @@ function handedOut(dice: Random): { handed: SuperPacket[]; packets: Uint8Array[]
 
 const RUNS = Math.round(150 * fuzzMultiplier());
 
-Deno.test(`egress: ${RUNS} times, a plain peer gets complete packets, a tunnet the same through its device`, () => {
+Deno.test(`transmit: ${RUNS} times, a plain peer gets complete packets, a tunnet the same through its device`, () => {
   const dice = random(0xe9e5);
   const { send, receive } = setup();
   let partials = 0;
@@ -122,7 +134,7 @@ Deno.test(`egress: ${RUNS} times, a plain peer gets complete packets, a tunnet t
   assert(partials > RUNS, "checksums were left to the tunnet");
 });
 
-Deno.test("egress: a partial checksum deep in a packet is completed for every peer", () => {
+Deno.test("transmit: a partial checksum deep in a packet is completed for every peer", () => {
   // IPv4 and UDP without a checksum (VXLAN's kind) around a TCP packet.
   const inner = new Flow(random(1), {
     version: 4,

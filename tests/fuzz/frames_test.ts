@@ -16,8 +16,8 @@ import {
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/forwarding/counters.ts";
-import { FrameGate } from "../../src/dataplane/admit_frame.ts";
-import { FrameOutbound } from "../../src/dataplane/tap_outbound.ts";
+import { Outbound } from "../../src/dataplane/outbound.ts";
+import { FrameAdmission, FrameLookup } from "../../src/dataplane/tap.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { checkFrame, ethernetHeaderBytes, packetInFrame } from "../../src/net/ethernet.ts";
 import { MAC_TABLE_BYTES, MacTable } from "../../src/forwarding/macs.ts";
@@ -77,12 +77,14 @@ Deno.test(`fuzz: ${INPUTS} frames each way`, () => {
   const inCounters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   let now_ms = 0;
   const clock = () => now_ms;
-  const outbound = new FrameOutbound(device, socket, outCounters, macs, clock);
-  const gate = new FrameGate(macs, inCounters, clock);
-  const inbound = new Inbound(device, socket, inCounters, () => {}, clock, gate);
+  const lookup = new FrameLookup(macs, outCounters, clock);
+  const outbound = new Outbound(device, socket, outCounters, lookup, clock);
+  const admission = new FrameAdmission(macs, inCounters, clock);
+  const inbound = new Inbound(device, socket, inCounters, admission, () => {}, clock);
   const table = acquired(publishedTable(
     ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, subnets: [], mtu_bytes: 120 })),
   ));
+  socket.table = table;
   outbound.useTable(table);
   inbound.useTable(table);
   const dropped = ({ totals }: typeof inCounters) =>

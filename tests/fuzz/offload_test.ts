@@ -29,6 +29,7 @@ import {
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../src/forwarding/counters.ts";
+import { PacketAdmission } from "../../src/dataplane/admit.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { checkPacket } from "../../src/net/ip.ts";
 import type { PacketDevice, WriteResult } from "../../src/io/device.ts";
@@ -145,20 +146,28 @@ class StrictDevice implements PacketDevice {
   }
 }
 
-Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer through the way in`, () => {
+Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer inbound`, () => {
   const dice = random(0x0ff3);
   const device = new StrictDevice();
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   const { totals } = counters;
-  const inbound = new Inbound(device, socket, counters, () => {}, () => 0);
+  const inbound = new Inbound(
+    device,
+    socket,
+    counters,
+    new PacketAdmission(),
+    () => {},
+    () => 0,
+  );
   // The default node may send any source: more gets past the checks.
   const table = publishedTable(
     [{ address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities: 1 }],
     [],
     0,
   );
-  inbound.useTable(acquired(table));
+  socket.table = acquired(table);
+  inbound.useTable(socket.table);
   let datagramCount = 0;
   let accepted: Uint8Array[] = [];
   let acceptedCount = 0;

@@ -7,6 +7,8 @@ import { SOL_UDP, UDP_SEGMENT } from "../../ffi/socket.ts";
 import { addressOf } from "../../ffi/libc.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
+import { Burst, SLOT_STRIDE_BYTES } from "../../src/io/arena.ts";
+import { Run } from "../../src/io/run.ts";
 import { SendQueue } from "../../src/io/send_queue.ts";
 
 /** One message as the kernel reads it. */
@@ -103,8 +105,11 @@ for (const maxDatagrams of [undefined, 1]) {
   const name = maxDatagrams === undefined ? "with segmentation" : "without segmentation";
   Deno.test(`send queue, ${name}: ${ROUNDS} bursts leave as they came, in order per peer`, () => {
     const dice = random(0x5e4d);
-    const arena = dice.bytes(ARENA_BYTES);
-    const address = addressOf(arena);
+    const burst = new Burst(Math.ceil(ARENA_BYTES / SLOT_STRIDE_BYTES));
+    const arena = burst.bytes;
+    arena.set(dice.bytes(arena.length));
+    const run = new Run(burst);
+    run.headStride_bytes = HEAD_STRIDE_BYTES;
     const queue = new SendQueue(maxDatagrams);
     let fullCount = 0;
     let messages = 0;
@@ -120,17 +125,13 @@ for (const maxDatagrams of [undefined, 1]) {
         const size = dice.pick(sizes);
         const drawn = draw(dice, size);
         const { head, headLength, body, bodyLength } = drawn;
-        const taken = queue.add(
-          peer,
-          nameOf(peer),
-          16,
-          drawn.count,
-          address + head,
-          HEAD_STRIDE_BYTES,
-          headLength,
-          address + body,
-          bodyLength,
-        );
+        run.destination = peer;
+        run.count = drawn.count;
+        run.head = head;
+        run.head_bytes = headLength;
+        run.body = body;
+        run.body_bytes = bodyLength;
+        const taken = queue.add(run, nameOf(peer), 16);
         for (let i = 0; i < taken; i++) {
           const headAt = head + i * HEAD_STRIDE_BYTES;
           const bodyAt = body + i * bodyLength;
@@ -145,26 +146,26 @@ for (const maxDatagrams of [undefined, 1]) {
       if (queued < count) fullCount++;
       queue.seal();
       const sent = Array.from({ length: PEERS }, (): Uint8Array[] => []);
-      for (let run = 0; run < queue.runs; run++) {
-        const message = readMessage(queue.pointers[run]!);
+      for (let i = 0; i < queue.messages; i++) {
+        const message = readMessage(queue.pointers[i]!);
         const bytes = message.datagrams.reduce((sum, { length }) => sum + length, 0);
         assertEquals(
-          [queue.peerOf(run), queue.datagramsOf(run), queue.bytesOf(run)],
+          [queue.destinationOf(i), queue.datagramsOf(i), queue.bytesOf(i)],
           [message.peer, message.datagrams.length, bytes],
         );
         // One by one, for a device that refuses segmentation, they are the same.
-        message.datagrams.forEach((datagram, i) => {
-          queue.isolate(run, i);
-          assertSame(readMessage(queue.pointers[run]!).datagrams, [datagram], "alone");
+        message.datagrams.forEach((datagram, number) => {
+          queue.isolate(i, number);
+          assertSame(readMessage(queue.pointers[i]!).datagrams, [datagram], "alone");
         });
         sent[message.peer]!.push(...message.datagrams);
         if (maxDatagrams === 1) assertEquals(message.datagrams.length, 1);
         datagrams += message.datagrams.length;
       }
-      messages += queue.runs;
+      messages += queue.messages;
       for (let i = 0; i < PEERS; i++) assertSame(sent[i]!, wanted[i]!, `round ${round}, peer ${i}`);
       queue.clear();
-      assertEquals(queue.runs, 0);
+      assertEquals(queue.messages, 0);
     }
     // The queue was full now and then, and neighbours shared messages.
     assert(fullCount > 0, "never full");

@@ -6,7 +6,8 @@ import { FakeSocket } from "../fakes/socket.ts";
 import { random } from "../fuzz/random.ts";
 import type { Burst } from "../../src/io/arena.ts";
 import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
-import { Egress } from "../../src/dataplane/transmit.ts";
+import { Transmit } from "../../src/dataplane/transmit.ts";
+import { PacketAdmission } from "../../src/dataplane/admit.ts";
 import { Inbound } from "../../src/dataplane/inbound.ts";
 import { foldChecksum, sum16 } from "../../src/net/checksum.ts";
 import { isSimd, plainArena, SIMD_TURN_BYTES, simdArena, simdSum } from "../../src/net/simd.ts";
@@ -21,8 +22,15 @@ function laneBursts(): readonly [Burst, Burst] {
       return super.receive(burst);
     }
   }();
-  const { burst } = new Egress(socket, counters);
-  const inbound = new Inbound(new FakeDevice(), socket, counters, () => {}, () => 0);
+  const { burst } = new Transmit(socket, counters);
+  const inbound = new Inbound(
+    new FakeDevice(),
+    socket,
+    counters,
+    new PacketAdmission(),
+    () => {},
+    () => 0,
+  );
   inbound.useTable(acquired(publishedTable([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }])));
   inbound.turn();
   return [burst, received!];

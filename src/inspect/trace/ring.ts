@@ -21,6 +21,7 @@
  */
 
 import type { Observer } from "../../dataplane/observer.ts";
+import type { Run } from "../../io/run.ts";
 import type { Timestamp } from "../pcap/pcapng.ts";
 
 /** What became of a packet. */
@@ -65,20 +66,13 @@ export class RingWriter implements Observer {
     if ((this.#bytes.length & this.#mask) !== 0) throw new RangeError("no power of two");
   }
 
-  sent(
-    view: DataView,
-    peer: number,
-    count: number,
-    head: number,
-    stride: number,
-    head_bytes: number,
-    body: number,
-    body_bytes: number,
-  ): void {
+  sent(run: Run): void {
     this.clock.read();
-    for (let i = 0; i < count; i++) {
-      const at = head + i * stride;
-      this.#put(RECORD.sent, 0, peer, view, at, head_bytes, body + i * body_bytes, body_bytes);
+    const { destination: peer, burst: { view }, head_bytes, body_bytes } = run;
+    for (let i = 0; i < run.count; i++) {
+      const head = run.head + i * run.headStride_bytes;
+      const body = run.body + i * body_bytes;
+      this.#put(RECORD.sent, 0, peer, view, head, head_bytes, body, body_bytes);
     }
   }
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../assert.ts";
 import { FakeDevice } from "../../fakes/device.ts";
-import { publishedTable } from "../../fakes/table.ts";
+import { acquired, publishedTable } from "../../fakes/table.ts";
 import { ipv4 } from "../../fakes/packets.ts";
 import { FakeSocket } from "../../fakes/socket.ts";
 import {
@@ -9,33 +9,24 @@ import {
   LANE_COUNTERS_BYTES,
   laneCounters,
 } from "../../../src/forwarding/counters.ts";
+import { PacketAdmission } from "../../../src/dataplane/admit.ts";
 import { Inbound } from "../../../src/dataplane/inbound.ts";
 import { LaneTable } from "../../../src/forwarding/lane_table.ts";
 import { type Direction, runLane } from "../../../src/dataplane/lanes/lane.ts";
 import { type Wait, WAIT_BROKEN } from "../../../src/io/wait.ts";
+import { PacketLookup } from "../../../src/dataplane/lookup.ts";
+import { OUTCOME } from "../../../src/io/send_results.ts";
 import { Outbound } from "../../../src/dataplane/outbound.ts";
 import { DEVICE_GONE, WRITE, type WriteResult } from "../../../src/io/device.ts";
-import type { LaneCounters } from "../../../src/forwarding/counters.ts";
 
 const PACKETS = 1_000;
 const OUT = ipv4("172.1.0.2", "172.2.0.2");
 const BACK = ipv4("172.2.0.2", "172.1.0.2");
 
-/** A socket whose queue is full: what is sent is dropped, as batch.ts does after its one wait. */
-class FullSocket extends FakeSocket {
-  override flush({ totals }: LaneCounters): void {
-    const before = this.sent.length;
-    super.flush(laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)));
-    totals[COUNTER.send_queue_full]! += this.sent.length - before;
-    this.sent.length = before;
-  }
-}
+const TABLE = publishedTable([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]);
 
 /** The table of a lane that has not looked at it yet. */
-function laneTable(): LaneTable {
-  const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"] };
-  return new LaneTable(publishedTable([peer]).memory, 0);
-}
+const laneTable = () => new LaneTable(TABLE.memory, 0);
 
 /** Runs a lane of both directions until there is nothing to do. */
 function run(device: FakeDevice, socket: FakeSocket) {
@@ -43,13 +34,14 @@ function run(device: FakeDevice, socket: FakeSocket) {
     outbound: laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)),
     inbound: laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES)),
   };
+  socket.table = acquired(TABLE);
   device.waiting = Array.from({ length: PACKETS }, () => OUT);
   socket.waiting = Array.from({ length: PACKETS }, () => ({ peer: 0, bytes: BACK }));
   const stop = new Int32Array(2);
   const end = runLane({
     directions: [
-      new Outbound(device, socket, counters.outbound, () => 0),
-      new Inbound(device, socket, counters.inbound, () => {}, () => 0),
+      new Outbound(device, socket, counters.outbound, new PacketLookup(), () => 0),
+      new Inbound(device, socket, counters.inbound, new PacketAdmission(), () => {}, () => 0),
     ],
     table: laneTable(),
     wait: {
@@ -66,7 +58,7 @@ function run(device: FakeDevice, socket: FakeSocket) {
   return { end, count };
 }
 
-Deno.test("lane: a device that takes nothing does not hold up the way out", () => {
+Deno.test("lane: a device that takes nothing does not hold up outbound", () => {
   for (
     const [result, name] of [["rejected", "device_rejected"], ["down", "device_down"]] as const
   ) {
@@ -79,9 +71,11 @@ Deno.test("lane: a device that takes nothing does not hold up the way out", () =
   }
 });
 
-Deno.test("lane: a socket that sends nothing does not hold up the way in", () => {
+Deno.test("lane: a socket that sends nothing does not hold up inbound", () => {
   const device = new FakeDevice();
-  const { end, count } = run(device, new FullSocket());
+  const socket = new FakeSocket();
+  socket.outcome = OUTCOME.queueFull;
+  const { end, count } = run(device, socket);
   assertEquals(end, "stopped");
   assertEquals(count("outbound", "send_queue_full"), PACKETS);
   assertEquals([count("inbound", "packets"), device.written.length], [PACKETS, PACKETS]);

@@ -8,7 +8,7 @@ import { type AsyncWait, DatagramLanes } from "../../../src/dataplane/lanes/main
 import type { ControlDatagram } from "../../../src/dataplane/inbound.ts";
 import type { LaneEnd } from "../../../src/dataplane/lanes/lane.ts";
 import type { OpenTun } from "../../../src/io/device.ts";
-import { UNKNOWN_PEER } from "../../../src/io/socket.ts";
+import { UNKNOWN_PEER } from "../../../src/dataplane/senders.ts";
 
 const PEER: Deno.NetAddr = { transport: "udp", hostname: "192.168.0.7", port: 3009 };
 const STRANGER: Deno.NetAddr = { ...PEER, hostname: "192.168.0.9" };

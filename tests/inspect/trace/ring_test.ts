@@ -6,6 +6,8 @@ import {
   RingReader,
   RingWriter,
 } from "../../../src/inspect/trace/ring.ts";
+import { Burst } from "../../../src/io/arena.ts";
+import { Run } from "../../../src/io/run.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { fuzzMultiplier, random } from "../../fuzz/random.ts";
 
@@ -28,11 +30,21 @@ function ring(data_bytes: number, snap_bytes = 65_535) {
 const ARENA = Uint8Array.from({ length: 4096 }, (_, i) => i * 7);
 /** As in an engine: a view that does not start at the buffer's start. */
 const VIEW = new DataView(ARENA.buffer, 16);
+const BURST = new Burst(0, 0, () => ({ bytes: ARENA, view: VIEW, start: 0 }));
+
+/** A run with its bodies from 1,000 on. */
+const runOf = (fields: Partial<Run>): Run =>
+  Object.assign(
+    new Run(BURST),
+    { count: 1, headStride_bytes: 64, body: 1000, body_bytes: 1000 },
+    fields,
+  );
+
 const arena = (at: number, count: number) => ARENA.slice(16 + at, 16 + at + count);
 
 Deno.test("ring: every kind of record comes back whole", () => {
   const { writer, reader } = ring(8192);
-  writer.sent(VIEW, 3, 2, 100, 64, 20, 1000, 33);
+  writer.sent(runOf({ destination: 3, count: 2, head: 100, head_bytes: 20, body_bytes: 33 }));
   writer.received(VIEW, 7, 500, 41, 2);
   writer.droppedOut(VIEW, COUNTER.no_route, -1, 200, 28);
   writer.droppedIn(VIEW, COUNTER.spoofed_source, 2, 300, 29);
@@ -67,8 +79,8 @@ Deno.test("ring: every kind of record comes back whole", () => {
 
 Deno.test("ring: only the first bytes of a long packet, with its true length", () => {
   const { writer, reader } = ring(8192, 64);
-  writer.sent(VIEW, 0, 1, 0, 64, 40, 1000, 1000);
-  writer.sent(VIEW, 0, 1, 0, 64, 100, 1000, 1000);
+  writer.sent(runOf({ head_bytes: 40 }));
+  writer.sent(runOf({ head_bytes: 100 }));
   writer.received(VIEW, 0, 0, 1500, 1);
   const taken = reader.take(3);
   assertEquals(taken.map(({ length_bytes }) => length_bytes), [1040, 1100, 1500]);
