@@ -46,15 +46,15 @@ export const NODE_NAME_MAX_BYTES = 63;
 export const PROGRAM_VERSION_MAX_BYTES = 32;
 
 /** MAC addresses that a node learns: the bound of a small hardware switch (200 KB with its free slots). */
-export const MAC_LEARNT_MAX = 4_096;
+export const MAC_LEARNED_MAX = 4_096;
 
 /** Fixed MAC addresses in a config. */
 export const MACS_MAX = 4_096;
 
-/** A learnt MAC address that has been silent for so long is forgotten (IEEE 802.1Q, table 8-6). */
+/** A learned MAC address that has been silent for so long is forgotten (IEEE 802.1Q, table 8-6). */
 export const MAC_AGEING_S = 300;
 
-/** MAC addresses learnt or moved per second and peer: forged ones come by the thousand. */
+/** MAC addresses learned or moved per second and peer: forged ones come by the thousand. */
 export const MAC_LEARNS_PER_S = 1_000;
 
 /**

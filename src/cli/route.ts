@@ -26,7 +26,7 @@ function matches(nodes: readonly NodeConfig[], address: Address): readonly Match
   ).sort((a, b) => b.prefix.length_bits - a.prefix.length_bits);
 }
 
-/** Mode tap: frames go to whoever has the MAC address, and that is learnt while they flow. */
+/** Mode tap: frames go to whoever has the MAC address, and that is learned while they flow. */
 function switched(address: Address, json: boolean): Output {
   const text = formatAddress(address.bytes);
   const stdout = json

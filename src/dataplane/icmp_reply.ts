@@ -12,7 +12,7 @@ import { RateLimit } from "./rate_limit.ts";
 
 /** Both MAC addresses of an Ethernet header. */
 const MAC_BYTES = 6;
-/** Where the reply's packet stands: a virtio header and an Ethernet header with tags fit before it. */
+/** Where the reply's packet starts: a virtio header and an Ethernet header with tags fit before it. */
 const PACKET_AT = 64;
 
 /** Writes replies, and not too many of them. */

@@ -1,4 +1,4 @@
-/** Which peers a packet from the device goes to: what the modes tun and tap differ in on the way out. */
+/** Which peers a packet from the device goes to: outbound, all that the modes tun and tap differ in. */
 
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";

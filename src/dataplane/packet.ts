@@ -1,4 +1,4 @@
-/** A packet of a burst on its way out: where it lies, and what of it has been read. */
+/** A packet of an outbound burst: where it lies, and what of it has been read. */
 
 /**
  * An IP packet, alone or in an Ethernet frame; or a frame of which only the
@@ -11,7 +11,7 @@ export class Packet {
   length = 0;
   /** The IP version; 0: an opaque frame. */
   version: 0 | 4 | 6 = 0;
-  /** Bytes of Ethernet header that stand before the IP packet and go along. */
+  /** Bytes of Ethernet header that lie before the IP packet and go along. */
   ethernet_bytes = 0;
 
   /** Where all of it starts. */

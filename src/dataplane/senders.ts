@@ -23,7 +23,7 @@ const CELLS_MIN = 4;
 
 /**
  * Numbers above 0 by socket address, or by its address alone: open addressing
- * with linear probing, at most half full. One socket address may stand in it
+ * with linear probing, at most half full. One socket address may be in it
  * more than once; the first one in counts.
  */
 class SocketAddressMap {
@@ -92,6 +92,9 @@ class SocketAddressMap {
       hash = Math.imul(hash ^ names[i]!, 0x85ebca6b);
       hash ^= hash >>> 15;
     }
+    // Neighbours differ in an address's last byte, which is the highest here: it has to come down.
+    hash = Math.imul(hash, 0xc2b2ae35);
+    hash ^= hash >>> 13;
     return (hash & this.#mask) * SOCKADDR_WORDS;
   }
 
@@ -140,7 +143,7 @@ export class Senders {
   }
 
   /**
-   * The peer whose address and port stand at word `at` of `names`, which holds
+   * The peer whose address and port are at word `at` of `names`, which holds
    * socket addresses as the kernel gives them; or UNKNOWN_PEER.
    */
   peerAt(names: Int32Array, at: number): number {

@@ -73,7 +73,7 @@ export class FrameLookup implements Lookup {
 }
 
 /**
- * Inbound: a datagram is a frame, and its source is learnt as a station of the
+ * Inbound: a datagram is a frame, and its source is learned as a station of the
  * sender. It goes to the device, never to another peer (split horizon: the
  * sender has given each peer its copy). A source that the config gives to
  * another node is forged.
@@ -122,16 +122,16 @@ export class FrameAdmission implements Admission {
   /** A source that is not the sender's yet: ADMITTED, or the counter of the reason against it. */
   #learn(view: DataView, source: number, owner: number, peer: number): number {
     if (owner !== NOBODY && (owner & FIXED) !== 0) return COUNTER.spoofed_source;
-    // Whether it is learnt or not, the frame goes on: answers are flooded then.
+    // Whether it is learned or not, the frame goes on: answers are flooded then.
     if (!this.#learnLimits[peer]!.take()) return this.#note(COUNTER.mac_limited);
     switch (this.macs.learn(view, source, peer)) {
-      case LEARN.learnt:
-        return this.#note(COUNTER.mac_learnt);
+      case LEARN.learned:
+        return this.#note(COUNTER.mac_learned);
       case LEARN.moved:
         return this.#note(COUNTER.mac_moved);
       case LEARN.full:
         return this.#note(COUNTER.mac_table_full);
-      case LEARN.foreign:
+      case LEARN.elsewhere:
         return COUNTER.spoofed_source;
       default:
         return ADMITTED;

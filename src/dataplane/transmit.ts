@@ -116,7 +116,7 @@ export class Transmit {
   /**
    * Queues a packet of the burst for a peer: whole, or in segments if it is a
    * super-packet. It has passed `checkPacket`, but for an opaque frame. The
-   * virtio header stands before all of it. The bytes must stay until `flush`.
+   * virtio header comes before all of it. The bytes must stay until `flush`.
    * Whatever is not queued is counted.
    */
   send(peer: number, packet: Packet): Verdict {

@@ -12,7 +12,7 @@ export const COUNTERS = [
   "control",
   "icmp_errors",
   "flooded",
-  "mac_learnt",
+  "mac_learned",
   "mac_moved",
   "mac_limited",
   "mac_table_full",

@@ -86,7 +86,8 @@ export class LaneTable {
     this.#changed = [];
     let whole = true;
     for (let index = 0; index < this.#peerCount; index++) {
-      if (Atomics.load(sequences, index) === this.#taken[index]) continue;
+      // A plain load, which costs a tenth: it cannot be older than the version above.
+      if (sequences[index] === this.#taken[index]) continue;
       if (this.#take(index)) this.#changed.push(index);
       else whole = false;
     }

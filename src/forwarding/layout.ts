@@ -1,5 +1,5 @@
 /**
- * Where everything stands in the memory of a forwarding table (table.ts writes
+ * Where everything lies in the memory of a forwarding table (table.ts writes
  * it, lane_table.ts reads it). Words of 32 bits, in the machine's own order.
  *
  * | words                       | what                                               |
@@ -55,7 +55,7 @@ export interface TableViews {
   readonly sequences: Int32Array;
   /** NODES_MAX rows, ROW_WORDS apart. */
   readonly rows: Int32Array;
-  /** Generation g stands in half g % 2. */
+  /** Generation g lies in half g % 2. */
   readonly halves: readonly [RouteHalf, RouteHalf];
 }
 

@@ -1,6 +1,6 @@
 /**
  * The learning switch's table: which MAC address is a station of which peer
- * (IEEE 802.1Q, 8.8: the filtering database). It stands in shared memory: the
+ * (IEEE 802.1Q, 8.8: the filtering database). It lies in shared memory: the
  * inbound lanes learn, the outbound lanes look up, the main thread keeps the
  * clock and the static entries.
  *
@@ -17,7 +17,7 @@
  * no room, and frames for it are flooded.
  */
 
-import { MAC_AGEING_S, MAC_LEARNT_MAX, MACS_MAX, NODES_MAX } from "../base/limits.ts";
+import { MAC_AGEING_S, MAC_LEARNED_MAX, MACS_MAX, NODES_MAX } from "../base/limits.ts";
 
 /** An address of a station, and whose it is. */
 export interface MacEntry {
@@ -25,7 +25,7 @@ export interface MacEntry {
   readonly mac: Uint8Array;
   /** A peer's index, or SELF. */
   readonly owner: number;
-  /** From the config: never learnt, moved or aged. */
+  /** From the config: never learned, moved or aged. */
   readonly fixed: boolean;
   /** Seconds since it was last seen; 0 for a fixed one. */
   readonly age_s: number;
@@ -40,13 +40,13 @@ export const FIXED = 0x2000;
 
 /** What came of learning. */
 export const LEARN = {
-  /** It stood there already. */
+  /** It was there already. */
   known: 0,
-  learnt: 1,
+  learned: 1,
   /** It was another peer's, and is this one's now. */
   moved: 2,
   /** The config gives the address to somebody else. */
-  foreign: 3,
+  elsewhere: 3,
   /** No free or aged slot for this peer. */
   full: 4,
   /** Somebody else is writing; try again with the next frame. */
@@ -56,8 +56,8 @@ export const LEARN = {
 export type LearnResult = typeof LEARN[keyof typeof LEARN];
 
 const WAYS = 16;
-/** Four times as many slots as entries may be learnt, so that hardly a bucket is ever full. */
-const SLOTS = 4 * MAC_LEARNT_MAX;
+/** Four times as many slots as entries may be learned, so that hardly a bucket is ever full. */
+const SLOTS = 4 * MAC_LEARNED_MAX;
 const BUCKET_MASK = SLOTS / WAYS - 1;
 
 /** A word: upper half of the address (16 bits), two bits unused, fixed (1), owner + 1 (13). */
@@ -65,7 +65,7 @@ const OWNER_MASK = FIXED - 1;
 const KEY_MASK = 0xffff << 16;
 
 /** Cells before the slots. */
-const CELL = { lock: 0, seed: 1, now_s: 2, learnt: 3, swept_s: 4 } as const;
+const CELL = { lock: 0, seed: 1, now_s: 2, learned: 3, swept_s: 4 } as const;
 const HELD_AT = 8;
 const WORDS_AT = HELD_AT + NODES_MAX;
 const LOWS_AT = WORDS_AT + SLOTS;
@@ -84,7 +84,7 @@ const SEEDS_MAX = 64;
 /** The table, seen from any thread. */
 export class MacTable {
   readonly #cells: Int32Array;
-  /** Entries learnt from each peer. */
+  /** Entries learned from each peer. */
   readonly #held: Int32Array;
   readonly #words: Int32Array;
   readonly #lows: Int32Array;
@@ -101,9 +101,9 @@ export class MacTable {
     this.#seen_s = new Int32Array(memory, 4 * SEEN_AT, SLOTS);
   }
 
-  /** Number of learnt entries, those included that have aged and nobody has replaced yet. */
-  get learnt(): number {
-    return Atomics.load(this.#cells, CELL.learnt);
+  /** Number of learned entries, those included that have aged and nobody has replaced yet. */
+  get learned(): number {
+    return Atomics.load(this.#cells, CELL.learned);
   }
 
   /** Main thread: sets the table's clock, in seconds from any start. It never goes back. */
@@ -121,7 +121,7 @@ export class MacTable {
 
   /**
    * Main thread: these are the fixed addresses now, no address twice. One that
-   * was learnt becomes fixed; one that is no longer in the list is forgotten.
+   * was learned becomes fixed; one that is no longer in the list is forgotten.
    */
   setFixed(entries: readonly Pick<MacEntry, "mac" | "owner">[]): void {
     if (entries.length > MACS_MAX) throw new RangeError(`more than ${MACS_MAX} fixed addresses`);
@@ -139,7 +139,7 @@ export class MacTable {
     });
   }
 
-  /** Main thread: forgets what was learnt from a peer, whose index will be another's. */
+  /** Main thread: forgets what was learned from a peer, whose index will be another's. */
   forgetPeer(peer: number): void {
     this.#withLock(() => {
       for (let slot = 0; slot < SLOTS; slot++) {
@@ -169,7 +169,7 @@ export class MacTable {
     return owner;
   }
 
-  /** Notes that the learnt address that `lookup` has just found was seen again. */
+  /** Notes that the learned address that `lookup` has just found was seen again. */
   touch(): void {
     const now_s = Atomics.load(this.#cells, CELL.now_s);
     if (this.#seen_s[this.#slot] !== now_s) Atomics.store(this.#seen_s, this.#slot, now_s);
@@ -186,15 +186,15 @@ export class MacTable {
     return result;
   }
 
-  /** Forgets the learnt address at `at`. False: it does not stand there, is fixed, or the lock is busy. */
+  /** Forgets the learned address at `at`. False: it is not there, is fixed, or the lock is busy. */
   forget(view: DataView, at: number): boolean {
     if (!this.#lock()) return false;
     const low = view.getInt32(at + 2);
     const slot = this.#find(view.getUint16(at) << 16, low);
-    const learnt = slot >= 0 && (this.#words[slot]! & FIXED) === 0;
-    if (learnt) this.#free(slot);
+    const learned = slot >= 0 && (this.#words[slot]! & FIXED) === 0;
+    if (learned) this.#free(slot);
     this.#unlock();
-    return learnt;
+    return learned;
   }
 
   /** All entries that have not aged, in no order. */
@@ -223,7 +223,7 @@ export class MacTable {
     if (slot >= 0) {
       const word = this.#words[slot]!;
       const owner = (word & OWNER_MASK) - 1;
-      if ((word & FIXED) !== 0) return owner === peer ? LEARN.known : LEARN.foreign;
+      if ((word & FIXED) !== 0) return owner === peer ? LEARN.known : LEARN.elsewhere;
       Atomics.store(this.#seen_s, slot, now_s);
       if (owner === peer) return LEARN.known;
       // An entry changes hands in one store.
@@ -243,12 +243,12 @@ export class MacTable {
     if (free < 0) return LEARN.full;
     this.#put(free, key | peer + 1, low, now_s);
     this.#held[peer]!++;
-    cells[CELL.learnt]!++;
-    return LEARN.learnt;
+    cells[CELL.learned]!++;
+    return LEARN.learned;
   }
 
   #hasRoom(peer: number): boolean {
-    return this.#held[peer]! < MAC_LEARNT_MAX - this.#cells[CELL.learnt]!;
+    return this.#held[peer]! < MAC_LEARNED_MAX - this.#cells[CELL.learned]!;
   }
 
   /** Makes an address fixed and notes its slot; false if there is none. */
@@ -314,14 +314,14 @@ export class MacTable {
     const peer = (this.#words[slot]! & OWNER_MASK) - 1;
     Atomics.store(this.#words, slot, 0);
     this.#held[peer]!--;
-    this.#cells[CELL.learnt]!--;
+    this.#cells[CELL.learned]!--;
   }
 
   #reset(seed: number): void {
     Atomics.store(this.#cells, CELL.seed, seed | 0);
     for (let slot = 0; slot < SLOTS; slot++) Atomics.store(this.#words, slot, 0);
     this.#held.fill(0);
-    this.#cells[CELL.learnt] = 0;
+    this.#cells[CELL.learned] = 0;
   }
 
   /** First slot of an address's bucket. */

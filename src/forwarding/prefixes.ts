@@ -136,7 +136,7 @@ export class RouteTable {
   }
 
   /**
-   * Next hop of the IPv4 address that stands at `at` of `view`. It is not passed as
+   * Next hop of the IPv4 address at `at` of `view`. It is not passed as
    * a number: one above 2^31 would be allocated wherever V8 does not inline this.
    */
   lookup4(view: DataView, at: number): number {
@@ -154,7 +154,7 @@ export class RouteTable {
     return this.#hops4[low]!;
   }
 
-  /** Next hop of the IPv6 address that stands at `at` of `view`. */
+  /** Next hop of the IPv6 address at `at` of `view`. */
   lookup6(view: DataView, at: number): number {
     const word0 = view.getUint32(at);
     const word1 = view.getUint32(at + 4);

@@ -5,7 +5,7 @@
  *
  * A peer row has a sequence number, odd while the row is being written
  * (a seqlock): a lane that has seen the same even number before and after has
- * copied a whole row. Routes stand in two halves: generation g in half g % 2;
+ * copied a whole row. Routes take turns in two halves: generation g lies in half g % 2;
  * the publisher writes the other half and then raises the generation. Every
  * publish raises the version, which is all that a lane looks at in a turn.
  *

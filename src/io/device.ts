@@ -1,4 +1,4 @@
-/** What the engine needs of a tun or tap device; `linux.ts` is the real one. */
+/** A tun or tap device as one lane uses it; `tun_linux.ts` is the real one. */
 
 import type { Burst } from "./arena.ts";
 import type { MergeFeatures } from "../offload/coalesce.ts";
@@ -13,7 +13,7 @@ export const DEVICE_GONE = -1;
 
 /** What the kernel does for us on a device. */
 export interface DeviceFeatures extends MergeFeatures {
-  /** Partial checksums are taken and completed (a virtio header stands before each packet). */
+  /** Partial checksums are taken and completed (a virtio header comes before each packet). */
   readonly checksum: boolean;
   /** Partial checksums may come from peers: it needs `checksum`. */
   readonly partial: boolean;

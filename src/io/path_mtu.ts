@@ -31,7 +31,7 @@ export class UdpPaths {
 
   /**
    * The largest datagram that the kernel lets through to an address, in bytes of
-   * UDP payload: by the route and its device, or by what it has learnt from ICMP.
+   * UDP payload: by the route and its device, or by what ICMP has told it.
    * Undefined where there is no way.
    */
   maxDatagram(address: Uint8Array): number | undefined {

@@ -1,5 +1,5 @@
 /**
- * A socket of its own to one peer, to learn what stands in the way: the kernel
+ * A socket of its own to one peer, to learn why nothing gets through: the kernel
  * reports ICMP errors to a connected socket only (udp(7)), and the node's own
  * socket is connected to nobody.
  */

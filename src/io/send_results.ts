@@ -40,7 +40,7 @@ export class SendResults {
     return this.#outcome[i] as Outcome;
   }
 
-  /** How many datagrams it stands for. */
+  /** How many datagrams had this outcome. */
   datagramsOf(i: number): number {
     return this.#datagrams[i]!;
   }

@@ -67,7 +67,7 @@ function openFailure(error: unknown, name: string, mode: Mode): unknown {
     case ERRNO.EINVAL:
       return new RunError({
         what: `cannot use the device ${name}`,
-        why: `a device of that name stands here and is not a ${mode} device`,
+        why: `a device of that name exists and is not a ${mode} device`,
         how: `another device name, or mode ${mode === "tap" ? "tun" : "tap"}`,
       });
     default:
@@ -103,7 +103,7 @@ function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeature
   const set = (bits: number) => call.ioctl_value(fd, TUNSETOFFLOAD, bits) >= 0;
   const taken = OFFLOADS.filter(([feature, bits]) => wanted.has(feature) && set(bits))
     .reduce((all, [, bits]) => all | bits, 0);
-  // Also where nothing is wanted: who had a standing device before may have left something on.
+  // Also where nothing is wanted: who had a persistent device before may have left something on.
   set(taken);
   return {
     checksum: (taken & TUN_F_CSUM) !== 0,
@@ -115,9 +115,9 @@ function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeature
 }
 
 /**
- * Creates the tun or tap device, or takes over one that stands (`ip tuntap add`).
+ * Creates the tun or tap device, or takes over a persistent one (`ip tuntap add`).
  * `wanted` are the features to use where the kernel has them, `queues` how many
- * queues to open (IFF_MULTI_QUEUE, Linux 3.8); a standing device without them has one.
+ * queues to open (IFF_MULTI_QUEUE, Linux 3.8); a persistent device without them has one.
  * Throws a RunError that says what is wrong.
  */
 export function openTun(
@@ -140,7 +140,7 @@ export function openTun(
     const flags = type | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0);
     let several = queues > 1;
     if (attach(fd, name, several ? flags | IFF_MULTI_QUEUE : flags) < 0) {
-      // A standing device was made with multi_queue or without, and wants it just so.
+      // A persistent device was made with multi_queue or without, and wants it just so.
       if (errno() !== ERRNO.EINVAL) throw new SyscallError("TUNSETIFF", errno());
       several = !several;
       check("TUNSETIFF", attach(fd, name, several ? flags | IFF_MULTI_QUEUE : flags));
@@ -155,7 +155,7 @@ export function openTun(
   }
 }
 
-/** Closes the device; one that stands on must not go on handing out super-packets. */
+/** Closes the device; a persistent one must not go on handing out super-packets. */
 export function closeTun({ queues, features }: OpenTun): void {
   const { call } = libc();
   if (features.checksum) call.ioctl_value(queues[0]!, TUNSETOFFLOAD, 0);

@@ -1,6 +1,6 @@
 /**
  * The UDP side of the datagram engine: Deno's own receive() and send() behind
- * the interface that the engine's two directions use. One datagram at a time,
+ * the interface that both directions of a lane use. One datagram at a time,
  * each a copy: slow, and everywhere the same.
  */
 
@@ -11,7 +11,7 @@ import { OUTCOME, type Outcome, SendResults } from "./send_results.ts";
 import { putSockaddr } from "./sockaddr.ts";
 import type { PacketSocket } from "./socket.ts";
 
-/** What is asked of the kernel about paths; `path.ts` has the real one. */
+/** What is asked of the kernel about paths; `path_mtu.ts` has the real one. */
 export interface DatagramPaths {
   /** The largest datagram that goes to an address, in bytes; undefined where there is no way. */
   maxDatagram(address: Uint8Array): number | undefined;
@@ -35,7 +35,7 @@ interface Arrival {
 /** Errors of send() that mean that the queue below is full. */
 const FULL: readonly unknown[] = ["ENOBUFS", "EAGAIN"];
 
-/** A connection as the engine sees it. What is queued leaves when `sent` is awaited. */
+/** A connection behind the interface of a socket. What is queued leaves when `sent` is awaited. */
 export class DatagramSocket implements PacketSocket {
   #destinations: Deno.NetAddr[] = [];
   #arrived: Arrival | undefined;

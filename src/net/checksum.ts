@@ -37,7 +37,7 @@ export function sum16(view: DataView, offset: number, length: number, initial = 
   return initial + ((swapped & 0xff) << 8) + ((swapped >>> 8) & 0xff);
 }
 
-/** Folds a sum to 16 bits and complements it: what stands in a checksum field. */
+/** Folds a sum to 16 bits and complements it: what a checksum field holds. */
 export function foldChecksum(sum: number): number {
   // Integer operations see 32 bits only; a larger sum is rare and folded by division first.
   let folded = sum > 0xffff_ffff ? sum % 0x1_0000 + Math.floor(sum / 0x1_0000) : sum;

@@ -56,7 +56,7 @@ export function checkFrame(view: DataView, offset: number, length: number): bool
 
 /**
  * Bytes of the Ethernet header of a frame that has passed `checkFrame`, up to
- * VLAN_TAGS_MAX tags included. The EtherType of what follows stands in the last
+ * VLAN_TAGS_MAX tags included. The EtherType of what follows is in the last
  * two of them; it is a tag's again where there are more tags, or where one is cut.
  */
 export function ethernetHeaderBytes(view: DataView, offset: number, length: number): number {

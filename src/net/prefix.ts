@@ -1,6 +1,6 @@
 /** IP addresses and prefixes: text to bytes and back. Pure. */
 
-/** The IP version, as it stands in the first four bits of a packet. */
+/** The IP version, as the first four bits of a packet. */
 export type IpVersion = 4 | 6;
 
 /** An IP address: 4 or 16 bytes in network order. */

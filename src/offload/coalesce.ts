@@ -1,6 +1,6 @@
 /**
  * Merges packets of one flow that follow each other into one super-packet, the
- * reverse of split.ts: the device takes them in one write and the kernel handles
+ * reverse of segment.ts: the device takes them in one write and the kernel handles
  * them as one. Pure: it works in the arena and hands finished runs to a sink.
  *
  * INVARIANT: splitting what was merged gives back the same packets, byte for
@@ -87,7 +87,7 @@ export class Merger {
    * Takes a packet that has passed `checkPacket`, in an arena with VNET_BYTES of
    * spent or free bytes before it. `mayBePartial`: its sender leaves checksums
    * partial. Whatever joins nothing is written as it came. In a frame,
-   * `ethernet_bytes` of Ethernet header stand between those bytes and the packet;
+   * `ethernet_bytes` of Ethernet header lie between those bytes and the packet;
    * only frames of equal headers join.
    */
   add(
@@ -121,7 +121,7 @@ export class Merger {
    *
    * INVARIANT: what is taken here has the sender, the source and the sums of the
    * packet before it, so it would have passed all checks and been joined by `add`:
-   * only packets that stand right behind the last one joined are looked at, and
+   * only packets that lie right behind the last one joined are looked at, and
    * the arena has a gap between what came in different datagrams.
    */
   follow(view: DataView, offset: number, length: number, count: number): number {
@@ -135,7 +135,7 @@ export class Merger {
     ) return 0;
     const first = this.#offset;
     const transport = first + this.#ip_bytes;
-    // CWR stands on the first packet only: equal flags would repeat it.
+    // CWR is set on the first packet only: equal flags would repeat it.
     if ((view.getUint8(transport + TCP.flags) & TCP_FLAG.cwr) !== 0) return 0;
     const version4 = this.#version === 4;
     const most = Math.min(
@@ -279,9 +279,9 @@ export class Merger {
     const field = udp + UDP.checksum;
     const header_bytes = ip_bytes + UDP_HEADER_BYTES;
     const payload = length - header_bytes;
-    const honest = view.getUint16(udp + UDP.length) === length - ip_bytes;
+    const lengthOk = view.getUint16(udp + UDP.length) === length - ip_bytes;
     // A checksum of 0 says that there is none: nothing to complete, nothing to merge.
-    if (!honest || view.getUint16(field) === 0) return this.#addAlone(view, offset, length);
+    if (!lengthOk || view.getUint16(field) === 0) return this.#addAlone(view, offset, length);
     const mergeable = this.features.udp && payload > 0;
     const state = this.#judge(
       view,

@@ -28,7 +28,7 @@ import { VNET, VNET_GSO, VNET_NEEDS_CHECKSUM } from "./vnet.ts";
  */
 export const SPLIT_HEADER_MAX_BYTES = 256;
 
-/** IPv6 extensions that may stand before TCP or UDP: hop-by-hop, routing, destination (RFC 8200, 4). */
+/** IPv6 extensions that may come before TCP or UDP: hop-by-hop, routing, destination (RFC 8200, 4). */
 const EXTENSIONS: readonly number[] = [0, 43, 60];
 
 /** What `begin` answers when the super-packet contradicts itself. */
@@ -57,8 +57,8 @@ export class Splitter {
 
   /**
    * Takes the super-packet of `length` bytes at `offset`, whose virtio header
-   * stands at `vnetAt`. In a frame, `ethernet_bytes` of Ethernet header stand
-   * before the packet. Returns the number of segments, or SPLIT_MALFORMED.
+   * is at `vnetAt`. In a frame, `ethernet_bytes` of Ethernet header come before
+   * the packet. Returns the number of segments, or SPLIT_MALFORMED.
    */
   begin(
     view: DataView,
@@ -182,7 +182,7 @@ export class Splitter {
   }
 }
 
-/** The protocol of the header at `end` if nothing but extensions stands before it; -1 if not. */
+/** The protocol of the header at `end` if nothing but extensions comes before it; -1 if not. */
 function protocolBehindExtensions(
   view: DataView,
   offset: number,

@@ -1,5 +1,5 @@
 /**
- * The virtio network header that stands before each packet of a device opened
+ * The virtio network header before each packet of a device opened
  * with IFF_VNET_HDR (linux/virtio_net.h; fields in this machine's byte order,
  * which is little-endian on every Linux that Deno runs on). Pure.
  *
@@ -29,7 +29,7 @@ export const VNET = {
 /** The transport checksum holds only the pseudo header's sum: whoever needs it whole completes it. */
 export const VNET_NEEDS_CHECKSUM = 1;
 
-/** Values of gso_type. VNET_GSO.ecn may be added to a TCP type: CWR stands in the first segment. */
+/** Values of gso_type. VNET_GSO.ecn may be added to a TCP type: CWR is set in the first segment. */
 export const VNET_GSO = { none: 0, tcp4: 1, tcp6: 4, udp: 5, ecn: 0x80 } as const;
 
 /** Writes a header for a packet that is whole: no offload. */

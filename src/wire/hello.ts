@@ -121,7 +121,7 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
   };
 }
 
-/** A stranger's bytes go to logs: only what a node or a version may be called. */
+/** Bytes of an unknown sender go to logs: only what a node or a version may be called. */
 function decodeName(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes).replace(/[^A-Za-z0-9._-]/g, "?");
 }

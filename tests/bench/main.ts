@@ -19,6 +19,7 @@ import { SPLIT_HEADER_MAX_BYTES, Splitter } from "../../src/offload/segment.ts";
 import { VNET_BYTES, VNET_GSO, writeVnet } from "../../src/offload/vnet.ts";
 import { benchAead } from "./aead.ts";
 import { benchConfig } from "./config.ts";
+import { benchDataplane } from "./dataplane.ts";
 import { measure, median } from "./measure.ts";
 import { benchPeers } from "./peers.ts";
 import { soak } from "./soak.ts";
@@ -144,6 +145,7 @@ if (what === undefined) {
   for (const count of [2, 10_000]) benchLookup(count);
   benchSegments();
   benchAead();
+  benchDataplane();
   if (Deno.uid() === 0) await benchNode();
   else console.log("SKIPPED: the figures of a node need root");
 } else if (

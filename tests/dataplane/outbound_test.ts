@@ -185,7 +185,7 @@ Deno.test("outbound: what a path refuses is answered, and the path is known from
   const small = ipv4("172.1.0.2", "172.2.0.2", payload(1000));
   device.waiting = [small, big, elsewhere, big];
   outbound.turn();
-  // The kernel has learnt from ICMP that peer 0 is behind 1,100 bytes, and refused the large ones.
+  // The kernel has learned from ICMP that peer 0 is behind 1,100 bytes, and refused the large ones.
   socket.refused = [0];
   socket.paths.set(0, 1100);
   outbound.turn();

@@ -124,7 +124,7 @@ Deno.test("frames out: to the station's peer when it is known, to all otherwise"
   assertEquals(out(frame("01:00:5e:00:00:01", HERE, 0x800, V4)), [0, 1, 2], "IPv4 multicast");
   assertEquals(out(frame("01:80:c2:00:00:00", HERE, 38, [0x42])), [0, 1, 2], "spanning tree");
   assertEquals(counted(counters), { packets: 3 + 5 * 3, flooded: 5 });
-  assertEquals(counted(inCounters), { packets: 2, mac_learnt: 2 });
+  assertEquals(counted(inCounters), { packets: 2, mac_learned: 2 });
 });
 
 Deno.test("frames out: bytes are the frame's own, tags and padding included", () => {
@@ -262,7 +262,7 @@ Deno.test("a station that moves: from peer to peer, to this node, and back", () 
   assertEquals(out(frame(AT_0, HERE, 0x800, V4)), [0, 1, 2]);
   into(2, frame(HERE, AT_0, 0x800, V4));
   assertEquals(out(frame(AT_0, HERE, 0x800, V4)), [2]);
-  assertEquals(counted(inCounters), { packets: 3, mac_learnt: 2, mac_moved: 1 });
+  assertEquals(counted(inCounters), { packets: 3, mac_learned: 2, mac_moved: 1 });
   assertEquals(counted(counters).mac_moved, 1);
 });
 
@@ -334,7 +334,7 @@ Deno.test("frames in: to the device and never to another peer; what is dropped, 
       assertEquals(into(peer, bytes), becomes === "packets" ? [bytes] : []);
       assertEquals(socket.sent, []);
       assertEquals(control.length, becomes === "control" ? 1 : 0);
-      const { mac_learnt: _, ...rest } = counted(inCounters);
+      const { mac_learned: _, ...rest } = counted(inCounters);
       assertEquals(rest, { [becomes]: 1 });
     });
   }
@@ -358,14 +358,14 @@ Deno.test("a storm of forged sources: counted, limited by the second, and nobody
     }
   };
   storm(0, 20_000);
-  assertEquals(macs.learnt, 2 + MAC_LEARNS_PER_S);
+  assertEquals(macs.learned, 2 + MAC_LEARNS_PER_S);
   assertEquals(counted(inCounters).mac_limited, 20_000 - MAC_LEARNS_PER_S);
   for (let second = 1; second <= 5; second++) {
     clock.now_ms += 1000;
     storm(20_000 * second, 20_000);
   }
   // Peer 2 holds as many as are free by now.
-  assertEquals(macs.learnt, 2 + 2047);
+  assertEquals(macs.learned, 2 + 2047);
   assertEquals(counted(inCounters).mac_table_full, 5 * MAC_LEARNS_PER_S - 1047);
   assertEquals([owner(AT_0), owner(AT_1)], [0, 1]);
   assertEquals(out(frame(AT_0, HERE, 0x800, V4), frame(AT_1, HERE, 0x800, V4)), [0, 1]);
@@ -387,10 +387,10 @@ Deno.test("a storm of sources that are the peers' own stations: limited on the w
   const count = MAC_LEARNS_PER_S;
   into(0, ...Array.from({ length: count }, (_, n) => frame(HERE, source(n), 0x800, V4)));
   into(1, ...Array.from({ length: 500 }, (_, n) => frame(HERE, source(count + n), 0x800, V4)));
-  assertEquals(macs.learnt, count + 500);
+  assertEquals(macs.learned, count + 500);
   for (let n = 0; n < count + 500; n++) out(frame(AT_1, source(n), 0x800, V4));
   assertEquals([counted(counters).mac_moved, counted(counters).mac_limited], [count, 500]);
-  assertEquals(macs.learnt, 500);
+  assertEquals(macs.learned, 500);
 });
 
 Deno.test("a peer of the other mode, or out of reach, gets and gives nothing", () => {

@@ -148,7 +148,7 @@ async function setMiddle(bed: Bed, mtu_bytes: number): Promise<void> {
   }
 }
 
-/** What nodes and pods have learnt of paths is forgotten. */
+/** What nodes and pods have learned of paths is forgotten. */
 async function forgetPaths(bed: Bed): Promise<void> {
   for (const { namespace, podNamespace } of bed.plan.nodes) {
     for (const name of [namespace, podNamespace]) {
@@ -159,7 +159,7 @@ async function forgetPaths(bed: Bed): Promise<void> {
 }
 
 /** The last MTU that a node has logged for its path to the other. */
-function learnt({ log }: LabProcess): number {
+function learned({ log }: LabProcess): number {
   const events = log.split("\n").filter((line) => line.includes('"event":"path_mtu"'));
   return events.length === 0 ? 0 : JSON.parse(events.pop()!).mtu_bytes;
 }
@@ -182,7 +182,7 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
       await tcpAtOnce(bed, what, 4, 5331);
       await tcpAtOnce(bed, what, 6, 5341);
       // The other node's pods have only ever sent what their peers said they take.
-      await until("the path is learnt", 3_000, () => learnt(a) === 1400 - overhead);
+      await until("the path is learned", 3_000, () => learned(a) === 1400 - overhead);
       const inner = 1400 - overhead;
       await carries(bed, inner + 1);
       assertEquals([await carries(bed, inner), await carries(bed, inner + 1)], [true, false]);
@@ -191,12 +191,12 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
       await setMiddle(bed, 1320);
       await tcpAtOnce(bed, what, 4, 5351);
       await tcpAtOnce(bed, what, 6, 5361);
-      await until("the path is learnt", 3_000, () => learnt(a) === 1320 - overhead);
+      await until("the path is learned", 3_000, () => learned(a) === 1320 - overhead);
     });
     await t.step("wide again, when the kernel forgets", async () => {
       await setMiddle(bed, 1500);
       await forgetPaths(bed);
-      await until("the path is wide", 3_000, () => learnt(a) === 1500 - overhead);
+      await until("the path is wide", 3_000, () => learned(a) === 1500 - overhead);
       await until("large pings pass", 3_000, () => carries(bed, 1500 - overhead));
       await tcpAtOnce(bed, what, 4, 5371);
     });

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { frame } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
-import { MAC_AGEING_S, MAC_LEARNS_PER_S, MAC_LEARNT_MAX } from "../../src/base/limits.ts";
+import { MAC_AGEING_S, MAC_LEARNED_MAX, MAC_LEARNS_PER_S } from "../../src/base/limits.ts";
 import type { LabProcess } from "../../src/tools/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
@@ -72,13 +72,13 @@ Deno.test("two nodes, one subnet: ping, IPv6, TCP both ways with equal checksums
     server.kill("SIGKILL");
     await server.status;
   });
-  await t.step("nothing was dropped, and the stations were learnt", async () => {
+  await t.step("nothing was dropped, and the stations were learned", async () => {
     for (const node of [a, b]) {
       const { inbound } = await bed.counters(node);
       for (const drop of ["malformed", "spoofed_source", "unknown_peer", "device_rejected"]) {
         assertEquals(inbound[drop], 0, drop);
       }
-      assert(inbound["mac_learnt"]! >= 1);
+      assert(inbound["mac_learned"]! >= 1);
     }
   });
   await t.step("the device is removed: it is made again, and back in the bridge", async () => {
@@ -138,11 +138,11 @@ Deno.test("three nodes: all reach each other, and a station that moves is found 
     await inPod(bed, 2, "ip link set eth0 down");
     await takeOver(bed, 1, mac, address);
     assert(await found());
-    // Node c has learnt it at b; now its own pod has it again.
+    // Node c has learned it at b; now its own pod has it again.
     await until(
       "node c knows it at b",
       2_000,
-      async () => (await bed.counters(c)).inbound["mac_learnt"]! >= 2,
+      async () => (await bed.counters(c)).inbound["mac_learned"]! >= 2,
     );
     const before = await movedHere();
     await inPod(bed, 1, "ip link set eth0 down");
@@ -219,12 +219,12 @@ Deno.test("100,000 forged sources: memory stays bounded, the real pods stay conn
 
   const { inbound } = await bed.counters(a);
   const grown = (name: string) => inbound[name]! - before[name]!;
-  // UDP may lose some on a busy machine; each that arrived was learnt or refused.
+  // UDP may lose some on a busy machine; each that arrived was learned or refused.
   assert(grown("packets") > STORM / 2, `${grown("packets")} arrived`);
-  assert(inbound["mac_learnt"]! <= MAC_LEARNT_MAX / 2 + 16, `${inbound["mac_learnt"]} learnt`);
-  assert(grown("mac_learnt") <= MAC_LEARNS_PER_S * (seconds + 2));
+  assert(inbound["mac_learned"]! <= MAC_LEARNED_MAX / 2 + 16, `${inbound["mac_learned"]} learned`);
+  assert(grown("mac_learned") <= MAC_LEARNS_PER_S * (seconds + 2));
   const refused = grown("mac_limited") + grown("mac_table_full");
-  assert(refused + grown("mac_learnt") >= grown("packets") - 200, `${refused} refused`);
+  assert(refused + grown("mac_learned") >= grown("packets") - 200, `${refused} refused`);
   const growth = resident(a) - residentBefore;
   assert(growth < 32 * 1024 * 1024, `${growth} bytes more`);
 });

@@ -28,7 +28,7 @@ export class MacOracle {
 
   learn(mac: string, peer: number): string {
     const owner = this.fixed.get(mac);
-    if (owner !== undefined) return owner === peer ? "known" : "foreign";
+    if (owner !== undefined) return owner === peer ? "known" : "elsewhere";
     const entry = this.entries.get(mac);
     if (entry) {
       const moved = entry.peer !== peer;
@@ -41,7 +41,7 @@ export class MacOracle {
     }
     if (!this.#room(peer)) return "full";
     this.entries.set(mac, { peer, seen_s: this.now_s });
-    return "learnt";
+    return "learned";
   }
 
   forget(mac: string): boolean {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { macBytes } from "../fakes/frames.ts";
 import { random } from "../fuzz/random.ts";
-import { MAC_AGEING_S, MAC_LEARNT_MAX, MACS_MAX } from "../../src/base/limits.ts";
+import { MAC_AGEING_S, MAC_LEARNED_MAX, MACS_MAX } from "../../src/base/limits.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
 import {
   FIXED,
@@ -25,12 +25,12 @@ function fresh(seed = 1): MacTable {
 const A = "02:00:00:00:00:0a";
 const B = "02:00:00:00:00:0b";
 
-Deno.test("a learnt address ages unless it is seen again", () => {
+Deno.test("a learned address ages unless it is seen again", () => {
   const table = fresh();
   assertEquals(table.lookup(view(A), 0), NOBODY);
-  assertEquals(table.learn(view(A), 0, 3), LEARN.learnt);
+  assertEquals(table.learn(view(A), 0, 3), LEARN.learned);
   assertEquals(table.learn(view(A), 0, 3), LEARN.known);
-  assertEquals(table.learn(view(B), 0, 4), LEARN.learnt);
+  assertEquals(table.learn(view(B), 0, 4), LEARN.learned);
   table.tick(MAC_AGEING_S - 1);
   assertEquals(table.lookup(view(B), 0), 4);
   assertEquals(table.lookup(view(A), 0), 3);
@@ -47,26 +47,26 @@ Deno.test("an address moves at once, and is forgotten when asked to", () => {
   table.learn(view(A), 0, 0);
   assertEquals(table.learn(view(A), 0, 1), LEARN.moved);
   assertEquals(table.lookup(view(A), 0), 1);
-  assertEquals(table.learnt, 1);
+  assertEquals(table.learned, 1);
   assertEquals(table.forget(view(A), 0), true);
-  assertEquals([table.lookup(view(A), 0), table.learnt], [NOBODY, 0]);
+  assertEquals([table.lookup(view(A), 0), table.learned], [NOBODY, 0]);
   assertEquals(table.forget(view(A), 0), false);
 });
 
-Deno.test("fixed addresses are not learnt, moved, forgotten or aged", () => {
+Deno.test("fixed addresses are not learned, moved, forgotten or aged", () => {
   const table = fresh();
   table.setFixed([{ mac: macBytes(A), owner: 2 }, { mac: macBytes(B), owner: SELF }]);
   assertEquals(table.lookup(view(A), 0), 2 | FIXED);
   assertEquals(table.lookup(view(B), 0), SELF | FIXED);
   assertEquals(table.learn(view(A), 0, 2), LEARN.known);
-  assertEquals(table.learn(view(A), 0, 3), LEARN.foreign);
+  assertEquals(table.learn(view(A), 0, 3), LEARN.elsewhere);
   assertEquals(table.forget(view(A), 0), false);
   table.tick(10 * MAC_AGEING_S);
   assertEquals(table.lookup(view(A), 0), 2 | FIXED);
-  assertEquals(table.learnt, 0);
+  assertEquals(table.learned, 0);
 });
 
-Deno.test("as many fixed addresses as a config may have find room beside as many learnt ones", () => {
+Deno.test("as many fixed addresses as a config may have find room beside as many learned ones", () => {
   const table = fresh();
   const dice = random(5);
   const mac = () => {
@@ -80,43 +80,43 @@ Deno.test("as many fixed addresses as a config may have find room beside as many
     assertEquals(table.lookup(new DataView(one.mac.buffer), 0), one.owner | FIXED);
   }
   const refused = Array.from(
-    { length: MAC_LEARNT_MAX },
+    { length: MAC_LEARNED_MAX },
     (_, i) => table.learn(new DataView(mac().buffer), 0, i % 1000),
-  ).filter((result) => result !== LEARN.learnt).length;
-  assert(refused < MAC_LEARNT_MAX / 100, `${refused} found no slot`);
+  ).filter((result) => result !== LEARN.learned).length;
+  assert(refused < MAC_LEARNED_MAX / 100, `${refused} found no slot`);
   assertThrows(() => table.setFixed([...fixed, { mac: mac(), owner: 0 }]), RangeError);
 });
 
 Deno.test("a peer that floods the table fills half of it, and the others still find room", () => {
   const table = fresh();
   table.learn(view(A), 0, 1);
-  let learnt = 0;
+  let learned = 0;
   for (let n = 1_000; n < 101_000; n++) {
-    if (table.learn(view(number(n)), 0, 0) === LEARN.learnt) learnt++;
+    if (table.learn(view(number(n)), 0, 0) === LEARN.learned) learned++;
   }
-  assertEquals(learnt, Math.floor(MAC_LEARNT_MAX / 2));
-  assertEquals(table.lookup(view(A), 0), 1, "what was learnt before stays");
+  assertEquals(learned, Math.floor(MAC_LEARNED_MAX / 2));
+  assertEquals(table.lookup(view(A), 0), 1, "what was learned before stays");
   let others = 0;
   for (let n = 200_000; n < 201_000; n++) {
-    if (table.learn(view(number(n)), 0, 1) === LEARN.learnt) others++;
+    if (table.learn(view(number(n)), 0, 1) === LEARN.learned) others++;
   }
   assertEquals(others, 1000);
   table.tick(MAC_AGEING_S);
-  assertEquals(table.learn(view(number(300_000)), 0, 0), LEARN.learnt, "aged ones make room");
-  assertEquals(table.learnt, 1);
+  assertEquals(table.learn(view(number(300_000)), 0, 0), LEARN.learned, "aged ones make room");
+  assertEquals(table.learned, 1);
 });
 
-Deno.test("a new list of fixed addresses: learnt ones become fixed, others owners', dropped ones go", () => {
+Deno.test("a new list of fixed addresses: learned ones become fixed, others owners', dropped ones go", () => {
   const table = fresh();
   const C = "02:00:00:00:00:0c";
   table.learn(view(A), 0, 0);
   table.learn(view(C), 0, 0);
   table.setFixed([{ mac: macBytes(A), owner: 1 }, { mac: macBytes(B), owner: 1 }]);
   assertEquals([table.lookup(view(A), 0), table.lookup(view(B), 0)], [1 | FIXED, 1 | FIXED]);
-  assertEquals([table.lookup(view(C), 0), table.learnt], [0, 1]);
+  assertEquals([table.lookup(view(C), 0), table.learned], [0, 1]);
   table.setFixed([{ mac: macBytes(B), owner: 2 }]);
   assertEquals([table.lookup(view(A), 0), table.lookup(view(B), 0)], [NOBODY, 2 | FIXED]);
-  assertEquals(table.learn(view(A), 0, 0), LEARN.learnt);
+  assertEquals(table.learn(view(A), 0, 0), LEARN.learned);
 });
 
 Deno.test("what a peer has told is forgotten when it leaves, and nothing else", () => {
@@ -124,7 +124,7 @@ Deno.test("what a peer has told is forgotten when it leaves, and nothing else", 
   table.setFixed([{ mac: macBytes(B), owner: 1 }]);
   for (let n = 1_000; n < 1_200; n++) table.learn(view(number(n)), 0, n % 2);
   table.forgetPeer(1);
-  assertEquals(table.learnt, 100);
+  assertEquals(table.learned, 100);
   assertEquals(table.lookup(view(number(1_001)), 0), NOBODY);
   assertEquals(table.lookup(view(number(1_002)), 0), 0);
   assertEquals(table.lookup(view(B), 0), 1 | FIXED);
@@ -160,12 +160,12 @@ Deno.test("200,000 random steps agree with the oracle", () => {
         reached[expected] = (reached[expected] ?? 0) + 1;
       }
     }
-    assertEquals(table.learnt, oracle.entries.size);
+    assertEquals(table.learned, oracle.entries.size);
     const live = [...oracle.entries].filter(([mac]) => oracle.lookup(mac) >= 0).map(([mac]) => mac);
     const listed = table.entries().filter((entry) => !entry.fixed).map(({ mac }) => formatMac(mac));
     assertEquals(listed.sort(), live.sort());
   }
-  for (const outcome of ["learnt", "known", "moved", "foreign", "full", "forget"]) {
+  for (const outcome of ["learned", "known", "moved", "elsewhere", "full", "forget"]) {
     assert((reached[outcome] ?? 0) > 50, `${outcome}: ${JSON.stringify(reached)}`);
   }
 });

@@ -157,7 +157,7 @@ Deno.test(`fuzz: ${INPUTS} frames each way`, () => {
     reached.lost = (reached.lost ?? 0) + lost;
   }
   const names: readonly (keyof typeof COUNTER)[] = [
-    "mac_learnt",
+    "mac_learned",
     "mac_moved",
     "spoofed_source",
   ];
@@ -166,5 +166,5 @@ Deno.test(`fuzz: ${INPUTS} frames each way`, () => {
     assert((reached[name] ?? 0) > INPUTS / 2000, JSON.stringify(reached));
   }
   // Bounded, whatever came.
-  assert(macs.learnt <= 4096);
+  assert(macs.learned <= 4096);
 });

@@ -14,7 +14,7 @@ import {
 import { ForwardingTable } from "../../forwarding/table.ts";
 import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
 
-/** The lanes of one node; `supervisor.ts` is `batch`, `datagram_lanes.ts` is `datagram`. */
+/** The lanes of one node; `worker_lanes.ts` is `batch`, `main_thread_lanes.ts` is `datagram`. */
 export abstract class Lanes {
   /** The table that the lanes follow. */
   readonly table: ForwardingTable = new ForwardingTable();
@@ -103,7 +103,7 @@ export abstract class Lanes {
   }
 
   /**
-   * Starts a peer's counters from 0, and forgets what was learnt from it. Only
+   * Starts a peer's counters from 0, and forgets the stations behind it. Only
    * while no lane knows the peer: lanes count without locks.
    */
   clearPeer(peer: number): void {

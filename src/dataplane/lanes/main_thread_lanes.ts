@@ -17,7 +17,7 @@ import type { Direction, LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import type { Observer } from "../observer.ts";
 
-/** Sleeps until the device has something to read; `async_wait.ts` has the real one. */
+/** Sleeps until the device has something to read; `poll_async.ts` has the real one. */
 export interface AsyncWait {
   /** Resolves when there is something to read, or after `wake`. False: the device is gone. */
   sleep(): Promise<boolean>;
@@ -43,7 +43,7 @@ export interface DatagramParts {
 }
 
 /** A lane on one device, between `start` and `stop`. */
-interface Run {
+interface Running {
   readonly table: LaneTable;
   readonly inbound: Direction;
   readonly outbound: Direction;
@@ -52,11 +52,11 @@ interface Run {
   ended: Promise<void>;
 }
 
-/** The lane of a node whose packets take Deno's own way. */
+/** The lane of a node whose packets go by Deno's own calls. */
 export class DatagramLanes extends Lanes {
   readonly #socket: DatagramSocket;
   #receiving = false;
-  #run: Run | undefined;
+  #run: Running | undefined;
   #turns = 0;
 
   constructor(readonly parts: DatagramParts) {
@@ -81,7 +81,7 @@ export class DatagramLanes extends Lanes {
       ...laneCounters(one),
       observer,
     }));
-    const run: Run = {
+    const run: Running = {
       table: new LaneTable(this.table.memory, 0),
       inbound: makeInbound(way, inbound!, parts.onControl),
       outbound: makeOutbound(way, outbound!),
@@ -119,7 +119,7 @@ export class DatagramLanes extends Lanes {
     return this.#run ? [this.#turns] : [];
   }
 
-  async #send(run: Run): Promise<void> {
+  async #send(run: Running): Promise<void> {
     while (!run.stopped) {
       this.#turns = (this.#turns + 1) >>> 0;
       const moved = run.outbound.turn();
@@ -150,7 +150,7 @@ export class DatagramLanes extends Lanes {
     }
   }
 
-  #end(run: Run, reason: LaneEnd | RunError): void {
+  #end(run: Running, reason: LaneEnd | RunError): void {
     if (run.stopped) return;
     run.stopped = true;
     run.wait.wake();

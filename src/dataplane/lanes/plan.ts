@@ -6,7 +6,7 @@ import type { LaneDirection } from "./protocol.ts";
 /** What one lane does. */
 export interface LanePlan {
   readonly directions: readonly LaneDirection[];
-  /** Index of the device's queue that its way out reads. */
+  /** Index of the device's queue that its outbound direction reads. */
   readonly queue: number;
 }
 
@@ -24,13 +24,13 @@ export function lanesFor(cores: number): number {
 }
 
 /**
- * The plans of `lanes` lanes. One moves both directions. More: one for the way
- * in, since two that read one socket would overtake each other within a flow,
- * and all others for the way out, each with a queue of the device to itself:
+ * The plans of `lanes` lanes. One moves both directions. More: one for
+ * inbound, since two that read one socket would overtake each other within a flow,
+ * and all others for outbound, each with a queue of the device to itself:
  * the kernel keeps a flow in one queue. `queues` is how many the device has.
  */
 export function planLanes(lanes: number, queues: number): readonly LanePlan[] {
-  // The way out comes second: what is written to the device is often answered in the same moment.
+  // Outbound comes second: what is written to the device is often answered in the same moment.
   if (lanes === 1) return [{ directions: ["inbound", "outbound"], queue: 0 }];
   const outbound = Math.min(lanes - 1, queues);
   return [

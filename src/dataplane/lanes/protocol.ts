@@ -12,7 +12,7 @@ export type LaneDirection = typeof LANE_DIRECTIONS[number];
 
 /** Where a lane shows its packets. */
 export interface ObserverSetup {
-  /** A ring (trace/ring.ts). */
+  /** A ring (inspect/trace/ring.ts). */
   readonly memory: SharedArrayBuffer;
   /** How much of each packet is wanted. */
   readonly snap_bytes: number;
@@ -25,7 +25,7 @@ export interface LaneSetup {
   /** The ways it moves packets: one, or both in turn. */
   readonly directions: readonly LaneDirection[];
   readonly device: OpenTun;
-  /** Index of the device's queue that the way out reads. */
+  /** Index of the device's queue that the outbound direction reads. */
   readonly queue: number;
   readonly socketFd: number;
   readonly eventFd: number;

@@ -11,7 +11,7 @@ import type { LaneMessage, LaneSetup, ObserverSetup } from "./protocol.ts";
 import { Lanes } from "./lanes.ts";
 import { type LanePlan, planLanes } from "./plan.ts";
 
-/** Wakes lanes; `wait.ts` has the real one. */
+/** Wakes lanes; `poll.ts` has the real one. */
 export interface Waker {
   open(): number;
   signal(eventFd: number): void;
@@ -27,7 +27,7 @@ export interface SupervisorParts {
   readonly ipVersion: IpVersion;
   /** What the lanes carry: packets, or frames. */
   readonly mode: Mode;
-  /** How many lanes to run (plan_lanes.ts). */
+  /** How many lanes to run (plan.ts). */
   readonly lanes: number;
   readonly waker: Waker;
   /** Makes the place where a lane shows its packets; absent: nobody looks. */
