@@ -58,6 +58,9 @@ export interface DatagramCalls {
 export class BatchSocket implements PacketSocket {
   readonly #out: SendQueue;
   readonly #results = new SendResults(MESSAGES_MAX * OUTCOMES);
+  /** Of a message whose datagrams leave one by one, by outcome. */
+  readonly #datagrams = new Int32Array(OUTCOMES);
+  readonly #bytes = new Int32Array(OUTCOMES);
   readonly #writable = new Uint8Array(POLLFD.size);
 
   readonly #in = new Uint32Array(BURST_PACKETS * MESSAGE_WORDS);
@@ -175,8 +178,8 @@ export class BatchSocket implements PacketSocket {
     const queue = this.#out;
     const { call } = this.calls;
     const destination = queue.destinationOf(message);
-    const datagrams = new Int32Array(OUTCOMES);
-    const bytes = new Int32Array(OUTCOMES);
+    const datagrams = this.#datagrams.fill(0);
+    const bytes = this.#bytes.fill(0);
     for (let i = 0; i < queue.datagramsOf(message);) {
       const size = queue.isolate(message, i);
       const sent = call.sendmmsg(this.fd, queue.pointers[message]!, 1, MSG_DONTWAIT) === 1;
@@ -187,8 +190,8 @@ export class BatchSocket implements PacketSocket {
       bytes[outcome]! += size;
       i++;
     }
-    for (const outcome of Object.values(OUTCOME)) {
-      this.#results.add(destination, outcome, datagrams[outcome]!, bytes[outcome]!);
+    for (let outcome = 0; outcome < OUTCOMES; outcome++) {
+      this.#results.add(destination, outcome as Outcome, datagrams[outcome]!, bytes[outcome]!);
     }
   }
 
