@@ -262,7 +262,7 @@ const lab = command({
     underlay6: toggle("underlay6", "nodes reach each other over IPv6"),
     mode: mode("with tap, all pods are in one subnet"),
     docker: toggle("docker", "Docker hosts: an Engine on each node, containers as pods"),
-    keep: toggle("keep", "leave it standing, and print how to enter it"),
+    keep: toggle("keep", "leave it up, and print how to enter it"),
     down: toggle("down", "remove what --keep left"),
     json: json(),
   },
@@ -272,7 +272,7 @@ const lab = command({
     ["keep", "docker", "Docker Engines do not outlive the lab"],
     ["mode", "docker", "containers are in a subnet for each node"],
     ...(["keep", "nodes", "config", "ipv6", "underlay6", "mode", "docker"] as const)
-      .map((flag) => [flag, "down", "--down removes what stands"] as const),
+      .map((flag) => [flag, "down", "--down removes a kept lab"] as const),
   ],
   options: (values) => values,
   notes: ["Needs root and iproute2. Everything is removed at the end, Ctrl-C included."],
@@ -288,7 +288,7 @@ const dump = command({
   name: "dump",
   usage: "dump DEVICE",
   summary: "print what arrives on a tun or tap device",
-  positional: { name: "DEVICE", max: 1, help: "a device: made, or taken over if it stands" },
+  positional: { name: "DEVICE", max: 1, help: "a device: made, or taken over if there is one" },
   flags: {
     mode: mode("IP packets (tun, default) or Ethernet frames"),
     addresses: repeated(
@@ -363,13 +363,13 @@ const setup = command({
 const doctor = command({
   name: "doctor",
   usage: "doctor",
-  summary: "what on this host would stop tunnet, each with the command that mends it",
+  summary: "what on this host would stop tunnet, each with the command that fixes it",
   flags: { config: CONFIG, node: NODE, json: json() },
   options: (values) => values,
   notes: [
     CONFIG_NOTE,
     "It changes nothing. Where no tunnet runs, it asks the peers by hello from this node's port. " +
-    "Exit status 1 if something must be mended.",
+    "Exit status 1 if something must be fixed.",
   ],
   examples: ["sudo tunnet doctor", "sudo tunnet doctor --node node-a --json"],
 });

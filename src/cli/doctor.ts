@@ -1,4 +1,4 @@
-/** `tunnet doctor`: what on this host would stop tunnet, and what mends it. */
+/** `tunnet doctor`: what on this host would stop tunnet, and what fixes it. */
 
 import { EXIT } from "../base/errors.ts";
 import { findSelf } from "../config/self.ts";
@@ -9,7 +9,7 @@ import type { Options } from "./commands.ts";
 import { loadHere, warnOf } from "./here.ts";
 import { colourful, jsonText, say } from "./output.ts";
 
-/** Looks at everything; exit status 1 if something must be mended. Throws UsageError as findSelf. */
+/** Looks at everything; exit status 1 if something must be fixed. Throws UsageError as findSelf. */
 export async function runDoctor(options: Options["doctor"]): Promise<number> {
   const here = await loadHere(options);
   warnOf(here);

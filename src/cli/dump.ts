@@ -156,10 +156,10 @@ function configure(rt: Rtnetlink, { device, addresses }: Options["dump"], log: L
   if (!link) throw new RunError({ what: `the device ${device} vanished` });
   const { index, mtu_bytes } = link;
   const configured = configureDevice(rt, { index, mtu_bytes, addresses, routes: [] });
-  const standing = rt.addresses(index).map(({ address }) => formatAddress(address.bytes));
+  const present = rt.addresses(index).map(({ address }) => formatAddress(address.bytes));
   for (const { address } of addresses) {
     const text = formatAddress(address.bytes);
-    if (standing.includes(text)) continue;
+    if (present.includes(text)) continue;
     log.warn("address", `${device} keeps the address that it has; ${text} is left out`);
   }
   return () => configured.undo();

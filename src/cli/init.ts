@@ -16,7 +16,7 @@ nodes:
     # An IPv4 or IPv6 address or a host name, reachable from the other nodes;
     # with :PORT if it differs from the port below ([fd00::8]:4000 for IPv6).
     address: 192.168.0.8
-    # The pods of this node: its Docker or bridge subnets. IPv6 prefixes may stand beside IPv4 ones.
+    # The pods of this node: its Docker or bridge subnets. Both IPv4 and IPv6 prefixes are possible.
     subnets: [172.1.0.0/16]
   - name: node-b
     address: 192.168.0.7

@@ -1,4 +1,4 @@
-/** `tunnet lab`: a whole overlay in network namespaces on this machine, proved by pings. */
+/** `tunnet lab`: a whole overlay in network namespaces on this machine, checked by pings. */
 
 import { parseConfig } from "../config/parse.ts";
 import { resolveConfig, systemAccess } from "../config/load.ts";
@@ -104,7 +104,7 @@ async function isOurs(pid: string): Promise<boolean> {
 }
 
 async function down(): Promise<number> {
-  const standing = (await namespacesOf(namespacePrefix(KEPT))).length > 0;
+  const kept = (await namespacesOf(namespacePrefix(KEPT))).length > 0;
   await stopStrangers(KEPT);
   await removeLab(KEPT);
   try {
@@ -112,14 +112,14 @@ async function down(): Promise<number> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  say(standing ? "the lab is removed\n" : "no lab stands\n");
+  say(kept ? "the lab is removed\n" : "there is no lab\n");
   return 0;
 }
 
 function keepText(plan: LabPlan): string {
   const [first, second] = plan.nodes;
   const target = second!.podAddresses[0] ?? "";
-  return `\nThe lab stands. Enter a pod, ping another, end the lab:\n` +
+  return `\nThe lab is up. Enter a pod, ping another, end the lab:\n` +
     `  ip netns exec ${first!.podNamespace} bash\n` +
     `  ip netns exec ${first!.podNamespace} ping ${target}\n` +
     `  tunnet lab --down\n`;
@@ -153,7 +153,7 @@ export async function runLab(options: Options["lab"]): Promise<number> {
   await sweep();
   const id = options.keep ? KEPT : `${Deno.pid}`;
   if (options.keep && (await namespacesOf(namespacePrefix(KEPT))).length > 0) {
-    throw new RunError({ what: "a lab stands already", how: "tunnet lab --down" });
+    throw new RunError({ what: "there is a lab already", how: "tunnet lab --down" });
   }
   const plan = planLab(config, id, options.docker);
   if (options.keep) Deno.mkdirSync(LAB_STATE_DIR, { recursive: true, mode: 0o700 });

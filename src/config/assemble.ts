@@ -215,7 +215,7 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   checkEndpoints(draft, port, problems);
   checkMacs(draft, problems);
   if (mode === "tun") warnUnusedInTun(draft, problems);
-  // Frames are switched, wherever their packets go: networks and subnets stand in nobody's way.
+  // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
   if (mode === "tun") checkSubnets(draft, problems);
   else warnUnusedInTap(draft, problems);

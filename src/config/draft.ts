@@ -4,13 +4,13 @@ import type { Prefix } from "../net/prefix.ts";
 import type { Mode } from "../wire/mode.ts";
 import type { HostPort } from "./values.ts";
 
-/** A MAC address and the path at which it stands. */
+/** A MAC address and its path in the config. */
 export interface DraftMac {
   readonly mac: Uint8Array;
   readonly path: string;
 }
 
-/** A prefix and the path at which it stands. */
+/** A prefix and its path in the config. */
 export interface DraftPrefix {
   readonly prefix: Prefix;
   readonly path: string;

@@ -139,7 +139,7 @@ export function resolveConfig(
     if (options.local !== undefined && options.local.length > 0) {
       clash(
         "--local without inline peers",
-        "with a config, each node's subnets stand there",
+        "a config has the subnets of each node",
         "--peer=CIDR=HOST, or no --local",
       );
     }

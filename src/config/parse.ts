@@ -33,8 +33,7 @@ const TOP_KEYS = [
 ] as const;
 const NODE_KEYS = ["name", "address", "subnets", "macs"] as const;
 /** Of a key that earlier versions had: a config that has it still works, without what it asked for. */
-const ROAMING =
-  "ignored (a hello does not prove who sent it; a host name as address is looked up " +
+const ROAMING = "ignored (a hello does not show who sent it; a host name as address is looked up " +
   "again when the peer is silent)";
 
 function isList(value: YamlValue | undefined): value is readonly YamlValue[] {

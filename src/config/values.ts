@@ -18,7 +18,7 @@ import {
 } from "../net/prefix.ts";
 import type { Mode } from "../wire/mode.ts";
 
-/** A value, perhaps with a warning; or the problem, worded without the place it stands at. */
+/** A value, perhaps with a warning; or the problem, worded without its place. */
 export type Result<T> =
   | { readonly value: T; readonly warning?: string; readonly problem?: undefined }
   | { readonly problem: ErrorParts };
@@ -51,7 +51,7 @@ function explainIpv4(text: string): string {
 
 function explainIpv6(text: string): string {
   if (text.includes("%")) return "zone ids are not supported";
-  if (text.split("::").length > 2 || text.includes(":::")) return '"::" stands more than once';
+  if (text.split("::").length > 2 || text.includes(":::")) return '"::" is there more than once';
   const groups = text.split(":").filter((group) => group !== "");
   const v4 = groups.find((group) => group.includes("."));
   if (v4 !== undefined && !parseAddress(v4)) return explainIpv4(v4);

@@ -27,7 +27,7 @@ function place(text: string, offset: number): string {
   return `line ${before.length}, column ${before[before.length - 1]!.length + 1}`;
 }
 
-/** What costs the parser much for its length, and how often it may stand in a text. */
+/** What costs the parser much for its length, and how often it may occur in a text. */
 const COSTLY = [
   { pattern: /\\[\r\n]/g, max: CONFIG_ESCAPED_LINE_ENDS_MAX, what: "line ends behind a \\" },
   { pattern: /[[{]/g, max: CONFIG_BRACKETS_MAX, what: "opening brackets" },
@@ -82,9 +82,9 @@ function plainProblem(text: string): ErrorParts | undefined {
   return { what: `${place(text, tab)}: not YAML`, why: "a tab in the indentation", how: "spaces" };
 }
 
-/** What the parser says about the commonest slips, and how to mend them. */
+/** What the parser says about the commonest slips, and how to fix them. */
 const HINTS: readonly (readonly [pattern: RegExp, why: string, how: string])[] = [
-  [/duplicated key/, "this key stands twice in one mapping", "keep one of the two"],
+  [/duplicated key/, "this key is twice in one mapping", "keep one of the two"],
   [/non-printable|valid JSON character/, "control character", "delete the character"],
   [/unknown tag|tag property|explicit tag|kind for !/, "YAML tags are not used here", "no !tag"],
   [/within a single quoted/, "a ' is never closed", "a closing '"],

@@ -33,7 +33,7 @@ export interface StatusServerParts {
   readonly status: () => Status;
   /** Reads the config again: for those who can open the socket, never over HTTP. */
   readonly reload: () => Promise<ReloadOutcome>;
-  /** Path of the socket; without one, it stands where `place` says. */
+  /** Path of the socket; without one, it is where `place` says. */
   readonly socket: string | undefined;
   readonly place: SocketPlace;
   readonly http: HttpEndpoint | undefined;

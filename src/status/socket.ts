@@ -1,4 +1,4 @@
-/** Where a node's status socket stands, and how it is put there safely. */
+/** Where a node's status socket is, and how it is put there safely. */
 
 import { RunError } from "../base/errors.ts";
 import { UNIX_PATH_MAX_BYTES } from "../base/limits.ts";
@@ -52,7 +52,7 @@ function reason(error: unknown): string {
 }
 
 /**
- * Makes a directory for sockets, or checks the one that stands: it must be ours
+ * Makes a directory for sockets, or checks the one that exists: it must be ours
  * or root's, and nobody else's to write in. Throws a RunError.
  */
 export function ensureSocketDirectory(directory: string, uid: number): void {
@@ -87,7 +87,7 @@ export async function clearSocketPath(path: string): Promise<void> {
     if (error instanceof Deno.errors.NotFound) return;
     return fail(path, reason(error));
   }
-  if (!info.isSocket) fail(path, "a file that is no socket stands there");
+  if (!info.isSocket) fail(path, "the file there is no socket");
   try {
     (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
@@ -109,7 +109,7 @@ export function listenOnSocket(path: string): Deno.UnixListener {
   }
 }
 
-/** Which file stands at a path, if it is a socket. */
+/** Which file is at a path, if it is a socket. */
 export function socketIdentity(path: string): string | undefined {
   try {
     const { isSocket, dev, ino } = Deno.lstatSync(path);
@@ -119,7 +119,7 @@ export function socketIdentity(path: string): string | undefined {
   }
 }
 
-/** Removes the socket of a server that ends, unless another one stands there by now. */
+/** Removes the socket of a server that ends, unless another one is there by now. */
 export function removeSocket(path: string, identity: string | undefined): void {
   if (identity === undefined || socketIdentity(path) !== identity) return;
   try {

@@ -48,7 +48,7 @@ Deno.test("output queue: a stuck reader costs pieces beyond the bound, whole one
   assert(writer.taken.endsWith("again\n"));
 });
 
-Deno.test("output queue: a task runs between what stood before and what came after", async () => {
+Deno.test("output queue: a task runs between what was before and what came after", async () => {
   const writer = new SlowWriter();
   writer.open();
   const queue = new OutputQueue(writer.write, 1000, raise);

@@ -189,7 +189,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00::1::/64']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "fd00::1::/64" is not a prefix ("::" stands more than once); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: nodes[1].subnets[0]: "fd00::1::/64" is not a prefix ("::" is there more than once); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -814,7 +814,7 @@ nodes:
     name: "dup key",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\nport: 1\nport: 2\n",
     errors: [
-      "t.yaml: line 4, column 1: not YAML (this key stands twice in one mapping); try: keep one of the two",
+      "t.yaml: line 4, column 1: not YAML (this key is twice in one mapping); try: keep one of the two",
     ],
   },
   {

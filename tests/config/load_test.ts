@@ -139,7 +139,7 @@ const BAD: readonly (readonly [
     "--local without inline peers",
     { local: ["172.1.0.0/16"] },
     { embedded: yaml(5) },
-    "--local without inline peers (with a config, each node's subnets stand there); " +
+    "--local without inline peers (a config has the subnets of each node); " +
     "try: --peer=CIDR=HOST, or no --local",
     UsageError,
   ],

@@ -288,7 +288,7 @@ Deno.test("parseConfig: a node's `roaming` of earlier versions is ignored with a
     "nodes: [{name: a, address: 10.0.0.1, subnets: [172.1.0.0/16], roaming: true}]\n",
   );
   assertEquals(warnings, [
-    "t.yaml: nodes[0].roaming: ignored (a hello does not prove who sent it; a host name as " +
+    "t.yaml: nodes[0].roaming: ignored (a hello does not show who sent it; a host name as " +
     "address is looked up again when the peer is silent)",
   ]);
 });

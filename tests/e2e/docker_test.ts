@@ -40,10 +40,10 @@ async function sourceSeen(pods: DockerPods, bed: Bed, i: number, port: number): 
 }
 
 /** The checks of the doctor on a node that fail. */
-async function failing(bed: Bed, i: number): Promise<{ id: string; mend: string }[]> {
+async function failing(bed: Bed, i: number): Promise<{ id: string; fix: string }[]> {
   const words = ["doctor", "-c", `${bed.dir}/tunnet.yaml`, "--node", bed.node(i).name, "--json"];
   const { stdout } = await bed.onNode(i, ...bed.command, ...words);
-  const checks: { id: string; status: string; mend: string }[] = JSON.parse(stdout).checks;
+  const checks: { id: string; status: string; fix: string }[] = JSON.parse(stdout).checks;
   return checks.filter(({ status }) => status === "fail");
 }
 
@@ -128,10 +128,10 @@ Deno.test("docker: two Engines, joined by tunnet and the scripts of setup", asyn
       await bed.onNode(1, "iptables", "-F", "DOCKER-USER");
       assertMatch(await ping(2), / 0 packets received/);
       const found = await failing(bed, 1);
-      assertEquals(found.map(({ id, mend }) => [id, mend]), [
+      assertEquals(found.map(({ id, fix }) => [id, fix]), [
         ["forward", "iptables -I DOCKER-USER -i tunnet0 -o tunnet-br -j ACCEPT"],
       ]);
-      assertEquals((await bed.onNode(1, "sh", "-c", found[0]!.mend)).code, 0);
+      assertEquals((await bed.onNode(1, "sh", "-c", found[0]!.fix)).code, 0);
       assertEquals(await failing(bed, 1), []);
       assertMatch(await ping(2), / 2 packets received/);
     });
@@ -152,7 +152,7 @@ Deno.test("docker: two Engines, joined by tunnet and the scripts of setup", asyn
       await engine.must("network", "create", "--subnet", "172.1.0.0/16", "tunnet");
       const { code, stderr } = await engine.script(scriptOf(0));
       assertEquals(code, 1);
-      assertMatch(stderr, /^setup: error: the Docker network tunnet stands already and differs/);
+      assertMatch(stderr, /^setup: error: the Docker network tunnet exists already and differs/);
       // The tutorial's trap: that network has Docker's NAT.
       assert((await failing(bed, 0)).some(({ id }) => id === "nat"));
     });

@@ -1,4 +1,4 @@
-/** Set-ups broken on purpose: the doctor finds each, names what mends it, and that does. */
+/** Set-ups broken on purpose: the doctor finds each, names what fixes it, and that does. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { runProgram } from "../../src/tools/lab/lab.ts";
@@ -10,8 +10,8 @@ interface Check {
   readonly title: string;
   readonly status: "ok" | "warn" | "fail" | "skip";
   readonly why: string;
-  readonly mend: string | null;
-  readonly mend_on: string | null;
+  readonly fix: string | null;
+  readonly fix_on: string | null;
 }
 
 interface Report {
@@ -30,8 +30,8 @@ interface Broken {
   readonly byThere?: string;
   /** Checks that fail, and no others. */
   readonly ids: readonly string[];
-  /** What the mends look like, all of them in one line each. */
-  readonly mend: RegExp;
+  /** What the fixes look like, all of them in one line each. */
+  readonly fix: RegExp;
   /** Another config for the doctor. */
   readonly yaml?: (text: string) => string;
   /** Shell commands that tidy up afterwards, on node a and on node b. */
@@ -47,39 +47,39 @@ const RUNNING: readonly Broken[] = [
     name: "ip_forward is off",
     by: "sysctl -qw net.ipv4.ip_forward=0",
     ids: ["ip_forward"],
-    mend: /^sysctl -w net\.ipv4\.ip_forward=1$/,
+    fix: /^sysctl -w net\.ipv4\.ip_forward=1$/,
   },
   {
     name: "forwarding of IPv6 is off",
     by: "sysctl -qw net.ipv6.conf.all.forwarding=0",
     ids: ["ip6_forward"],
-    mend: /^sysctl -w net\.ipv6\.conf\.all\.forwarding=1$/,
+    fix: /^sysctl -w net\.ipv6\.conf\.all\.forwarding=1$/,
   },
   {
     name: "forwarding is off on the bridge alone",
     by: "sysctl -qw net.ipv4.conf.br0.forwarding=0",
     ids: ["ip_forward"],
-    mend: /^sysctl -w net\.ipv4\.conf\.br0\.forwarding=1$/,
+    fix: /^sysctl -w net\.ipv4\.conf\.br0\.forwarding=1$/,
   },
   {
     name: "a strict reverse path filter, with a default node",
     by: "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunnet0.rp_filter=1",
     yaml: (text) => text + "default: node-b\n",
     ids: ["rp_filter"],
-    mend: /^sysctl -w net\.ipv4\.conf\.tunnet0\.rp_filter=2$/,
+    fix: /^sysctl -w net\.ipv4\.conf\.tunnet0\.rp_filter=2$/,
   },
   {
     name: "FORWARD's policy is DROP (iptables on nftables)",
     by: "iptables -P FORWARD DROP",
     ids: ["forward"],
-    mend: /^iptables -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
+    fix: /^iptables -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
     after: "iptables -F; iptables -P FORWARD ACCEPT",
   },
   {
     name: "FORWARD's policy is DROP (legacy iptables)",
     by: "iptables-legacy -P FORWARD DROP",
     ids: ["forward"],
-    mend: /^iptables-legacy -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
+    fix: /^iptables-legacy -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
     after: "iptables-legacy -F; iptables-legacy -P FORWARD ACCEPT",
   },
   {
@@ -87,7 +87,7 @@ const RUNNING: readonly Broken[] = [
     by:
       "ip6tables -N guard && ip6tables -A guard ! -i lo -j REJECT && ip6tables -A FORWARD -j guard",
     ids: ["forward6"],
-    mend: /^ip6tables -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
+    fix: /^ip6tables -I FORWARD -i \S+ -o \S+ -j ACCEPT$/,
     after: "ip6tables -F; ip6tables -X guard",
   },
   {
@@ -97,7 +97,7 @@ const RUNNING: readonly Broken[] = [
       "&& iptables -A FORWARD -o br0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT " +
       "&& iptables -A FORWARD -i br0 ! -o br0 -j ACCEPT",
     ids: ["forward"],
-    mend: /^iptables -I DOCKER-USER -i tunnet0 -o br0 -j ACCEPT$/,
+    fix: /^iptables -I DOCKER-USER -i tunnet0 -o br0 -j ACCEPT$/,
     after: "iptables -F; iptables -X; iptables -P FORWARD ACCEPT",
   },
   {
@@ -105,14 +105,14 @@ const RUNNING: readonly Broken[] = [
     by: "nft add table inet host && nft 'add chain inet host pass { type filter hook forward " +
       "priority 10; policy drop; }' && nft add rule inet host pass ct state established accept",
     ids: ["forward", "forward6"],
-    mend: /^nft insert rule inet host pass iifname \S+ oifname \S+ accept$/,
+    fix: /^nft insert rule inet host pass iifname \S+ oifname \S+ accept$/,
     after: "nft delete table inet host",
   },
   {
     name: "the tutorial's trap: Docker masquerades the pods",
     by: "iptables -t nat -A POSTROUTING -s 172.1.0.0/16 ! -o br0 -j MASQUERADE",
     ids: ["nat"],
-    mend: /^iptables -t nat -I POSTROUTING -o tunnet0 -j ACCEPT$/,
+    fix: /^iptables -t nat -I POSTROUTING -o tunnet0 -j ACCEPT$/,
     after: "iptables -t nat -F",
   },
   {
@@ -120,7 +120,7 @@ const RUNNING: readonly Broken[] = [
     by: "nft add table ip mine && nft 'add chain ip mine post { type nat hook postrouting " +
       "priority 100; }' && nft add rule ip mine post oifname '{' tunnet0, br0 '}' masquerade",
     ids: ["nat"],
-    mend:
+    fix:
       /^nft insert rule ip mine post (oifname tunnet0|ip saddr 172\.0\.0\.0\/8 oifname br0) accept$/,
     after: "nft delete table ip mine",
   },
@@ -128,7 +128,7 @@ const RUNNING: readonly Broken[] = [
     name: "the host's own firewall drops the UDP port",
     by: "iptables -A INPUT -i eth0 -p udp -m multiport --dports 53,3009 -j DROP",
     ids: ["firewall_udp"],
-    mend: /^iptables -I INPUT -p udp --dport 3009 -j ACCEPT$/,
+    fix: /^iptables -I INPUT -p udp --dport 3009 -j ACCEPT$/,
     after: "iptables -F",
   },
   {
@@ -136,55 +136,55 @@ const RUNNING: readonly Broken[] = [
     by: "nft add table inet host && nft 'add chain inet host in { type filter hook input " +
       "priority 0; policy drop; }' && nft add rule inet host in tcp dport 22 accept",
     ids: ["firewall_udp"],
-    mend: /^nft insert rule inet host in udp dport 3009 accept$/,
+    fix: /^nft insert rule inet host in udp dport 3009 accept$/,
     after: "nft delete table inet host",
   },
   {
     name: "a container has published the UDP port",
     by: "iptables -t nat -A PREROUTING -p udp --dport 3009 -j DNAT --to-destination 172.1.0.2:3009",
     ids: ["port_nat"],
-    mend: /^iptables -t nat -I PREROUTING -p udp --dport 3009 -j ACCEPT$/,
+    fix: /^iptables -t nat -I PREROUTING -p udp --dport 3009 -j ACCEPT$/,
     after: "iptables -t nat -F",
   },
   {
     name: "another route steals a part of a pod subnet",
     by: `${BRIDGE9} && ip route add 172.2.128.0/17 dev br9`,
     ids: ["routes"],
-    mend: /^ip route del 172\.2\.128\.0\/17 dev br9$/,
+    fix: /^ip route del 172\.2\.128\.0\/17 dev br9$/,
     after: "ip link del br9",
   },
   {
     name: "another interface stands in a pod subnet",
     by: `${BRIDGE9} && ip addr add 172.2.9.1/24 dev br9`,
     ids: ["routes"],
-    mend: /^ip address del 172\.2\.9\.1\/24 dev br9$/,
+    fix: /^ip address del 172\.2\.9\.1\/24 dev br9$/,
     after: "ip link del br9",
   },
   {
     name: "a blackhole",
     by: "ip route add blackhole 172.2.7.0/24",
     ids: ["routes"],
-    mend: /^ip route del blackhole 172\.2\.7\.0\/24$/,
+    fix: /^ip route del blackhole 172\.2\.7\.0\/24$/,
   },
   {
     name: "a rule sends a pod subnet to another table",
     by: `${BRIDGE9} && ip route add 172.2.0.0/16 dev br9 table 99 && ` +
       "ip rule add pref 50 to 172.2.0.0/16 lookup 99",
     ids: ["routes"],
-    mend: /^ip rule add pref 1 to 172\.2\.0\.0\/16 lookup main$/,
+    fix: /^ip rule add pref 1 to 172\.2\.0\.0\/16 lookup main$/,
     after: "ip rule del pref 1; ip rule del pref 50; ip link del br9",
   },
   {
     name: "the device's MTU is more than the way carries",
     by: "ip link set dev tunnet0 mtu 1500",
     ids: ["mtu"],
-    mend: /^ip link set dev tunnet0 mtu 1472$/,
+    fix: /^ip link set dev tunnet0 mtu 1472$/,
   },
   {
     name: "the device is down",
     by: "ip link set dev tunnet0 down",
     ids: ["device"],
-    mend: /^ip link set dev tunnet0 up$/,
+    fix: /^ip link set dev tunnet0 up$/,
   },
 ];
 
@@ -194,19 +194,19 @@ const STOPPED: readonly Broken[] = [
     name: "a bridge has the device's name",
     by: "ip link add tunnet0 type bridge",
     ids: ["device"],
-    mend: /^ip link del dev tunnet0$/,
+    fix: /^ip link del dev tunnet0$/,
   },
   {
     name: "the bridge is down",
     by: "ip link set dev br0 down",
     ids: ["local_subnet"],
-    mend: /^ip link set dev br0 up$/,
+    fix: /^ip link set dev br0 up$/,
   },
   {
     name: "no interface has the node's subnet",
     by: "ip addr flush dev br0",
     ids: ["local_subnet"],
-    mend: /^tunnet setup --netns -c \S+ --node node-a \| sh$/,
+    fix: /^tunnet setup --netns -c \S+ --node node-a \| sh$/,
     after: "ip link del tunnet-br; ip addr add 172.1.0.1/16 dev br0",
   },
   {
@@ -214,7 +214,7 @@ const STOPPED: readonly Broken[] = [
     by: "true",
     yaml: (text) => "mtu: 1600\n" + text,
     ids: ["mtu"],
-    mend: /^sed -i '\/\^mtu:\/d' \S+ && echo 'mtu: 1472' >>\S+$/,
+    fix: /^sed -i '\/\^mtu:\/d' \S+ && echo 'mtu: 1472' >>\S+$/,
   },
   {
     name: "large datagrams vanish on the way",
@@ -222,14 +222,14 @@ const STOPPED: readonly Broken[] = [
     byThere: "iptables -A INPUT -p udp -m length --length 1401:65535 -j DROP",
     afterThere: "iptables -F",
     ids: ["path_mtu"],
-    mend: /^sed -i '\/\^mtu:\/d' \S+ && echo 'mtu: 1372' >>\S+$/,
+    fix: /^sed -i '\/\^mtu:\/d' \S+ && echo 'mtu: 1372' >>\S+$/,
   },
   {
     name: "the nodes' own addresses lie in the network, and no better route leads there",
     by: "ip route del 192.168.0.7 dev eth0 && ip route add default dev eth0",
     yaml: (text) => text.replace("172.0.0.0/8", "128.0.0.0/1"),
     ids: ["underlay"],
-    mend:
+    fix:
       /^ip route add 192\.168\.0\.7 \$\(ip route show default \| head -n 1 \| cut -d ' ' -f 2-\)$/,
     after: "ip route del default; ip route del 192.168.0.7; " +
       "ip route add 192.168.0.7 dev eth0 src 192.168.0.8",
@@ -272,7 +272,7 @@ async function shell(bed: Bed, i: number, command: string): Promise<void> {
   assertEquals(code, 0, `${command}:\n${stdout}${stderr}`);
 }
 
-async function breakAndMend(bed: Bed, broken: Broken): Promise<void> {
+async function breakAndFix(bed: Bed, broken: Broken): Promise<void> {
   const file = `${bed.dir}/doctor.yaml`;
   Deno.writeTextFileSync(file, broken.yaml ? broken.yaml(bed.yaml) : bed.yaml);
   await shell(bed, 0, broken.by);
@@ -280,15 +280,15 @@ async function breakAndMend(bed: Bed, broken: Broken): Promise<void> {
   // Peers fall silent after a while when a firewall is in the way: that is found by its cause.
   const found = fails(await ask(bed, 0, file)).filter(({ id }) => id !== "peer");
   assertEquals(idsOf(found), [...broken.ids].sort(), JSON.stringify(found, null, 2));
-  for (const { mend, mend_on } of found) {
-    assertMatch(mend ?? "", broken.mend);
-    assertEquals(mend_on, "node-a");
-    await shell(bed, 0, mend!);
+  for (const { fix, fix_on } of found) {
+    assertMatch(fix ?? "", broken.fix);
+    assertEquals(fix_on, "node-a");
+    await shell(bed, 0, fix!);
   }
   // The node itself may have to put routes back: it does so twice a second.
   let left: readonly Check[] = [];
   await until(
-    `all is well again after: ${found.map(({ mend }) => mend).join("; ")}`,
+    `all is well again after: ${found.map(({ fix }) => fix).join("; ")}`,
     15_000,
     async () => {
       left = wrong(await ask(bed, 0, file));
@@ -311,7 +311,7 @@ Deno.test("doctor: set-ups broken under a running node", async (t) => {
     });
   }
   for (const broken of RUNNING) {
-    await t.step(broken.name, () => breakAndMend(bed, broken));
+    await t.step(broken.name, () => breakAndFix(bed, broken));
   }
   await t.step("in the end pods reach each other", async () => {
     await bed.ping(0, 1);
@@ -329,7 +329,7 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
     assertEquals(report.checks.filter(({ status }) => status === "skip"), []);
   });
   for (const broken of STOPPED) {
-    await t.step(broken.name, () => breakAndMend(bed, broken));
+    await t.step(broken.name, () => breakAndFix(bed, broken));
   }
   const held = async (words: readonly string[], id: string) => {
     const child = bed.spawn(bed.node(0).namespace, words);
@@ -340,9 +340,9 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
       async () => (found = fails(await ask(bed, 0))).length > 0,
     );
     assertEquals(idsOf(found), [id]);
-    assertEquals(found[0]!.mend, `kill ${child.pid}`);
+    assertEquals(found[0]!.fix, `kill ${child.pid}`);
     assertMatch(found[0]!.why, /socat/);
-    await shell(bed, 0, found[0]!.mend!);
+    await shell(bed, 0, found[0]!.fix!);
     await child.output();
     assertEquals(wrong(await ask(bed, 0)), []);
   };
@@ -366,10 +366,10 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
       `
       mount -t tmpfs tmpfs /dev/net
       ${words} >${bed.dir}/missing; echo "broken: $?"
-      eval "$(sed -n 's/^ *mend: //p' ${bed.dir}/missing)"
-      ${words} >/dev/null; echo "mended: $?"`,
+      eval "$(sed -n 's/^ *fix: //p' ${bed.dir}/missing)"
+      ${words} >/dev/null; echo "fixed: $?"`,
     );
-    assertEquals(stdout, "broken: 1\nmended: 0\n");
+    assertEquals(stdout, "broken: 1\nfixed: 0\n");
     assertMatch(
       Deno.readTextFileSync(`${bed.dir}/missing`),
       /FAIL \/dev\/net\/tun: it is not there/,
@@ -382,23 +382,23 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
     assertEquals([code, stderr], [1, ""]);
     const report: Report = JSON.parse(stdout);
     assertEquals(idsOf(fails(report)), ["rights"]);
-    assertEquals(fails(report)[0]!.mend, "sudo tunnet doctor");
+    assertEquals(fails(report)[0]!.fix, "sudo tunnet doctor");
     assert(report.checks.some(({ id, status }) => id === "firewall" && status === "skip"));
   });
-  await t.step("a peer's firewall, found from here and mended there", async () => {
+  await t.step("a peer's firewall, found from here and fixed there", async () => {
     await shell(bed, 1, "iptables -A INPUT -p udp --dport 3009 -j DROP");
     const [first] = fails(await ask(bed, 0));
-    assertEquals([first?.id, first?.mend_on], ["peer", "node-b"]);
+    assertEquals([first?.id, first?.fix_on], ["peer", "node-b"]);
     // That this node does not run is true, and none of the peer's fault.
     const there = fails(await ask(bed, 1)).filter(({ id }) => id !== "peer");
     assertEquals(idsOf(there), ["firewall_udp"]);
-    await shell(bed, 1, there[0]!.mend!);
+    await shell(bed, 1, there[0]!.fix!);
     assertEquals(wrong(await ask(bed, 0)), []);
   });
   await t.step("a peer of another config", async () => {
     Deno.writeTextFileSync(`${bed.dir}/other.yaml`, bed.yaml.replace("node-b", "node-x"));
     const found = fails(await ask(bed, 0, `${bed.dir}/other.yaml`));
-    assertEquals(found.map(({ id, why, mend_on }) => [id, why, mend_on]), [
+    assertEquals(found.map(({ id, why, fix_on }) => [id, why, fix_on]), [
       ["peer_config", "it calls itself node-b: the config files are not the same", "node-x"],
     ]);
   });

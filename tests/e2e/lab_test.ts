@@ -92,7 +92,7 @@ Deno.test("lab: --keep stands until --down", async () => {
     const [, words] = /^ {2}ip (netns exec \S+ ping \S+)$/m.exec(stdout)!;
     const ping = await runProgram("ip", [...words!.split(" "), "-c", "1", "-W", "2"]);
     assertEquals(ping.code, 0, ping.stdout);
-    assertMatch((await run(["--keep"])).stderr, /a lab stands already; try: tunnet lab --down/);
+    assertMatch((await run(["--keep"])).stderr, /there is a lab already; try: tunnet lab --down/);
   } finally {
     assertEquals((await run(["--down"])).code, 0);
   }

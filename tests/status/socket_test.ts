@@ -96,11 +96,11 @@ Deno.test("socket: what is no socket is left alone", async () => {
   using dir = temporary();
   const path = `${dir.path}/s.sock`;
   Deno.writeTextFileSync(path, "precious");
-  await assertRejects(() => clearSocketPath(path), RunError, "no socket stands there");
+  await assertRejects(() => clearSocketPath(path), RunError, "is no socket");
   assertEquals(Deno.readTextFileSync(path), "precious");
   const link = `${dir.path}/link`;
   Deno.symlinkSync(path, link);
-  await assertRejects(() => clearSocketPath(link), RunError, "no socket stands there");
+  await assertRejects(() => clearSocketPath(link), RunError, "is no socket");
 });
 
 Deno.test("socket: paths that cannot be", async () => {

@@ -74,7 +74,7 @@ export function parseCommand(args: readonly string[]): Command {
     const command = args.find(isCommandName);
     const others = args.filter((arg) => arg !== command);
     fail({
-      what: `${quote(name)} stands before the command`,
+      what: `${quote(name)} comes before the command`,
       how: ["tunnet", command ?? "--peer", ...others].join(" "),
     });
   }

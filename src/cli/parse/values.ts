@@ -92,7 +92,7 @@ export function readLogLevel(text: string): Result<LogLevel> {
   };
 }
 
-/** Where to listen, as it stands in the text: it is bound later. */
+/** Where to listen, as the text has it: it is bound later. */
 export function readListen(text: string): Result<string> {
   const result = readHostPort(text, "bind");
   return result.problem ? result : { value: text };

@@ -445,7 +445,7 @@ async function look() {
     $("health").className = "dot bad";
     $("alarm").hidden = false;
     $("alarm").textContent = "The node does not answer (" +
-      (error instanceof Error ? error.message : error) + "). What stands here is old.";
+      (error instanceof Error ? error.message : error) + "). What is shown here is old.";
   }
   setTimeout(look, INTERVAL_MS);
 }

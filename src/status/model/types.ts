@@ -74,7 +74,7 @@ export interface PeerStatus {
   /** The underlay address in use; null while the host name is not known. */
   readonly address: string | null;
   readonly port: number;
-  /** Whether it has proved to be elsewhere than the config says. */
+  /** Whether it is elsewhere than the config says. */
   readonly moved: boolean;
   readonly subnets: readonly string[];
   readonly subnet_count: number;

@@ -73,7 +73,7 @@ async function put(made: string, output: string): Promise<void> {
 }
 
 /**
- * Builds the program whose sources stand at `root`. `say` gets lines for the user.
+ * Builds the program whose sources are at `root`. `say` gets lines for the user.
  * Throws the errors of errors.ts; then the output is as it was.
  */
 export async function build(

@@ -55,7 +55,7 @@ async function bundle(directory: string, entry: string, output: string): Promise
   return withoutMachine(await Deno.readTextFile(`${directory}/${output}`));
 }
 
-/** Bundles the program that stands in `directory`. Throws a RunError. */
+/** Bundles the program in `directory`. Throws a RunError. */
 export async function bundleProgram(directory: string): Promise<Program> {
   const main = await bundle(directory, "main.ts", ".main.bundle.js");
   const worker = await bundle(directory, WORKER_SOURCE, ".worker.bundle.js");

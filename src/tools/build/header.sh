@@ -164,7 +164,7 @@ install() {
   name_files "$1"
   umask 077
   mkdir -p -- "${cache%/*}/" 2>/dev/null || stop 'its parent directory cannot be made'
-  # A symbolic link, or anything else that stands there, is left to the check below.
+  # A symbolic link, or anything else that is there, is left to the check below.
   if [ ! -L "$cache" ] && [ ! -d "$cache" ]; then
     said=$(LC_ALL=C mkdir -m 0700 -- "$cache" 2>&1) || [ -d "$cache" ] || stop "${said##*: }"
   fi

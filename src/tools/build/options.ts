@@ -49,7 +49,7 @@ function targetOf(value: string): Target {
 
 /**
  * Reads the arguments; "help" when the help was asked for. `machine` is the
- * default target; `directory` is where relative files stand. Throws UsageError.
+ * default target; `directory` is where relative files are. Throws UsageError.
  */
 export function parseBuildOptions(
   args: readonly string[],

@@ -21,7 +21,7 @@ export const SYS_NAMES = ["networkInterfaces", "uid"] as const;
  * Flags of `deno run` and `deno compile` alike.
  *
  * Bare ones are as narrow as they can be: a list for ffi resolves `libc.so.6` against the working
- * directory; a config may stand anywhere (read), and a capture may go anywhere (write); peers are
+ * directory; a config may be anywhere (read), and a capture may go anywhere (write); peers are
  * any address (net); the lab starts `ip`, `ping` and this very file, whose path the build cannot
  * know (run).
  */

@@ -12,18 +12,18 @@ export interface Check {
   readonly status: Status;
   /** What was found, and what it means. */
   readonly why: string;
-  /** The command that mends it, for a root shell. */
-  readonly mend?: string | undefined;
+  /** The command that fixes it, for a root shell. */
+  readonly fix?: string | undefined;
   /** The node where to run it, if that is not this one. */
-  readonly mendOn?: string | undefined;
+  readonly fixOn?: string | undefined;
 }
 
 /** Something found wrong, before its check is named. */
 export interface Finding {
   readonly status?: "warn" | "fail" | "skip";
   readonly why: string;
-  readonly mend?: string | undefined;
-  readonly mendOn?: string | undefined;
+  readonly fix?: string | undefined;
+  readonly fixOn?: string | undefined;
 }
 
 /** A check for each finding, or one that says that all is well. */

@@ -1,7 +1,7 @@
 /**
  * Asks peers by hello whether datagrams pass both ways, and how large they may
  * be. A peer echoes the time of sending of the last hello that it heard: an
- * echo of ours proves both ways at once, and that of a padded hello its size.
+ * echo of ours shows that both directions work, and that of a padded hello its size.
  * Pure: sockets and clock are handed in.
  */
 

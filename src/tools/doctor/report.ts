@@ -22,20 +22,20 @@ export function allWell(checks: readonly Check[]): boolean {
   return count(checks, "fail") === 0;
 }
 
-/** A line for each check, and below what is wrong the command that mends it. */
+/** A line for each check, and below what is wrong the command that fixes it. */
 export function reportText(self: NodeConfig, checks: readonly Check[], colour: boolean): string {
   const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
-  const lines = checks.flatMap(({ title, status, why, mend, mendOn }) => {
+  const lines = checks.flatMap(({ title, status, why, fix, fixOn }) => {
     const [text, code] = SIGNS[status];
     const line = `${paint(code, text)} ${title}: ${why}`;
-    if (mend === undefined) return [line];
-    return [line, `     ${paint(1, `mend${mendOn ? ` on ${mendOn}` : ""}: ${mend}`)}`];
+    if (fix === undefined) return [line];
+    return [line, `     ${paint(1, `fix${fixOn ? ` on ${fixOn}` : ""}: ${fix}`)}`];
   });
   const fails = count(checks, "fail");
   const others = (["warn", "skip"] as const).map((status) => [count(checks, status), status])
     .filter(([found]) => found !== 0)
     .map(([found, status]) => `${found} ${status === "warn" ? "to look at" : "not looked at"}`);
-  const result = fails === 0 ? `${self.name}: all is well` : `${self.name}: ${fails} to mend`;
+  const result = fails === 0 ? `${self.name}: all is well` : `${self.name}: ${fails} to fix`;
   return [...lines, "", [result, ...others].join(", ")].join("\n") + "\n";
 }
 
@@ -45,13 +45,13 @@ export function reportJson(self: NodeConfig, checks: readonly Check[]) {
     version: REPORT_VERSION,
     node: self.name,
     ok: allWell(checks),
-    checks: checks.map(({ id, title, status, why, mend, mendOn }) => ({
+    checks: checks.map(({ id, title, status, why, fix, fixOn }) => ({
       id,
       title,
       status,
       why,
-      mend: mend ?? null,
-      mend_on: mend === undefined ? null : mendOn ?? self.name,
+      fix: fix ?? null,
+      fix_on: fix === undefined ? null : fixOn ?? self.name,
     })),
   };
 }

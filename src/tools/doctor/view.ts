@@ -12,7 +12,7 @@ import {
 import type { Address } from "../../net/prefix.ts";
 import type { Facts, LinkFacts } from "./facts.ts";
 
-/** The node's device, if it stands. */
+/** The node's device, if it exists. */
 export function deviceOf({ links, config }: Facts): LinkFacts | undefined {
   return links.find(({ name }) => name === config.device);
 }

@@ -48,16 +48,16 @@ export function dockerNetworks(self: NodeConfig): readonly DockerNetwork[] {
 }
 
 const CREATE =
-  `# network NAME "SUBNET[ SUBNET]" OPTION...: makes a Docker network, unless it stands as it should.
+  `# network NAME "SUBNET[ SUBNET]" OPTION...: makes a Docker network, unless there is one as it should be.
 network() {
   name=$1 subnets=$2
   shift 2
   if docker network inspect "$name" >/dev/null 2>&1; then
-    stands=$(docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' "$name")
+    found=$(docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' "$name")
     nat=$(docker network inspect -f "{{index .Options \\"$masquerade\\"}}" "$name")
-    if [ "\${stands% }" != "$subnets" ] || [ "$nat" != false ]; then
-      fail "the Docker network $name stands already and differs \\
-(subnets \${stands:-none }and $masquerade=\${nat:-true}); try: docker network rm $name"
+    if [ "\${found% }" != "$subnets" ] || [ "$nat" != false ]; then
+      fail "the Docker network $name exists already and differs \\
+(subnets \${found:-none }and $masquerade=\${nat:-true}); try: docker network rm $name"
     fi
     return
   fi

@@ -10,7 +10,7 @@ import {
   type SetupInput,
 } from "./script.ts";
 
-/** Where the parts of the service stand on the host. */
+/** Where the parts of the service are on the host. */
 export const SERVICE = {
   program: "/usr/local/bin/tunnet",
   config: "/etc/tunnet/tunnet.yaml",
@@ -29,7 +29,7 @@ const FIRST_FREE_PORT = 1024;
 /** What the unit is made from. */
 export interface UnitInput {
   readonly self: NodeConfig;
-  /** The config stands in the executable itself: none is named. */
+  /** The config is in the executable itself: none is named. */
   readonly embedded: boolean;
 }
 

@@ -32,11 +32,11 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["--vers"], 'unknown flag "--vers" (did you mean "--version"?); try: tunnet --help'],
   [["--per"], 'unknown flag "--per" (did you mean "--peer"?); try: tunnet --help'],
   [["-x"], 'unknown flag "-x"; try: tunnet --help'],
-  [["--json"], '"--json" stands before the command; try: tunnet --peer --json'],
-  [["-c", "t.yaml", "check"], '"-c" stands before the command; try: tunnet check -c t.yaml'],
-  [["--trace"], '"--trace" stands before the command; try: tunnet --peer --trace'],
-  [["--engine=batch"], '"--engine" stands before the command; try: tunnet --peer --engine=batch'],
-  [["--mode", "tap"], '"--mode" stands before the command; try: tunnet --peer --mode tap'],
+  [["--json"], '"--json" comes before the command; try: tunnet --peer --json'],
+  [["-c", "t.yaml", "check"], '"-c" comes before the command; try: tunnet check -c t.yaml'],
+  [["--trace"], '"--trace" comes before the command; try: tunnet --peer --trace'],
+  [["--engine=batch"], '"--engine" comes before the command; try: tunnet --peer --engine=batch'],
+  [["--mode", "tap"], '"--mode" comes before the command; try: tunnet --peer --mode tap'],
   [
     ["--peer", "--devise", "x"],
     'unknown flag "--devise" (did you mean "--device"?); try: tunnet up --help',
@@ -205,7 +205,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["lab", "--nodes"], "--nodes has no value; try: --nodes N"],
   [
     ["lab", "--keep", "--down"],
-    "--keep and --down (--down removes what stands); try: one of the two",
+    "--keep and --down (--down removes a kept lab); try: one of the two",
   ],
   [
     ["lab", "--nodes=3", "--config", "t.yaml"],
@@ -213,7 +213,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   ],
   [
     ["lab", "--down", "--nodes=3"],
-    "--nodes and --down (--down removes what stands); try: one of the two",
+    "--nodes and --down (--down removes a kept lab); try: one of the two",
   ],
   [
     ["lab", "--ipv6", "-c", "t.yaml"],
@@ -229,7 +229,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   ],
   [
     ["lab", "--docker", "--down"],
-    "--docker and --down (--down removes what stands); try: one of the two",
+    "--docker and --down (--down removes a kept lab); try: one of the two",
   ],
   [["lab", "3"], '"3" is one argument too many (lab takes none); try: tunnet lab --help'],
   [["lab", "--kep"], 'unknown flag "--kep" (did you mean "--keep"?); try: tunnet lab --help'],

@@ -42,7 +42,7 @@ Deno.test("metrics: parse strictly, and say what the status says", () => {
   assert(!series.some(({ name, labels }) => /rtt|loss|seen/.test(name) && labels.peer === "gate"));
 });
 
-Deno.test("metrics: what stands in labels is escaped", () => {
+Deno.test("metrics: what is in labels is escaped", () => {
   const base = statusOf();
   const strange = 'q"\\\n{}, x';
   const status = { ...base, device: { ...base.device, name: strange }, peers: [] };

@@ -15,7 +15,7 @@ Deno.test("page: what is inline bears the nonce that the policy names", () => {
   assertFalse(pagePolicy("n0nce").includes("unsafe"));
 });
 
-Deno.test("page: style and script stand in their places, and no place is left empty", () => {
+Deno.test("page: style and script are in their places, and no place is left empty", () => {
   assertStringIncludes(HTML, PAGE_STYLE);
   assertStringIncludes(HTML, PAGE_SCRIPT);
   assertStringIncludes(HTML, 'data-interval-ms="1000"');

@@ -132,7 +132,7 @@ Deno.test("the same parts give the same bytes", async () => {
   assertEquals(await portableFile(parts), first);
   const header = text.slice(0, text.indexOf("\nexit 1\n"));
   assertEquals(header.match(/@[A-Z0-9_]+@/g), null);
-  // The offsets are where gzip's magic stands.
+  // The offsets are where gzip's magic is.
   for (const name of ["main", "worker", "runtime"]) {
     const offset = Number(header.match(`${name}_offset='(\\d+)'`)![1]);
     assertEquals([...first.subarray(offset - 1, offset + 1)], [0x1f, 0x8b], name);

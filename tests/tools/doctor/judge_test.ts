@@ -135,10 +135,10 @@ function withPeer(probe: Probe, change: Partial<PeerFacts> = {}): Facts {
   return { ...STOPPED, peers: [peer(probe, change)] };
 }
 
-/** id, status, mend (and where, if elsewhere) of what is not well. */
+/** id, status, fix (and where, if elsewhere) of what is not well. */
 function wrong(checks: readonly Check[]): string[] {
-  return checks.filter(({ status }) => status !== "ok").map(({ id, status, mend, mendOn }) =>
-    [id, status, mendOn && `on ${mendOn}`, mend].filter((part) => part !== undefined).join(": ")
+  return checks.filter(({ status }) => status !== "ok").map(({ id, status, fix, fixOn }) =>
+    [id, status, fixOn && `on ${fixOn}`, fix].filter((part) => part !== undefined).join(": ")
   );
 }
 
@@ -354,7 +354,7 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
       "nat: fail: iptables -t nat -I POSTROUTING -s 172.0.0.0/8 -o br0 -j ACCEPT",
     ],
   ],
-  ["datagrams dropped on their way out", rules(STOPPED, "*filter\n:OUTPUT DROP [0:0]"), [
+  ["datagrams dropped on output", rules(STOPPED, "*filter\n:OUTPUT DROP [0:0]"), [
     "firewall_udp: fail: iptables -I OUTPUT -p udp --dport 3009 -j ACCEPT",
   ]],
   [
@@ -424,8 +424,8 @@ for (const [name, facts, expected] of SICK) {
 
 Deno.test("doctor: every check says something, in one line", () => {
   for (const [, facts] of SICK) {
-    for (const { id, title, why, mend = "" } of judge(facts)) {
-      for (const text of [id, title, why, mend]) assertFalse(text.includes("\n"), text);
+    for (const { id, title, why, fix = "" } of judge(facts)) {
+      for (const text of [id, title, why, fix]) assertFalse(text.includes("\n"), text);
       assert(id !== "" && title !== "" || why !== "");
     }
   }
@@ -434,19 +434,19 @@ Deno.test("doctor: every check says something, in one line", () => {
 Deno.test("doctor: the report as text and as JSON", () => {
   const checks: Check[] = [
     { id: "a", title: "A", status: "ok", why: "good" },
-    { id: "b", title: "B", status: "warn", why: "odd", mend: "do b" },
-    { id: "c", title: "C", status: "fail", why: "bad", mend: "do c", mendOn: "node-b" },
+    { id: "b", title: "B", status: "warn", why: "odd", fix: "do b" },
+    { id: "c", title: "C", status: "fail", why: "bad", fix: "do c", fixOn: "node-b" },
     { id: "d", title: "D", status: "skip", why: "dark" },
   ];
   assertEquals(reportText(STOPPED.self, checks, false).split("\n"), [
     "ok   A: good",
     "warn B: odd",
-    "     mend: do b",
+    "     fix: do b",
     "FAIL C: bad",
-    "     mend on node-b: do c",
+    "     fix on node-b: do c",
     "skip D: dark",
     "",
-    "node-a: 1 to mend, 1 to look at, 1 not looked at",
+    "node-a: 1 to fix, 1 to look at, 1 not looked at",
     "",
   ]);
   assertEquals(
@@ -457,5 +457,5 @@ Deno.test("doctor: the report as text and as JSON", () => {
   assert(allWell(checks.slice(0, 2)));
   const json = reportJson(STOPPED.self, checks);
   assertEquals([json.version, json.node, json.ok, json.checks.length], [1, "node-a", false, 4]);
-  assertEquals(json.checks.map(({ mend_on }) => mend_on), [null, "node-a", "node-b", null]);
+  assertEquals(json.checks.map(({ fix_on }) => fix_on), [null, "node-a", "node-b", null]);
 });

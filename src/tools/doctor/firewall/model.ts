@@ -166,7 +166,7 @@ export function verdicts(
   });
 }
 
-/** Where a chain stands, as a person writes it. */
+/** Where a chain is, as a person writes it. */
 export function chainPlace({ tool, family, table, name }: Chain): string {
   return tool === "nft" ? `${family} ${table} ${name} (nft)` : `${table} ${name} (${tool})`;
 }

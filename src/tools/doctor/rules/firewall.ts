@@ -55,10 +55,10 @@ function acceptFirst(chain: Chain, { iptables, nft }: Condition, name = chain.na
 function placeFor({ firewall }: Facts, chain: Chain): string {
   const user = "DOCKER-USER";
   const called = chain.rules.some(({ action }) => action.kind === "jump" && action.chain === user);
-  const stands = firewall.chains.some(({ name, tool, table, family }) =>
+  const exists = firewall.chains.some(({ name, tool, table, family }) =>
     name === user && tool === chain.tool && table === chain.table && family === chain.family
   );
-  return called && stands ? user : chain.name;
+  return called && exists ? user : chain.name;
 }
 
 function sayDrop(what: string, { chain, text, certain }: Verdict): string {
@@ -119,12 +119,12 @@ function drops(
       .map((verdict): Finding => ({
         status: verdict.certain ? "fail" : "warn",
         why: sayDrop(what, verdict),
-        mend: acceptFirst(verdict.chain, condition(hook), placeFor(facts, verdict.chain)),
+        fix: acceptFirst(verdict.chain, condition(hook), placeFor(facts, verdict.chain)),
       }))
   );
 }
 
-/** In prerouting the way out is not known yet, in postrouting iptables has forgotten the way in. */
+/** In prerouting the output device is not known yet, in postrouting iptables has forgotten the input device. */
 function forward(facts: Facts, version: IpVersion): Finding[] {
   return directions(facts, version).flatMap(({ what, packet, condition }) => {
     const only = (side: "input" | "output"): Condition => ({
@@ -158,8 +158,10 @@ function nat(facts: Facts, version: IpVersion): Finding[] {
       status: certain ? "fail" : "warn",
       why: `${what} ${certain ? "get" : "may get"} this host's address for a source, in ` +
         `${chainPlace(chain)} by ${text}: ` +
-        (out ? "the other node drops them, or its pods see a stranger" : "pods see a stranger"),
-      mend: acceptFirst(chain, condition),
+        (out
+          ? "the other node drops them, or its pods see a wrong source"
+          : "pods see a wrong source"),
+      fix: acceptFirst(chain, condition),
     }));
   });
 }
@@ -187,7 +189,7 @@ function bridged({ config, sysctls, firewall }: Facts): Finding[] {
     .map((verdict): Finding => ({
       status: verdict.certain ? "fail" : "warn",
       why: sayDrop(`frames within ${bridge}`, verdict),
-      mend: `sysctl -w ${settingText(BRIDGE_CALLS_IPTABLES)}=0`,
+      fix: `sysctl -w ${settingText(BRIDGE_CALLS_IPTABLES)}=0`,
     }));
 }
 
@@ -230,7 +232,7 @@ function datagrams(facts: Facts): readonly { readonly packet: Packet; readonly o
 
 /** Findings that say the same of several peers are one. */
 function unique(findings: readonly Finding[]): Finding[] {
-  return [...new Map(findings.map((one) => [`${one.why} ${one.mend}`, one])).values()];
+  return [...new Map(findings.map((one) => [`${one.why} ${one.fix}`, one])).values()];
 }
 
 function underlay(facts: Facts): Finding[] {
@@ -253,7 +255,7 @@ function diverted(facts: Facts): Finding[] {
         status: certain ? "fail" : "warn",
         why: `datagrams on UDP port ${packet.destinationPort} are sent elsewhere in ` +
           `${chainPlace(chain)} by ${text}`,
-        mend: acceptFirst(chain, {
+        fix: acceptFirst(chain, {
           iptables: `-p udp --dport ${packet.destinationPort}`,
           nft: `udp dport ${packet.destinationPort}`,
         }),
@@ -271,7 +273,7 @@ export function firewallChecks(facts: Facts): readonly Check[] {
       title: "firewall rules",
       status: "skip",
       why,
-      mend: facts.netAdmin ? undefined : "sudo tunnet doctor",
+      fix: facts.netAdmin ? undefined : "sudo tunnet doctor",
     }));
   }
   const versions = versionsOf(facts);
@@ -297,7 +299,7 @@ export function firewallChecks(facts: Facts): readonly Check[] {
     ...checksOf(
       "firewall_udp",
       "firewall, datagrams between the nodes",
-      "they are let in and out",
+      "they are accepted in both directions",
       underlay(facts),
     ),
     ...checksOf("port_nat", `NAT of UDP port ${port}`, "it stays on this host", diverted(facts)),

@@ -13,7 +13,7 @@ function rights({ netAdmin }: Facts): Finding[] {
   if (netAdmin) return [];
   return [{
     why: "without it tunnet can make no device, and the doctor cannot see the firewall",
-    mend: "sudo tunnet doctor",
+    fix: "sudo tunnet doctor",
   }];
 }
 
@@ -23,14 +23,14 @@ function tunDriver({ tunDevice }: Facts): Finding[] {
       return [];
     case "EACCES":
     case "EPERM":
-      return [{ why: "this user may not open it", mend: "chmod 0666 /dev/net/tun" }];
+      return [{ why: "this user may not open it", fix: "chmod 0666 /dev/net/tun" }];
     case "ENOENT":
       return [{
         why: "it is not there; in a container, start that with --device /dev/net/tun",
-        mend: "mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200",
+        fix: "mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200",
       }];
     default:
-      return [{ why: `the kernel has no tun driver loaded (${tunDevice})`, mend: "modprobe tun" }];
+      return [{ why: `the kernel has no tun driver loaded (${tunDevice})`, fix: "modprobe tun" }];
   }
 }
 
@@ -41,18 +41,18 @@ function device(facts: Facts): Finding[] {
   if (link.kind !== "tun") {
     return [{
       why: `${link.name} is a ${link.kind ?? "hardware"} device, not one of the tun driver`,
-      mend: link.kind ? `ip link del dev ${link.name}` : undefined,
+      fix: link.kind ? `ip link del dev ${link.name}` : undefined,
     }];
   }
   if (isRunning(facts)) {
     if (link.up) return [];
-    return [{ why: `${link.name} is down`, mend: `ip link set dev ${link.name} up` }];
+    return [{ why: `${link.name} is down`, fix: `ip link set dev ${link.name} up` }];
   }
   const [holder] = deviceHolders;
   if (!holder) return [];
   return [{
     why: `${nameOf(holder)} has ${config.device} open, and is not this node's tunnet`,
-    mend: `kill ${holder.pid}`,
+    fix: `kill ${holder.pid}`,
   }];
 }
 
@@ -63,7 +63,7 @@ function port(facts: Facts): Finding[] {
   const { port } = self.endpoint;
   return [{
     why: `${holder.pid > 0 ? nameOf(holder) : "another program"} uses UDP port ${port}`,
-    mend: holder.pid > 0 ? `kill ${holder.pid}` : `ss -lunp 'sport = :${port}'`,
+    fix: holder.pid > 0 ? `kill ${holder.pid}` : `ss -lunp 'sport = :${port}'`,
   }];
 }
 
@@ -72,7 +72,7 @@ function ownAddress({ self, selfAddresses, links }: Facts): Finding[] {
   if (selfAddresses.length === 0) {
     return [{
       why: `the name ${host} of ${self.name} is not known`,
-      mend: `echo '192.0.2.1 ${host}' >>/etc/hosts # with this host's address`,
+      fix: `echo '192.0.2.1 ${host}' >>/etc/hosts # with this host's address`,
     }];
   }
   const local = new Set(
@@ -82,7 +82,7 @@ function ownAddress({ self, selfAddresses, links }: Facts): Finding[] {
   if (texts.some((text) => local.has(text) || text.startsWith("127."))) return [];
   return [{
     why: `no interface has ${texts[0]}, the address of ${self.name}: is this the right node?`,
-    mend: "tunnet --peer --listen 0.0.0.0 # where that address is translated on the way",
+    fix: "tunnet --peer --listen 0.0.0.0 # where that address is translated on the way",
   }];
 }
 

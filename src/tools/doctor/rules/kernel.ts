@@ -38,7 +38,7 @@ function forwarding(facts: Facts, version: IpVersion): Finding[] {
       status: running ? "fail" : "warn",
       why: `${settingText(setting)} is 0: the kernel drops what is not for itself` +
         (running ? "" : " (tunnet switches it on when it starts)"),
-      mend: set(setting, "1"),
+      fix: set(setting, "1"),
     }];
   }
   // IPv6 knows only the one switch for all interfaces (net/ipv6/ip6_output.c, ip6_forward).
@@ -47,7 +47,7 @@ function forwarding(facts: Facts, version: IpVersion): Finding[] {
     .filter((one) => sysctls.get(one) === "0")
     .map((one) => ({
       why: `${settingText(one)} is 0: what comes in there is not passed on`,
-      mend: set(one, "1"),
+      fix: set(one, "1"),
     }));
 }
 
@@ -58,7 +58,7 @@ function ipv6Off(facts: Facts): Finding[] {
     .filter((setting) => facts.sysctls.get(setting) === "1")
     .map((setting) => ({
       why: `${settingText(setting)} is 1: that interface has no IPv6`,
-      mend: set(setting, "0"),
+      fix: set(setting, "0"),
     }));
 }
 
@@ -74,7 +74,7 @@ function reversePath(facts: Facts): Finding[] {
   return [{
     why: `rp_filter is strict, so the kernel drops what ${config.defaultNode} passes on from ` +
       "outside the network: the way back to such a source is not the device",
-    mend: set(setting, "2"),
+    fix: set(setting, "2"),
   }];
 }
 

@@ -4,9 +4,9 @@ import { formatAddress, formatEndpoint } from "../../../net/prefix.ts";
 import { type Hello, PROTOCOL_VERSION } from "../../../wire/hello.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, PeerFacts } from "../facts.ts";
-import { mtuMend } from "./routes.ts";
+import { mtuFix } from "./routes.ts";
 
-/** No clock is right that stands before this program was written: 2025-01-01. */
+/** No clock is right that is before this program was written: 2025-01-01. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
 
 function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding[] {
@@ -14,7 +14,7 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
   if (!address) {
     return [{
       why: `its name ${endpoint.host} is not known to this host`,
-      mend: `echo '192.0.2.1 ${endpoint.host}' >>/etc/hosts # with its address`,
+      fix: `echo '192.0.2.1 ${endpoint.host}' >>/etc/hosts # with its address`,
     }];
   }
   const text = formatAddress(address.bytes);
@@ -22,10 +22,10 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
   if (!path) {
     return [{
       why: `this host has no route to ${text}`,
-      mend: `ip route add ${text} via ROUTER # with your router's address`,
+      fix: `ip route add ${text} via ROUTER # with your router's address`,
     }];
   }
-  const lookThere = { mend: `tunnet doctor --node ${name}`, mendOn: name };
+  const lookThere = { fix: `tunnet doctor --node ${name}`, fixOn: name };
   switch (probe.kind) {
     case "answered":
       return [];
@@ -42,14 +42,14 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
       return [{
         why: `it says hello, but does not hear ${facts.self.name}: something on the way there ` +
           `drops UDP to ${at}`,
-        mend: `iptables -I INPUT -p udp --dport ${endpoint.port} -j ACCEPT`,
-        mendOn: name,
+        fix: `iptables -I INPUT -p udp --dport ${endpoint.port} -j ACCEPT`,
+        fixOn: name,
       }];
     case "refused":
       return [{
         why: `its host answers, but nothing listens on UDP ${at}`,
-        mend: "tunnet --peer",
-        mendOn: name,
+        fix: "tunnet --peer",
+        fixOn: name,
       }];
     case "unreachable":
       return [{ why: `${at} is out of reach: ${probe.why}`, ...lookThere }];
@@ -67,7 +67,7 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
 /** What a peer says of itself that does not fit this node's config. */
 function differs(name: string, hello: Hello, { config, source }: Facts): Finding[] {
   const found: Finding[] = [];
-  const compare = { mend: "tunnet check", mendOn: name };
+  const compare = { fix: "tunnet check", fixOn: name };
   if (hello.mode !== config.mode) {
     found.push({
       why: `it runs in mode ${hello.mode}, this config says ${config.mode}`,
@@ -84,8 +84,8 @@ function differs(name: string, hello: Hello, { config, source }: Facts): Finding
     found.push({
       status: "warn",
       why: `it speaks version ${hello.version} of the protocol, this one ${PROTOCOL_VERSION}`,
-      mend: "tunnet --version",
-      mendOn: name,
+      fix: "tunnet --version",
+      fixOn: name,
     });
   }
   return found;
@@ -100,8 +100,8 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
     reach(peer, facts),
   );
   if (probe.kind === "told") {
-    const mend = { mend: "tunnet check", mendOn: name };
-    const problems = probe.problems.map((why): Finding => ({ status: "warn", why, ...mend }));
+    const fix = { fix: "tunnet check", fixOn: name };
+    const problems = probe.problems.map((why): Finding => ({ status: "warn", why, ...fix }));
     return [...reached, ...checksOf("peer_config", `${name}, its config`, "it fits", problems)];
   }
   if (probe.kind !== "answered") return reached;
@@ -113,7 +113,7 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
         "which costs each flow its first large packet"
       : `packets of ${wanted_bytes} bytes vanish on the way, ${largest_bytes} come through: a ` +
         "router drops large ones and does not say so",
-    mend: mtuMend(facts, largest_bytes),
+    fix: mtuFix(facts, largest_bytes),
   }];
   return [
     ...reached,
@@ -130,7 +130,7 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
 function clock({ clock_ms }: Facts): Finding[] {
   if (clock_ms >= CLOCK_LEAST_MS) return [];
   const why = `it says ${new Date(clock_ms).toISOString()}, which has passed`;
-  return [{ why, mend: "timedatectl set-ntp true" }];
+  return [{ why, fix: "timedatectl set-ntp true" }];
 }
 
 /** The checks of this family. */

@@ -46,14 +46,14 @@ function localSubnets(facts: Facts): Finding[] {
     if (bridge) {
       return [{
         why: `${bridge.name}, which has ${formatPrefix(subnet)}, is down`,
-        mend: `ip link set dev ${bridge.name} up`,
+        fix: `ip link set dev ${bridge.name} up`,
       }];
     }
     const kind = links.some(({ name }) => name === "docker0") ? "docker" : "netns";
     const config = ["embedded", "command line"].includes(source) ? "" : ` -c ${shellWord(source)}`;
     return [{
-      why: `no interface has an address in ${formatPrefix(subnet)}: its pods have no way in or out`,
-      mend: `tunnet setup --${kind}${config} --node ${self.name} | sh`,
+      why: `no interface has an address in ${formatPrefix(subnet)}: its pods are not connected`,
+      fix: `tunnet setup --${kind}${config} --node ${self.name} | sh`,
     }];
   });
 }
@@ -102,7 +102,7 @@ function stolen(facts: Facts): Finding[] {
       found.push({
         why: `${formatPrefix(route.prefix)} ${name ? `by ${name}` : `(${route.kind})`} takes ` +
           `packets for ${formatPrefix(subnet)} away from ${facts.config.device}`,
-        mend: around
+        fix: around
           ? `ip route add ${formatPrefix(subnet)} dev ${facts.config.device}`
           : removal(facts, route),
       });
@@ -128,11 +128,11 @@ function elsewhere(facts: Facts): Finding[] {
     return routed
       ? {
         why: `${text} goes to ${name ?? "nowhere"} by a rule or another routing table`,
-        mend: `ip rule add pref 1 to ${text} lookup main`,
+        fix: `ip rule add pref 1 to ${text} lookup main`,
       }
       : {
         why: `no route leads ${text} to ${device.name}`,
-        mend: `ip route add ${text} dev ${device.name}`,
+        fix: `ip route add ${text} dev ${device.name}`,
       };
   });
 }
@@ -154,7 +154,7 @@ function loops(facts: Facts): Finding[] {
     return [{
       why: `${text} of ${node.name} lies in what is routed to ${facts.config.device}: its ` +
         "datagrams would enter the tunnel again",
-      mend: `${ip} route add ${text} $(${ip} route show default | head -n 1 | cut -d ' ' -f 2-)`,
+      fix: `${ip} route add ${text} $(${ip} route show default | head -n 1 | cut -d ' ' -f 2-)`,
     }];
   }).slice(0, FINDINGS_MAX);
 }
@@ -174,7 +174,7 @@ export function innerMtu(facts: Facts, { address, path }: PeerFacts): number | u
 }
 
 /** The commands that set the inner MTU, now if tunnet runs, else from the next start on. */
-export function mtuMend(facts: Facts, mtu_bytes: number): string | undefined {
+export function mtuFix(facts: Facts, mtu_bytes: number): string | undefined {
   const { config, source } = facts;
   if (isRunning(facts)) return `ip link set dev ${config.device} mtu ${mtu_bytes}`;
   if (source === "embedded") return undefined;
@@ -193,14 +193,14 @@ function mtu(facts: Facts): Finding[] {
   if (typeof set === "number" && set > least) {
     found.push({
       why: `the MTU is ${set}, but only ${least} fits the way to the narrowest peer`,
-      mend: mtuMend(facts, least),
+      fix: mtuFix(facts, least),
     });
   }
   const effective = typeof set === "number" ? set : least;
   if (versionsOf(facts).includes(6) && effective < MTU_IPV6_MIN_BYTES) {
     found.push({
       why: `the MTU is ${effective}: IPv6 needs ${MTU_IPV6_MIN_BYTES} (RFC 8200)`,
-      mend: mtuMend(facts, MTU_IPV6_MIN_BYTES),
+      fix: mtuFix(facts, MTU_IPV6_MIN_BYTES),
     });
   }
   return found;
@@ -237,6 +237,6 @@ export function routeChecks(facts: Facts): readonly Check[] {
       "none lies in what the device gets",
       loops(facts),
     ),
-    ...checksOf("mtu", "MTU", "what enters the tunnel fits the way out", mtu(facts)),
+    ...checksOf("mtu", "MTU", "what enters the tunnel fits the underlay", mtu(facts)),
   ];
 }
