@@ -81,7 +81,10 @@ export type Action =
   | { readonly do: "keepalive"; readonly peer: number }
   /** The peer does not answer: what waits is dropped. */
   | { readonly do: "give_up"; readonly peer: number }
-  /** An authentic handshake message came from there. */
+  /**
+   * The peer answers from there. An initiation does not say so: after a restart of ours an old one
+   * might be sent again by anybody. Whoever moves the data learns the rest from data messages.
+   */
   | { readonly do: "seen"; readonly peer: number; readonly source: Source };
 
 /** Why a handshake message was dropped. */
@@ -220,10 +223,8 @@ export class Endpoint {
   get next_ms(): number {
     let next_ms = Infinity;
     for (const { timers, keypairs } of this.#peers.values()) {
-      next_ms = Math.min(next_ms, timers.next_ms);
-      for (const { created_ms } of keypairs.all) {
-        next_ms = Math.min(next_ms, created_ms + this.#times.reject_after_ms);
-      }
+      const expiry_ms = keypairs.oldest_ms + this.#times.reject_after_ms;
+      next_ms = Math.min(next_ms, timers.next_ms, expiry_ms);
     }
     return next_ms;
   }
@@ -332,7 +333,7 @@ export class Endpoint {
     peer.timestamp = timestamp;
     peer.accepted_ms = now_ms;
     peer.jar.sign(answer.message, now_ms);
-    const actions: Action[] = [{ do: "seen", peer: peer.number, source }];
+    const actions: Action[] = [];
     const session: Session = {
       index,
       remoteIndex: accepted.senderIndex,

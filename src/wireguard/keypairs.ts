@@ -17,6 +17,8 @@ export interface Session {
   readonly yields?: boolean;
 }
 
+const NONE: readonly Session[] = [];
+
 /** The three sessions; what a change leaves out is returned by it. */
 export class Keypairs {
   previous: Session | undefined;
@@ -61,8 +63,18 @@ export class Keypairs {
     });
   }
 
+  /** When the oldest was made; Infinity where there is none. */
+  get oldest_ms(): number {
+    return Math.min(
+      this.previous?.created_ms ?? Infinity,
+      this.current?.created_ms ?? Infinity,
+      this.next?.created_ms ?? Infinity,
+    );
+  }
+
   /** Leaves out what is `lifetime_ms` old. */
   expire(now_ms: number, lifetime_ms: number): readonly Session[] {
+    if (now_ms - this.oldest_ms < lifetime_ms) return NONE;
     const fresh = (session: Session | undefined): Session | undefined =>
       session && now_ms - session.created_ms < lifetime_ms ? session : undefined;
     return this.#without(() => {

@@ -37,6 +37,7 @@ export const TIMES: Times = {
 export type Due = "initiate" | "keepalive" | "give_up";
 
 const NEVER = Infinity;
+const NOTHING: readonly Due[] = [];
 
 /** The session that is sent by, as far as timers care. */
 export interface TimedSession {
@@ -145,6 +146,7 @@ export class Timers {
 
   /** What is due by now, in order. An initiation counts as sent, a keepalive is reported by `sent`. */
   tick(now_ms: number): readonly Due[] {
+    if (now_ms < this.next_ms) return NOTHING;
     const due: Due[] = [];
     if (now_ms >= this.#silence_ms) {
       this.#silence_ms = NEVER;

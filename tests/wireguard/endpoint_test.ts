@@ -4,7 +4,15 @@ import { assert, assertEquals, assertGreater, assertLessOrEqual } from "../asser
 import { MESSAGE } from "../../src/wireguard/messages.ts";
 import { TIMES } from "../../src/wireguard/timers.ts";
 import { fuzzMultiplier, random } from "../fuzz/random.ts";
-import { Network, pair, type SimNode } from "./network.ts";
+import { Network, pair, SimNode } from "./network.ts";
+
+/** The same node with nothing but its key, in its place. */
+function restart(node: SimNode): SimNode {
+  const { network, name, privateKey, source } = node;
+  const reborn = new SimNode(network, name, privateKey, source.address[3]!);
+  network.nodes.splice(network.nodes.indexOf(node), 1, reborn);
+  return reborn;
+}
 
 const roles = (node: SimNode) => node.log.filter((action) => action.do === "roles").at(-1);
 
@@ -162,13 +170,7 @@ Deno.test("endpoint: the peer restarts: a new session within 15 s and jitter", (
   const { network, alice, bob } = pair(11);
   alice.send(0, "x");
   network.pass(1_000);
-  // Bob forgets everything but his key.
-  bob.sessions.clear();
-  bob.current.clear();
-  network.nodes.pop();
-  const again = network.node("bob again");
-  const reborn = new (bob.constructor as typeof SimNode)(network, "bob", bob.privateKey, 2);
-  network.nodes.splice(network.nodes.indexOf(again), 1, reborn);
+  const reborn = restart(bob);
   reborn.meet(0, alice);
   const begin_ms = network.now_ms;
   while (reborn.inbox.length === 0 && network.now_ms - begin_ms < 60_000) {
@@ -205,14 +207,34 @@ Deno.test("endpoint: timestamps grow though the clock is set back by an hour", (
   assertEquals(bob.drops, []);
 });
 
-Deno.test("endpoint: a changed address is followed by a handshake's source, not by a cookie's", () => {
+Deno.test("endpoint: a changed address is followed by the first data message from there", () => {
   const { network, alice, bob } = pair(14);
   alice.send(0, "x");
   network.pass(200_000);
   alice.source = { address: Uint8Array.of(10, 9, 9, 9), port: 1234 };
   alice.send(0, "moved");
   network.pass(20);
+  assertEquals(bob.inbox, ["x", "moved"]);
   assertEquals(bob.where.get(0), alice.source);
+});
+
+Deno.test("endpoint: an old initiation after a restart moves nothing and ends nothing", () => {
+  const { network, alice, bob } = pair(24);
+  alice.send(0, "x");
+  network.pass(10);
+  const old = network.heard.find(({ bytes }) => bytes[0] === MESSAGE.initiation)!.bytes;
+  const reborn = restart(bob);
+  reborn.meet(0, alice);
+  reborn.send(0, "back");
+  network.pass(20);
+  assertEquals(alice.inbox, ["back"]);
+  const current = reborn.current.get(0);
+  reborn.take(old, { address: Uint8Array.of(6, 6, 6, 6), port: 666 });
+  assertEquals(reborn.where.get(0), alice.source);
+  assertEquals(reborn.current.get(0), current);
+  reborn.send(0, "as before");
+  network.pass(10);
+  assertEquals(alice.inbox, ["back", "as before"]);
 });
 
 Deno.test("endpoint: Eve replays all that she heard: nothing arrives, no session ends", () => {
