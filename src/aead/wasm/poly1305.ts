@@ -59,20 +59,23 @@ export function polyBlock({ h, r, s, d }: Poly, at: Code, offset = 0): Code {
   return [
     [0, 1, 2, 3].map((i) => h[i]!.set(i64.add(h[i]!.get, i64.loadU32(at, offset + 4 * i)))),
     h4.set(i64.add(h4.get, i64.const(1))), // 2^128
+    // Each sum takes the carry of the one before at once: few numbers are alive at a time. What
+    // hangs on h0 comes last in each, since h0 is ready last.
     d0.set(sum(by(1, s3), by(2, s2), by(3, s1), by(0, r0))),
-    d1.set(sum(by(1, r0), by(2, s3), by(3, s2), by(4, s1), by(0, r1))),
-    d2.set(sum(by(1, r1), by(2, r0), by(3, s3), by(4, s2), by(0, r2))),
-    d3.set(sum(by(1, r2), by(2, r1), by(3, r0), by(4, s3), by(0, r3))),
-    h4.set(by(4, r0)),
-    h0.set(low(d0.get)),
-    h1.set(low(d1.tee(i64.add(d1.get, high(d0.get))))),
-    h2.set(low(d2.tee(i64.add(d2.get, high(d1.get))))),
-    h3.set(low(d3.tee(i64.add(d3.get, high(d2.get))))),
-    h4.set(i64.add(h4.get, high(d3.get))),
+    d1.set(sum(by(1, r0), by(2, s3), by(3, s2), by(4, s1), by(0, r1), high(d0.get))),
+    d2.set(sum(by(1, r1), by(2, r0), by(3, s3), by(4, s2), by(0, r2), high(d1.get))),
+    d3.set(sum(by(1, r2), by(2, r1), by(3, r0), by(4, s3), by(0, r3), high(d2.get))),
+    h4.set(i64.add(by(4, r0), high(d3.get))),
     // What is at 2^130 and above comes back times 5: (h4 >> 2) * 5.
     h0.set(
-      sum(h0.get, i64.shrU(h4.get, i64.const(2)), i64.and(h4.get, i64.const(-4))),
+      i64.add(
+        low(d0.get),
+        i64.add(i64.shrU(h4.get, i64.const(2)), i64.and(h4.get, i64.const(-4))),
+      ),
     ),
+    h1.set(low(d1.get)),
+    h2.set(low(d2.get)),
+    h3.set(low(d3.get)),
     h4.set(i64.and(h4.get, i64.const(3))),
   ];
 }
