@@ -9,6 +9,8 @@ export const SKB = {
   packetType: 4,
   protocol: 16,
   vlanPresent: 20,
+  /** The device where the program is attached. */
+  ifindex: 40,
   gsoSegments: 164,
   gsoSize: 176,
 } as const;
@@ -25,16 +27,14 @@ export const HELPER = {
   mapLookup: 1,
   timeNs: 5,
   storeBytes: 9,
-  getTunnelKey: 20,
   redirect: 23,
   loadBytes: 26,
   changeHead: 43,
   adjustRoom: 50,
   fibLookup: 69,
+  /** Linux 5.10: on to the other end of a veth pair, without a queue in between. */
+  redirectPeer: 155,
 } as const;
-
-/** Flag of `getTunnelKey`: the tunnel's addresses are IPv6. */
-export const TUNNEL_IPV6 = 1;
 
 /** Flags of `storeBytes`: keep a checksum that the network card made of the whole packet. */
 export const RECOMPUTE_CHECKSUM = 1;
@@ -69,20 +69,6 @@ export const FIB = {
 } as const;
 /** Flag of `fibLookup`: as for a packet of this host, out of the device `ifindex`. */
 export const FIB_OUTPUT = 2;
-
-/**
- * struct bpf_tunnel_key: where a tunnel device received a packet from. An IPv4
- * address is a number in host order, an IPv6 address stands as on the wire.
- */
-export const TUNNEL_KEY = {
-  size: 44,
-  id: 0,
-  remote: 4,
-  tos: 20,
-  ttl: 21,
-  /** Where it was sent to (Linux 6.0). */
-  local: 28,
-} as const;
 
 /** Results of a program on a device's way in or out (enum tcx_action_base, Linux 6.6). */
 export const VERDICT = { next: -1, drop: 2 } as const;

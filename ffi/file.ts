@@ -8,6 +8,12 @@ export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
+/** mount(2), umount2(2): linux/mount.h, linux/fs.h. */
+export const MS_BIND = 0x1000;
+export const MS_REC = 0x4000;
+export const MS_SHARED = 0x10_0000;
+export const MNT_DETACH = 2;
+
 /** struct pollfd (poll.h). */
 export const POLLFD = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 export const POLLIN = 0x001;

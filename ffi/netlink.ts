@@ -51,22 +51,23 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
+export const IFLA_IFALIAS = 20;
 export const IFLA_STATS64 = 23;
-export const IFLA_AF_SPEC = 26;
 /** Offsets in struct rtnl_link_stats64 (linux/if_link.h). */
 export const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
+/** A descriptor of the network namespace to make a device in. */
+export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
+/** Of a veth pair: a struct ifinfomsg and attributes of the other end (linux/veth.h). */
+export const VETH_INFO_PEER = 1;
 /** A VXLAN device's settings; its port is in network order. */
 export const IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15;
 export const IFLA_VXLAN_UDP_ZERO_CSUM6_RX = 20;
 export const IFLA_VXLAN_COLLECT_METADATA = 25;
 export const IFLA_VXLAN_GPE = 27;
-/** Of an IPv4 device: settings by their number in linux/ip.h (IPV4_DEVCONF_*). */
-export const IFLA_INET_CONF = 1;
-export const IPV4_DEVCONF = { rpFilter: 8, routeLocalnet: 26 } as const;
 /** Ethernet, or what looks like it (linux/if_arp.h). */
 export const ARPHRD_ETHER = 1;
 export const RTEXT_FILTER_SKIP_STATS = 8;
@@ -82,6 +83,7 @@ export const IFA_F_NODAD = 0x02;
 /** Routes (linux/rtnetlink.h). */
 export const RTA_DST = 1;
 export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_METRICS = 8;
@@ -92,6 +94,7 @@ export const RTAX_MTU = 2;
 /** Offset of rta_expires in struct rta_cacheinfo: when the kernel forgets what it has learnt. */
 export const RTA_EXPIRES = 8;
 export const RT_TABLE_MAIN = 254;
+export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
 /** Who made a route: the kernel itself, or an administrator. */

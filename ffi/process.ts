@@ -1,5 +1,5 @@
 /**
- * What a process may do: capabilities(7), prctl(2).
+ * What a process may do, and where it does it: capabilities(7), prctl(2), namespaces(7).
  * Layouts are those of 64-bit little-endian Linux (x86_64, aarch64); offsets are in bytes.
  */
 
@@ -10,6 +10,9 @@ export const CAP_DATA = { size: 12, effective: 0, permitted: 4, inheritable: 8 }
 /** Capabilities that tunnet knows by name, and a number that no kernel reaches soon (last: 40). */
 export const CAPABILITIES = { dacReadSearch: 2, netAdmin: 12, bpf: 39 } as const;
 export const CAP_LAST = 63;
+
+/** setns(2), unshare(2): linux/sched.h. */
+export const CLONE_NEWNET = 0x4000_0000;
 
 /** prctl(2): linux/prctl.h. */
 export const PR_CAPBSET_DROP = 24;

@@ -21,6 +21,7 @@ export const SOL_UDP = 17;
 /** A UDP socket over IPv6 takes datagrams without a checksum, too (RFC 6936; linux/udp.h). */
 export const UDP_NO_CHECK6_RX = 102;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
 
 /** setsockopt(2): asm-generic/socket.h, linux/in.h, linux/in6.h. */
 export const SO_REUSEADDR = 2;

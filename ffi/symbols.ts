@@ -155,6 +155,34 @@ export const LIBC = {
     ],
     result: "i32", // ssize_t
   },
+  setns: {
+    parameters: [
+      "i32", // int fd
+      "i32", // int nstype
+    ],
+    result: "i32", // int
+  },
+  unshare: {
+    parameters: ["i32"], // int flags
+    result: "i32", // int
+  },
+  mount: {
+    parameters: [
+      "buffer", // const char *source
+      "buffer", // const char *target
+      "buffer", // const char *filesystemtype
+      "u32", // unsigned long mountflags
+      "pointer", // const void *data
+    ],
+    result: "i32", // int
+  },
+  umount2: {
+    parameters: [
+      "buffer", // const char *target
+      "i32", // int flags
+    ],
+    result: "i32", // int
+  },
   umask: {
     parameters: [
       "u32", // mode_t mask

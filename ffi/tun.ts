@@ -22,6 +22,9 @@ export const TUN_F_TSO_ECN = 0x08;
 export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
+/** Whether a device stays when its last descriptor is closed. */
+export const TUNSETPERSIST = 0x400454cb;
+
 /** struct ifreq (linux/if.h): the name, then a union that holds flags, or a pointer to data. */
 export const IFREQ = { size: 40, name: 0, flags: 16, data: 16 } as const;
 

@@ -291,20 +291,21 @@ export const TRACE_BATCH_PACKETS = 4_096;
 /** Terms of one filter: nobody types more. */
 export const TRACE_FILTER_TERMS_MAX = 64;
 
-/** First UDP port that the kernel path's helper tries to have on this host: VXLAN-GPE's own (IANA). */
-export const HELPER_PORT_FIRST = 4_790;
-
-/** Ports that it tries: as many nodes can run side by side in one network namespace. */
-export const HELPER_PORTS = 16;
-
-/** MTU of the helper, which sends nothing: below 1,280 the kernel runs no IPv6 on it. */
+/** MTU of the kernel path's helper, which sends nothing: below 1,280 the kernel runs no IPv6 on it. */
 export const HELPER_MTU_BYTES = 576;
 
-/** How often a node sends to its own helper before it takes it for out of reach. */
-export const HELPER_SELF_TEST_ATTEMPTS = 20;
+/**
+ * How often a node looks whether the helper's name is free, and how long it waits in between: the
+ * kernel removes the helper of a process that was killed within some 20 ms, on a busy host later.
+ */
+export const HELPER_NAME_ATTEMPTS = 40;
+export const HELPER_NAME_INTERVAL_MS = 50;
 
-/** How long it waits between two of them: lo carries a packet within microseconds. */
-export const HELPER_SELF_TEST_INTERVAL_MS = 10;
+/** Packets of a self-test: the helper does not work if none of them comes through. */
+export const SELF_TEST_ATTEMPTS = 20;
+
+/** How long it waits between two of them: each gets through within microseconds. */
+export const SELF_TEST_INTERVAL_MS = 10;
 
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */
 export const PACKET_SOCKETS_MAX_BYTES = 64 * 1024;

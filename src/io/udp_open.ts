@@ -7,7 +7,6 @@ import {
   AF_INET6,
   MSG_DONTWAIT,
   SO_TYPE,
-  SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCKADDR,
   SOL_SOCKET,
@@ -176,22 +175,6 @@ export function sendDatagram(
   const name = sockaddr(address.bytes, port);
   const { call, check } = libc();
   check("sendto", call.sendto(fd, datagram, datagram.length, MSG_DONTWAIT, name, name.length));
-}
-
-/** Sends one datagram from a socket of its own. Throws a SyscallError. */
-export function sendOnce(
-  datagram: Uint8Array<ArrayBuffer>,
-  address: Address,
-  port: number,
-): void {
-  const { call, check } = libc();
-  const family = address.version === 4 ? AF_INET : AF_INET6;
-  const fd = check("socket", call.socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  try {
-    sendDatagram(fd, datagram, address, port);
-  } finally {
-    call.close(fd);
-  }
 }
 
 /** Whether the kernel cuts one message into many datagrams (UDP_SEGMENT). */

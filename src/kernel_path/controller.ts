@@ -12,7 +12,8 @@ import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import type { Log } from "../base/log.ts";
 import { parseAddress } from "../net/prefix.ts";
 import { CAPABILITY } from "../wire/hello.ts";
-import { KernelPath } from "./kernel_path.ts";
+import { HelperNamespace } from "./helper_namespace.ts";
+import { explained, KernelPath } from "./kernel_path.ts";
 import type { KernelPathParts } from "./resources.ts";
 
 /** An open path, as the controller uses it. */
@@ -20,6 +21,8 @@ export type OpenedPath = Omit<KernelPath, "parts">;
 
 /** What the controller asks of this host. */
 export interface KernelPathHost {
+  /** Throws a SyscallError. */
+  readonly openNamespace: () => HelperNamespace;
   /** Throws a RunError that says why there is none. */
   readonly open: (parts: KernelPathParts) => Promise<OpenedPath>;
   readonly ipsecPolicies: () => number;
@@ -28,6 +31,7 @@ export interface KernelPathHost {
 }
 
 const THIS_HOST: KernelPathHost = {
+  openNamespace: () => HelperNamespace.make(),
   open: (parts) => KernelPath.open(parts),
   ipsecPolicies,
   takesTcpSuperPackets,
@@ -70,6 +74,8 @@ const sameRoute = (one: UnderlayRoute | undefined, other: UnderlayRoute | undefi
 export class KernelPathController {
   readonly #host: KernelPathHost;
   #path: OpenedPath | undefined;
+  /** Made at the first opening, with rights that this process does not keep. */
+  #namespace: HelperNamespace | undefined;
   readonly #rows = new Map<number, PeerRow>();
   #routes: readonly Route[] = [];
   #defaultPeer = -1;
@@ -104,14 +110,14 @@ export class KernelPathController {
     this.close();
     const generation = this.#generation;
     try {
-      const path = await this.#host.open({ rt, device, ipVersion, port });
+      const namespace = this.#openNamespace();
+      const path = await this.#host.open({ rt, namespace, device, ipVersion, port });
       // The device may have been closed in the meantime.
       if (generation !== this.#generation) return path.close();
       this.#path = path;
       this.#follow((path) => path.setRoutes(this.#routes, this.#defaultPeer));
       for (const index of this.#rows.keys()) this.#update(index);
-      const { helper } = path;
-      log.debug("kernel_path", `kernel path with ${helper.name} on UDP port ${helper.port} of lo`);
+      log.debug("kernel_path", `kernel path with ${path.helperName}`);
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       log.info("kernel_path", `${error.message}; packets go by the lanes`);
@@ -151,9 +157,10 @@ export class KernelPathController {
     counters.countForKernel("inbound", "backlog_overflow", lost.overflow);
     counters.countForKernel("inbound", "unknown_peer", lost.foreign);
     if (this.#host.ipsecPolicies() > 0) return this.#giveUp(IPSEC);
-    path.admitLoopback();
+    if (this.#restoreHelper(path)) this.#stuck = false;
+    if (path !== this.#path) return;
     const stuck = path.isStuck(lost);
-    if (stuck && this.#stuck) return this.#giveUp(`nothing comes out of ${path.helper.name}`);
+    if (stuck && this.#stuck) return this.#giveUp(`nothing comes out of ${path.helperName}`);
     this.#stuck = stuck;
     if (stuck) void this.#testAgain(path);
     const change = path.watch();
@@ -165,6 +172,13 @@ export class KernelPathController {
   /** Adds what was carried since the last time to the counters. */
   sample(): void {
     for (const index of this.#reached.keys()) this.#sample(index);
+  }
+
+  /** Takes the path away, and what it would be opened with again. */
+  end(): void {
+    this.close();
+    this.#namespace?.close();
+    this.#namespace = undefined;
   }
 
   /** Takes the path away. */
@@ -220,6 +234,25 @@ export class KernelPathController {
   #takesKernelPath({ address, capabilities, transport }: PeerRow): boolean {
     return isOpen(transport) && address.length === (this.parts.ipVersion === 4 ? 4 : 16) &&
       (capabilities & CAPABILITY.kernelPath) !== 0;
+  }
+
+  /** Throws a RunError. */
+  #openNamespace(): HelperNamespace {
+    try {
+      return this.#namespace ??= this.#host.openNamespace();
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  /** Makes the helper again if somebody has removed it, and tells whether that was so. */
+  #restoreHelper(path: OpenedPath): boolean {
+    let restored = false;
+    this.#follow((path) => void (restored = path.restoreHelper()));
+    if (restored) {
+      this.parts.log.warn("kernel_path", `${path.helperName} was removed; it is back`);
+    }
+    return restored;
   }
 
   /** Gives a path up on which packets have got lost, if nothing else gets through either. */

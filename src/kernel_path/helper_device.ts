@@ -1,52 +1,48 @@
 /**
- * The helper of the kernel path's ingress: a VXLAN-GPE device of this host, to
- * which the program on the underlay's device hands what it has wrapped
- * (underlay_ingress.ts says why). It has no address, and what its own program does not let
- * through goes nowhere: the program stays on the device even if a crash leaves
- * that behind.
+ * The helper of the kernel path's way in: the end on this host of the veth pair
+ * that leads to the helper's namespace. It has no address, and programs on both
+ * its ways: what comes has been unwrapped, nothing of this host goes there.
  */
 
-import { ERRNO } from "../../ffi/errno.ts";
-import { SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../base/errors.ts";
 import {
   DEVICE_NAME_MAX_BYTES,
   HELPER_MTU_BYTES,
-  HELPER_PORT_FIRST,
-  HELPER_PORTS,
+  HELPER_NAME_ATTEMPTS,
+  HELPER_NAME_INTERVAL_MS,
 } from "../base/limits.ts";
-import type { Ipv4Settings, Rtnetlink } from "../host/netlink/rtnetlink.ts";
-import { readSysctl } from "../host/sysctl.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
+import type { HelperNamespace } from "./helper_namespace.ts";
 
 /** What the helper's name has more than the tunnel device's. */
 const SUFFIX = "-in";
 
-/** Another program has the port; another device like this one has it. */
-const TAKEN: readonly number[] = [ERRNO.EADDRINUSE, ERRNO.EEXIST];
+/** What makes and removes the pair that the helper is one end of. */
+export type HelperPair = Pick<HelperNamespace, "connect" | "disconnect">;
 
-/** rp_filter: the source has to come back by the device it came from; by any device. */
-const STRICT = 1;
-const LOOSE = 2;
+/** Attaches programs to a device, before it receives anything. */
+export type Guard = (index: number) => void;
+
+// Nobody tells how far the kernel is.
+const wait = (): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, HELPER_NAME_INTERVAL_MS));
 
 /** The helper device, from its making to `close`. */
 export class Helper {
-  /** What `lo` checked before, if that had to be changed. */
-  #loopbackBefore: Required<Ipv4Settings> | undefined;
-
   private constructor(
     readonly rt: Rtnetlink,
+    readonly pair: HelperPair,
+    readonly guard: Guard,
     readonly name: string,
     readonly index: number,
-    readonly port: number,
-    readonly loopback: number,
   ) {}
 
   /**
-   * Makes the helper of a tunnel's device. `guard` gets its index before it
-   * receives anything: packets come in with `admitLoopback`. One that exists is of a
-   * start that crashed, and is made anew. Throws a RunError or a SyscallError.
+   * The name of a tunnel device's helper, once there is no device of this name: one
+   * of a process that was killed just now goes when the kernel has got round to it.
+   * Throws a RunError if it stays.
    */
-  static make(rt: Rtnetlink, tunName: string, guard: (index: number) => void): Helper {
+  static async freeName(rt: Rtnetlink, tunName: string, pause = wait): Promise<string> {
     const name = tunName + SUFFIX;
     if (name.length > DEVICE_NAME_MAX_BYTES) {
       throw new RunError({
@@ -54,74 +50,53 @@ export class Helper {
         why: "the device's name is too long",
       });
     }
-    const loopback = rt.getLink("lo");
-    if (!loopback?.up) throw new RunError({ what: "no helper", why: "lo is down" });
-    const existing = rt.getLink(name);
-    if (existing && existing.kind !== "vxlan") {
-      throw new RunError({
-        what: `no helper ${name}`,
-        why: "there is another device of this name",
-      });
+    for (let attempt = 0; attempt < HELPER_NAME_ATTEMPTS; attempt++) {
+      if (!rt.getLink(name)) return name;
+      await pause();
     }
-    if (existing) rt.removeLink(existing.index);
-    for (let port = HELPER_PORT_FIRST; port < HELPER_PORT_FIRST + HELPER_PORTS; port++) {
-      const index = addDevice(rt, name, port, guard);
-      if (index !== undefined) return new Helper(rt, name, index, port, loopback.index);
+    throw new RunError({ what: `no helper ${name}`, why: "there is another device of this name" });
+  }
+
+  /** Makes the device. Throws a RunError or a SyscallError, and nothing is left then. */
+  static make(rt: Rtnetlink, pair: HelperPair, name: string, guard: Guard): Helper {
+    try {
+      pair.connect(name);
+      const link = rt.getLink(name);
+      if (!link) throw new RunError({ what: `the device ${name} vanished` });
+      const helper = new Helper(rt, pair, guard, name, link.index);
+      helper.#switchOn();
+      return helper;
+    } catch (error) {
+      pair.disconnect();
+      throw error;
     }
-    const last = HELPER_PORT_FIRST + HELPER_PORTS - 1;
-    throw new RunError({
-      what: `no helper ${name}`,
-      why: `the UDP ports ${HELPER_PORT_FIRST} to ${last} are taken`,
-    });
   }
 
   /**
-   * Makes `lo` take IPv4 that is wrapped, which has a peer's address and
-   * goes to 127.0.0.1; again, if somebody has changed that. IPv6 needs no leave.
-   * Throws a SyscallError.
+   * Makes the device again, as it was, if somebody has removed it or taken it
+   * elsewhere, and switches it on. Tells whether there was anything to do. Throws
+   * a SyscallError where that does not work.
    */
-  admitLoopback(): void {
-    const read = (name: string, setting: string) =>
-      Number(readSysctl(`net/ipv4/conf/${name}/${setting}`) ?? 0);
-    const rpFilter = read("lo", "rp_filter");
-    const routeLocalnet = read("lo", "route_localnet") !== 0;
-    // No route to a peer leads over lo. The larger of the two holds.
-    const strict = Math.max(read("all", "rp_filter"), rpFilter) === STRICT;
-    if (!strict && routeLocalnet) return;
-    this.#loopbackBefore ??= { rpFilter, routeLocalnet };
-    const change = { ...(strict ? { rpFilter: LOOSE } : {}), routeLocalnet: true };
-    this.rt.setIpv4(this.loopback, change);
-  }
-
-  /** Removes the device, and leaves `lo` as it was. */
-  close(): void {
-    try {
-      if (this.#loopbackBefore) this.rt.setIpv4(this.loopback, this.#loopbackBefore);
-    } finally {
-      if (this.rt.getLink(this.name)?.index === this.index) this.rt.removeLink(this.index);
+  restore(): boolean {
+    const link = this.rt.getLink(this.index);
+    if (link?.up) return false;
+    if (link) {
+      this.rt.setLink(this.index, { up: true });
+    } else {
+      this.pair.connect(this.name, this.index);
+      this.#switchOn();
     }
+    return true;
   }
-}
 
-/** Makes the device and switches it on; undefined: the port is taken. */
-function addDevice(
-  rt: Rtnetlink,
-  name: string,
-  port: number,
-  guard: (index: number) => void,
-): number | undefined {
-  try {
+  /** Removes the device. */
+  close(): void {
+    this.pair.disconnect();
+  }
+
+  #switchOn(): void {
+    this.guard(this.index);
     // Below 1,280 bytes the kernel runs no IPv6 on a device. Nothing is ever sent by it.
-    rt.addVxlan({ name, port, mtu_bytes: HELPER_MTU_BYTES });
-    const link = rt.getLink(name);
-    if (!link) throw new RunError({ what: `the device ${name} vanished` });
-    guard(link.index);
-    rt.setLink(link.index, { up: true });
-    return link.index;
-  } catch (error) {
-    const made = rt.getLink(name);
-    if (made) rt.removeLink(made.index);
-    if (error instanceof SyscallError && TAKEN.includes(error.errno)) return undefined;
-    throw error;
+    this.rt.setLink(this.index, { mtu_bytes: HELPER_MTU_BYTES, up: true });
   }
 }

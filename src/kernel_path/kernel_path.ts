@@ -10,27 +10,18 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { libc, SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../base/errors.ts";
 import {
-  HELPER_SELF_TEST_ATTEMPTS,
-  HELPER_SELF_TEST_INTERVAL_MS,
   PACKET_SOCKETS_MAX_BYTES,
+  SELF_TEST_ATTEMPTS,
+  SELF_TEST_INTERVAL_MS,
 } from "../base/limits.ts";
 import { readKernelFile } from "../host/sysctl.ts";
 import type { Route } from "../forwarding/prefixes.ts";
-import { sendOnce } from "../io/udp_open.ts";
 import { attachProgram } from "./bpf/syscalls.ts";
+import { Helper } from "./helper_device.ts";
 import { isWatched } from "./packet_sockets.ts";
 import { type KernelPathParts, KernelResources } from "./resources.ts";
 import { type KernelPathPeer, KernelTables } from "./maps/tables.ts";
 import { type Carried, type Lost, Tally } from "./maps/tally.ts";
-
-/** This host's own addresses on lo (RFC 1122, RFC 4291). */
-const LOOPBACK = {
-  4: { version: 4, bytes: Uint8Array.of(127, 0, 0, 1) },
-  6: { version: 6, bytes: Uint8Array.of(...new Uint8Array(15), 1) },
-} as const;
-
-/** A VXLAN-GPE header without the secret, and room for an IPv4 header. */
-const SELF_TEST = Uint8Array.of(0x0c, 0, 0, 1, ...new Uint8Array(4 + 20));
 
 /** The kernel path between `open` and `close`. */
 export class KernelPath {
@@ -42,36 +33,34 @@ export class KernelPath {
   /** Link of the egress program, while it is attached. */
   #egressLink: number | undefined;
 
-  private constructor(readonly parts: KernelPathParts) {
-    this.#resources = new KernelResources(parts);
+  private constructor(readonly parts: KernelPathParts, helperName: string) {
+    this.#resources = new KernelResources(parts, helperName);
     const { maps } = this.#resources;
     this.#tables = new KernelTables(maps);
     this.#tally = new Tally(maps.counts, maps.events);
   }
 
   /**
-   * Loads the programs, makes the helper, and tests that packets reach it.
+   * Loads the programs, makes the helper, and tries whether packets come through.
    * Throws a RunError that says why there is no kernel path here; nothing of it
    * is left then.
    */
   static async open(parts: KernelPathParts): Promise<KernelPath> {
     let path: KernelPath | undefined;
     try {
-      path = new KernelPath(parts);
-      path.admitLoopback();
+      path = new KernelPath(parts, await Helper.freeName(parts.rt, parts.device.name));
       await path.selfTest();
       path.watch();
       return path;
     } catch (error) {
       path?.close();
-      if (!(error instanceof SyscallError)) throw error;
-      throw new RunError({ what: "no kernel path", why: explain(error) });
+      throw explained(error);
     }
   }
 
-  /** Name and UDP port of the helper device. */
-  get helper(): { readonly name: string; readonly port: number } {
-    return this.#resources.helper;
+  /** Name of the helper device. */
+  get helperName(): string {
+    return this.#resources.helper.name;
   }
 
   /**
@@ -112,24 +101,26 @@ export class KernelPath {
     return this.#tally.isStuck(lost);
   }
 
-  /** Sees to it that lo takes wrapped packets. Throws a SyscallError. */
-  admitLoopback(): void {
-    if (this.parts.ipVersion === 4) this.#resources.helper.admitLoopback();
+  /**
+   * Makes the helper again if somebody has removed it, or switches it on. Tells
+   * whether that was so. Throws a SyscallError where it does not work.
+   */
+  restoreHelper(): boolean {
+    return this.#resources.helper.restore();
   }
 
-  /** Throws a RunError if a packet that is sent to the helper over lo does not get there. */
+  /** Throws a RunError if a packet that is to be unwrapped does not come out of the helper. */
   async selfTest(): Promise<void> {
-    const { name, port } = this.helper;
-    const before = this.#tally.foreignTotal();
-    for (let attempt = 0; attempt < HELPER_SELF_TEST_ATTEMPTS; attempt++) {
-      sendOnce(SELF_TEST, LOOPBACK[this.parts.ipVersion], port);
-      if (this.#tally.foreignTotal() > before) return this.#tally.leaveOutSelfTest();
+    const before = this.#tally.selfTests();
+    for (let attempt = 0; attempt < SELF_TEST_ATTEMPTS; attempt++) {
+      this.parts.namespace.sendSelfTest();
+      if (this.#tally.selfTests() > before) return;
       // A count of the kernel's wakes nobody.
-      await new Promise((resolve) => setTimeout(resolve, HELPER_SELF_TEST_INTERVAL_MS));
+      await new Promise((resolve) => setTimeout(resolve, SELF_TEST_INTERVAL_MS));
     }
     throw new RunError({
       what: "no kernel path",
-      why: `nothing that goes over lo gets to UDP port ${port} (${name}); does a firewall drop it?`,
+      why: `nothing comes out of ${this.helperName}`,
     });
   }
 
@@ -191,12 +182,20 @@ export class KernelPath {
   }
 }
 
-/** Why the kernel refuses, in words that help. */
+/** What a failed system call means for the kernel path, as a RunError; any other error as it is. */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  return new RunError({ what: "no kernel path", why: explain(error) });
+}
+
+/** What stands in the way, in words that help. */
 function explain({ call, errno, message }: SyscallError): string {
-  if (errno === ERRNO.EPERM) return "it takes root, or CAP_BPF and CAP_NET_ADMIN";
+  if (errno === ERRNO.EPERM) {
+    return "it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN";
+  }
   if (errno === ERRNO.ENOSYS || /LINK_CREATE|PROG_ATTACH/.test(call)) {
     return "it takes Linux 6.6 or newer";
   }
-  if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN devices";
+  if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN or veth devices";
   return message;
 }

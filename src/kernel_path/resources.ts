@@ -6,13 +6,16 @@ import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { attachForGood, BpfMap, loadProgram } from "./bpf/syscalls.ts";
 import { UNDERLAY } from "./programs/headers.ts";
 import { Helper } from "./helper_device.ts";
+import type { HelperNamespace } from "./helper_namespace.ts";
 import * as records from "./maps/records.ts";
-import { arrival, type Secret, wayIn } from "./programs/underlay_ingress.ts";
+import { helperEgress, helperIngress, wayIn } from "./programs/underlay_ingress.ts";
 import { wayOut } from "./programs/tun_egress.ts";
 
 /** What the kernel path is made for. */
 export interface KernelPathParts {
   readonly rt: Rtnetlink;
+  /** Where the helper leads to. */
+  readonly namespace: HelperNamespace;
   /** The tunnel's device. */
   readonly device: { readonly name: string; readonly index: number };
   /** The IP version that nodes reach each other by, and the node's UDP port. */
@@ -26,13 +29,12 @@ export interface KernelMaps {
   readonly routes6: BpfMap;
   readonly peers: BpfMap;
   readonly senders: BpfMap;
-  readonly hosts: BpfMap;
   readonly counts: BpfMap;
   readonly events: BpfMap;
 }
 
-/** New entries come before old ones go (map_mirror.ts); and one is for the default node. */
-const ROUTES_MAX = 2 * SUBNETS_MAX + 1;
+/** New entries come before old ones go (mirror.ts); and some go with the default node (tables.ts). */
+const ROUTES_MAX = 2 * SUBNETS_MAX + 16;
 
 /** Maps, programs and helper, from `open` to `close`. */
 export class KernelResources {
@@ -43,23 +45,30 @@ export class KernelResources {
   readonly programs: { readonly out: number; readonly in: number };
 
   /** Throws a RunError or a SyscallError, and nothing is left then. */
-  constructor({ rt, device, ipVersion, port }: KernelPathParts) {
+  constructor(
+    { rt, namespace, device, ipVersion, port }: KernelPathParts,
+    helperName: string,
+  ) {
     try {
       this.maps = this.#makeMaps(UNDERLAY[ipVersion].addressBytes);
       const { maps } = this;
       const fds = Object.fromEntries(
         Object.entries(maps).map(([name, { fd }]) => [name, fd]),
       ) as Record<keyof KernelMaps, number>;
-      const common = { ...fds, ipVersion, port, tunIfindex: device.index, secret: makeSecret() };
-      const onHelper = this.#program("tunnet_arrival", arrival(common));
-      this.helper = Helper.make(rt, device.name, (index) => {
-        attachForGood(onHelper, index);
+      const common = { ...fds, ipVersion, port, tunIfindex: device.index };
+      const onHelper = {
+        in: this.#program("tunnet_helper", helperIngress(common)),
+        out: this.#program("tunnet_guard", helperEgress(common)),
+      };
+      this.helper = Helper.make(rt, namespace, helperName, (index) => {
+        attachForGood(onHelper.in, index, "in");
+        attachForGood(onHelper.out, index, "out");
       });
       this.#closers.push(() => this.helper.close());
-      const { port: helperPort, loopback: loopbackIfindex } = this.helper;
+      const helperIfindex = this.helper.index;
       this.programs = {
         out: this.#program("tunnet_out", wayOut(common)),
-        in: this.#program("tunnet_in", wayIn({ ...common, helperPort, loopbackIfindex })),
+        in: this.#program("tunnet_in", wayIn({ ...common, helperIfindex })),
       };
     } catch (error) {
       this.close();
@@ -91,7 +100,6 @@ export class KernelResources {
       routes6: make("lpmTrie", ROUTE_KEY.address + 16, OWNER_BYTES, ROUTES_MAX),
       peers: make("hash", 4, records.PEER.size, NODES_MAX),
       senders: make("hash", senderKey.size, records.SENDER.size, 2 * NODES_MAX),
-      hosts: make("hash", addressBytes, 4, 2 * NODES_MAX),
       counts: make("perCpuHash", 4, records.COUNTS.size, NODES_MAX),
       events: make("perCpuArray", 4, records.EVENTS.size, 1),
     };
@@ -105,10 +113,4 @@ export class KernelResources {
     this.#closers.push(() => void libc().call.close(fd));
     return fd;
   }
-}
-
-/** Another one for each start. */
-function makeSecret(): Secret {
-  const [vni, dscp, ttl] = crypto.getRandomValues(new Uint32Array(3));
-  return { vni: vni! & 0xff_ffff, dscp: dscp! & 0x3f, ttl: 1 + ttl! % 255 };
 }

@@ -218,7 +218,7 @@ export class Node {
     await this.#tracer?.close();
     // After the last packet: what comes later is of a new start.
     this.#hellos.goodbye();
-    this.#kernel.close();
+    this.#kernel.end();
     this.#device.close();
   }
 

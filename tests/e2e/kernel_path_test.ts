@@ -1,14 +1,14 @@
 /** The kernel path: what it carries, who sees it, what takes it away, and what it leaves behind. */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { ip, type LabProcess, runProgram } from "../../src/tools/lab/lab.ts";
 import { Bed, stopped, until } from "./harness.ts";
+import { picture } from "./picture.ts";
 import { kernelTest } from "../kernel_path/possible.ts";
 
 const BYTES = 40_000_000;
 const HELPER = "tunnet0-in";
-const HELPER_PORT = 4790;
 
 /** A line of a node's log: what its engine is. */
 function engineOf({ log }: LabProcess): string {
@@ -161,33 +161,32 @@ kernelTest("who captures on the device sees both ways, and packets go on", async
   await stopped([a, b], async () => void await bed.ping(0, 1));
 });
 
-kernelTest("a firewall on lo, from the start or later: packets go by the lanes", async (t) => {
+kernelTest("neither a firewall on lo nor strict source checks are in the way", async () => {
   await using bed = await Bed.create();
-  const rule = `INPUT -i lo -p udp --dport ${HELPER_PORT} -j DROP`.split(" ");
-  const b = await bed.start(1);
-  await bed.onNode(0, "iptables", "-A", ...rule);
-  await t.step("from the start", async () => {
-    const a = await bed.start(0);
-    await bothUp([a, b]);
-    assert(!inUse(a), engineOf(a));
-    assertMatch(a.log, /no kernel path .*UDP port 4790 .*firewall/);
-    await bed.ping(0, 1);
-    assertEquals(await bed.onNode(0, "ip", "link", "show", HELPER).then(({ code }) => code), 1);
-    await a.stop();
-  });
-  await t.step("later", async () => {
-    await bed.onNode(0, "iptables", "-D", ...rule);
-    const a = await bed.start(0);
-    await bothUp([a]);
-    assert(inUse(a), engineOf(a));
-    await bed.ping(0, 1);
-    await bed.onNode(0, "iptables", "-A", ...rule);
-    const file = await bed.randomFile(4_000_000);
-    // Its first packets are lost, and what is sent again gets through.
-    assertEquals(await bed.transfer(1, 0, file.path), file.sha256);
-    assert(said(a, "given up"), a.log);
-    assertMatch(a.log, /given up: .*nothing that goes over lo gets to UDP port 4790/);
-    assert((await bed.counters(a)).inbound["backlog_overflow"]! > 0);
+  const strict = ["-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.lo.rp_filter=1"];
+  for (const i of [0, 1]) {
+    assertEquals((await bed.onNode(i, "sysctl", ...strict)).code, 0);
+    for (const version of ["iptables", "ip6tables"]) {
+      const { code, stderr } = await bed.onNode(
+        i,
+        version,
+        "-A",
+        "INPUT",
+        "-i",
+        "lo",
+        "-j",
+        "DROP",
+      );
+      assertEquals(code, 0, stderr);
+    }
+  }
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bothUp([a, b]);
+  assert(inUse(a) && inUse(b), engineOf(a));
+  await bed.ping(0, 1);
+  const file = await bed.randomFile(4_000_000);
+  await stopped([a, b], async () => {
+    assertEquals(await bed.transfer(0, 1, file.path), file.sha256);
   });
 });
 
@@ -233,80 +232,90 @@ kernelTest("who is not heard is not sent to in the kernel: a firewall is obeyed"
   await until("nothing gets through", 30_000, blocked);
 });
 
-kernelTest("strict source checks on lo are eased while it runs, and back afterwards", async () => {
-  await using bed = await Bed.create();
-  const strict = ["-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.lo.rp_filter=1"];
-  for (const i of [0, 1]) assertEquals((await bed.onNode(i, "sysctl", ...strict)).code, 0);
-  const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
-  await bothUp([a, b]);
-  await bed.ping(0, 1);
-  const file = await bed.randomFile(4_000_000);
-  await stopped([a, b], async () => {
-    assertEquals(await bed.transfer(0, 1, file.path), file.sha256);
-  });
-  // Somebody makes them strict again: within a second they are eased once more.
-  assertEquals((await bed.onNode(1, "sysctl", ...strict)).code, 0);
-  assertEquals(await bed.transfer(0, 1, file.path), file.sha256);
-  assert(!said(b, "given up"), b.log);
-  await a.stop();
-  const settings = ["net.ipv4.conf.lo.rp_filter", "net.ipv4.conf.lo.route_localnet"];
-  const { stdout } = await bed.onNode(0, "sysctl", "-n", ...settings);
-  assertEquals(stdout, "1\n0\n");
-});
+for (const underlay of [4, 6] as const) {
+  kernelTest(
+    `over IPv${underlay}, SIGKILL leaves nothing behind, and the next start works`,
+    async () => {
+      await using bed = await Bed.create({ ipv6: true, underlay6: underlay === 6 });
+      const { namespace } = bed.node(0);
+      const names = async () => (await runProgram("ip", ["netns", "list"])).stdout;
+      // A first start leaves forwarding on.
+      await (await bed.start(0)).stop();
+      const before = [await picture(namespace), await names()];
+      const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+      await bothUp([a, b]);
+      assert(inUse(a), engineOf(a));
+      await bed.ping(0, 1);
+      await until("the path carries", 5_000, () => bed.reachesFrozen(0, 1, [a, b]));
+      const lo = (text: string) => text.split("\n").filter((line) => line.includes("conf/lo/"));
+      const running = await picture(namespace);
+      assertNotEquals(running, before[0]);
+      assertEquals(lo(running), lo(before[0]!), "lo's settings are as they were while it runs");
 
-/** VXLAN-GPE with an IPv4 packet inside, as the helper takes it from this node, with no secret. */
-function forged(): Uint8Array {
-  return Uint8Array.of(0x0c, 0, 0, 1, 0, 0, 1, 0, ...ipv4("172.2.0.2", "172.1.0.2"));
+      Deno.kill(a.pid, "SIGKILL");
+      await a.status;
+      // The next start finds what the kernel has not got round to removing, and waits for it.
+      const again = await bed.start(0);
+      assert(inUse(again), again.log);
+      await until("the path carries again", 30_000, () => bed.reachesFrozen(0, 1, [again, b]));
+      Deno.kill(again.pid, "SIGKILL");
+      await again.status;
+      const links = async () => (await bed.onNode(0, "ip", "-br", "link")).stdout;
+      await until("the helper is gone", 5_000, async () => !(await links()).includes(HELPER));
+      assertEquals([await picture(namespace), await names()], before);
+    },
+  );
 }
 
-kernelTest("the helper takes nothing from others, not even after a crash", async (t) => {
-  // b is a peer, c a stranger.
-  await using bed = await Bed.create({ nodes: 3, configured: 2 });
+kernelTest(
+  "whoever removes the helper, takes it away or down: it is back within seconds",
+  async (t) => {
+    await using bed = await Bed.create();
+    const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
+    await bothUp([a, b]);
+    await bed.ping(0, 1);
+    const file = await bed.randomFile(4_000_000);
+    const { podNamespace } = bed.node(1);
+    for (const change of ["del HELPER", "set HELPER down", `set HELPER netns ${podNamespace}`]) {
+      await t.step(change, async () => {
+        const words = `link ${change.replace("HELPER", HELPER)}`.split(" ");
+        const times = b.log.split("it is back").length;
+        assertEquals((await bed.onNode(1, "ip", ...words)).code, 0);
+        const back = () => b.log.split("it is back").length > times;
+        await until("it is back", 5_000, back);
+        await stopped([a, b], async () => {
+          assertEquals(await bed.transfer(0, 1, file.path), file.sha256);
+        });
+        assert(!said(b, "given up"), b.log);
+        const elsewhere = await runProgram("ip", ["-n", podNamespace, "-br", "link"]);
+        assert(!elsewhere.stdout.includes(HELPER), elsewhere.stdout);
+      });
+    }
+  },
+);
+
+kernelTest("nobody on the host sends anything through the helper", async () => {
+  await using bed = await Bed.create();
   const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
   await bothUp([a, b]);
   await bed.ping(0, 1);
   const capture = await bed.capture(bed.node(0).podNamespace, "eth0");
-  const packets = Array.from({ length: 50 }, forged);
-  await t.step("while the node runs: dropped, and counted", async () => {
-    const before = (await bed.counters(a)).inbound["unknown_peer"]!;
-    await bed.send(2, packets, HELPER_PORT);
-    const counted = async () =>
-      (await bed.counters(a)).inbound["unknown_peer"]! === before + packets.length;
-    await until("all are counted", 5_000, counted);
-  });
-  await t.step("a crash leaves a device behind that passes nothing on", async () => {
-    Deno.kill(a.pid, "SIGKILL");
-    await a.status;
-    const before = await statistic(bed, 0, HELPER, "rx_packets");
-    await bed.send(2, packets, HELPER_PORT);
-    const came = async () =>
-      await statistic(bed, 0, HELPER, "rx_packets") === before + packets.length;
-    await until("all have come to the device", 5_000, came);
-  });
-  await t.step("the next start makes it anew, and takes it away in the end", async () => {
-    const again = await bed.start(0);
-    await bothUp([again]);
-    assert(inUse(again), engineOf(again));
-    await bed.reachable(0, 1, 5_000);
-    await again.stop();
-    assertEquals((await bed.onNode(0, "ip", "link", "show", HELPER)).code, 1);
-  });
+  // VXLAN-GPE with an IPv4 packet inside, as the programs write it.
+  const packet = Uint8Array.of(0x0c, 0, 0, 1, 0, 0, 0, 0, ...ipv4("172.2.0.2", "172.1.0.2"));
+  await Deno.writeFile(`${bed.dir}/forged`, packet);
+  // Nobody there answers ARP.
+  const neighbour = ["192.0.2.1", "lladdr", "ff:ff:ff:ff:ff:ff", "dev", HELPER];
+  await ip(["-n", bed.node(0).namespace, "neigh", "add", ...neighbour]);
+  const before = (await bed.counters(a)).inbound["unknown_peer"]!;
+  const script = `for i in $(seq 50); do socat -u FILE:${bed.dir}/forged ` +
+    `UDP4-DATAGRAM:192.0.2.1:4790,so-bindtodevice=${HELPER}; done`;
+  assertEquals((await bed.onNode(0, "sh", "-c", script)).code, 0);
+  const counted = async () => (await bed.counters(a)).inbound["unknown_peer"]! - before;
+  await until("all are counted", 5_000, async () => await counted() >= 50);
   await capture.stop();
   const { stdout } = await runProgram("tcpdump", ["-nr", capture.file, "udp"]);
   assertEquals(stdout, "", "no forged packet reached the pod");
-});
-
-kernelTest("another program has the helper's port: the next one is taken", async () => {
-  await using bed = await Bed.create();
-  bed.spawn(bed.node(0).namespace, ["socat", "-u", `UDP4-RECV:${HELPER_PORT}`, "OPEN:/dev/null"]);
-  const bound = async () => (await bed.onNode(0, "ss", "-Hlun")).stdout.includes(`:${HELPER_PORT}`);
-  await until("the port is taken", 5_000, bound);
-  const args = ["-c", `${bed.dir}/tunnet.yaml`, "--log-level", "debug"];
-  const [a, b] = await Promise.all([bed.start(0, args), bed.start(1)]);
-  await bothUp([a, b]);
-  assertStringIncludes(a.log, `UDP port ${HELPER_PORT + 1} of lo`);
-  await bed.ping(0, 1);
-  await stopped([a, b], async () => void await bed.ping(0, 1));
+  assert(inUse(a), engineOf(a));
 });
 
 /** What stands in the way of a kernel path, how it comes about, and what the node says. */
@@ -317,11 +326,6 @@ const OBSTACLES: readonly {
   readonly wrap?: readonly string[];
   readonly says: RegExp;
 }[] = [
-  {
-    what: "lo is down",
-    prepare: ["ip", "link", "set", "lo", "down"],
-    says: /no helper \(lo is down\); packets go by the lanes/,
-  },
   {
     what: "a long device name",
     args: ["--device", "tunnet-device"],
@@ -335,7 +339,14 @@ const OBSTACLES: readonly {
   {
     what: "no right to load programs",
     wrap: ["setpriv", "--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-bpf,-sys_admin"],
-    says: /no kernel path \(it takes root, or CAP_BPF and CAP_NET_ADMIN\)/,
+    says:
+      /no kernel path \(it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN\)/,
+  },
+  {
+    what: "no right to make a network namespace",
+    wrap: ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"],
+    says:
+      /no kernel path \(it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN\)/,
   },
 ];
 

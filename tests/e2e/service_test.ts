@@ -294,13 +294,20 @@ function launchAsUser(bed: Bed, capabilities: string) {
   ]);
 }
 
-kernelTest("an ordinary user with CAP_BPF as well has the kernel path", async () => {
-  await using bed = await Bed.create();
-  const a = launchAsUser(bed, ",+net_admin,+bpf");
-  await Promise.all([a.ready(), bed.start(1)]);
-  await bed.ping(0, 1);
-  await until("it carries while a stands still", 10_000, () => bed.reachesFrozen(0, 1, [a]));
-});
+kernelTest(
+  "an ordinary user with CAP_BPF and CAP_SYS_ADMIN has the kernel path, and gives the latter up",
+  async () => {
+    await using bed = await Bed.create();
+    const a = launchAsUser(bed, ",+net_admin,+bpf,+sys_admin");
+    await Promise.all([a.ready(), bed.start(1)]);
+    await bed.ping(0, 1);
+    await until("it carries while a stands still", 10_000, () => bed.reachesFrozen(0, 1, [a]));
+    await dropped(a.pid, NET_ADMIN_AND_BPF);
+    assertEquals((await bed.onNode(0, "ip", "link", "del", "tunnet0-in")).code, 0);
+    await until("the helper is made again", 10_000, () => a.log.includes("it is back"));
+    await until("it carries again", 10_000, () => bed.reachesFrozen(0, 1, [a]));
+  },
+);
 
 Deno.test("an ordinary user with only CAP_NET_ADMIN runs a node", async (t) => {
   await using bed = await Bed.create();

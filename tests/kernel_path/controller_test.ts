@@ -10,6 +10,7 @@ import {
   type OpenedPath,
   whyNoKernelPath,
 } from "../../src/kernel_path/controller.ts";
+import type { HelperNamespace } from "../../src/kernel_path/helper_namespace.ts";
 import type { Lost } from "../../src/kernel_path/maps/tally.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 import { logged } from "../fakes/peers.ts";
@@ -19,7 +20,7 @@ const DEVICE = { name: "tunnet0", index: 9 };
 
 /** A path in memory, which a test tells what to say. */
 class FakePath implements OpenedPath {
-  readonly helper = { name: "tunnet0-in", port: 4790 };
+  readonly helperName = "tunnet0-in";
   readonly done: string[] = [];
   lostNow = NOTHING;
   stuck = false;
@@ -27,6 +28,7 @@ class FakePath implements OpenedPath {
   selfTestFails = false;
   full = false;
   closed = false;
+  removed: boolean | "for good" = false;
   packets = 0;
 
   setPeer({ index, ifindex, takes }: Parameters<OpenedPath["setPeer"]>[0]): void {
@@ -50,7 +52,12 @@ class FakePath implements OpenedPath {
   isStuck(): boolean {
     return this.stuck;
   }
-  admitLoopback(): void {}
+  restoreHelper(): boolean {
+    if (this.removed === "for good") throw new SyscallError("RTM_NEWLINK", ERRNO.EEXIST);
+    const removed = this.removed;
+    this.removed = false;
+    return removed;
+  }
   selfTest(): Promise<void> {
     return this.selfTestFails
       ? Promise.reject(new RunError({ what: "no kernel path", why: "nothing gets there" }))
@@ -82,6 +89,11 @@ function setup(change: Partial<ControllerParts> = {}) {
     ethernet: true,
     ipsec: 0,
     lookups: 0,
+    namespaces: 0,
+    openNamespace() {
+      state.namespaces++;
+      return { close: () => void state.namespaces-- } as unknown as HelperNamespace;
+    },
     open: (): Promise<OpenedPath> => Promise.resolve(path),
   };
   const counted: string[] = [];
@@ -101,6 +113,7 @@ function setup(change: Partial<ControllerParts> = {}) {
         void (packets > 0 && counted.push(`${direction} ${peer} ${packets}`)),
     },
     host: {
+      openNamespace: () => state.openNamespace(),
       open: () => state.open(),
       ipsecPolicies: () => state.ipsec,
       takesTcpSuperPackets: () => false,
@@ -152,6 +165,11 @@ Deno.test("kernel path: why there is none", async (t) => {
     line: RegExp,
   ])[] = [
     ["IPsec policies", (state) => state.ipsec = 1, /no kernel path: this host has IPsec policies/],
+    ["no right to make a network namespace", (state) => {
+      state.openNamespace = () => {
+        throw new SyscallError("unshare", ERRNO.EPERM);
+      };
+    }, /no kernel path .*CAP_SYS_ADMIN.*; packets go by the lanes/],
     [
       "it does not work here",
       (state) => state.open = () => Promise.reject(new RunError({ what: "no kernel path" })),
@@ -175,6 +193,17 @@ Deno.test("kernel path: why there is none", async (t) => {
     ],
     ["switched off", "mode tap has none", "every packet is to be seen", undefined],
   );
+});
+
+Deno.test("kernel path: its namespace is made once, with rights that are given up, and ends last", async () => {
+  const { controller, state, path } = setup();
+  await controller.open(DEVICE);
+  await controller.open(DEVICE);
+  controller.close();
+  assertEquals([state.namespaces, path.closed], [1, true]);
+  await controller.open(DEVICE);
+  controller.end();
+  assertEquals([state.namespaces, controller.inUse], [0, false]);
 });
 
 Deno.test("kernel path: a device that has gone while it was opened gets none", async () => {
@@ -220,6 +249,20 @@ Deno.test("kernel path: it is given up when it does not carry, or may not any mo
         controller.check();
       }
     }, true],
+    [
+      "the helper is removed, and what was lost with it makes nothing of it",
+      ({ controller, path }) => {
+        path.stuck = true;
+        controller.check();
+        path.removed = true;
+        controller.check();
+      },
+      true,
+    ],
+    ["a helper that cannot be made again", ({ controller, path }) => {
+      path.removed = "for good";
+      controller.check();
+    }, false],
     ["a map that is full", ({ controller, path }) => {
       path.full = true;
       controller.setPeer(0, row(2));

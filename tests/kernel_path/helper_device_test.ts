@@ -1,89 +1,83 @@
-import { assertEquals, assertThrows } from "../assert.ts";
+import { assertEquals, assertRejects, assertThrows } from "../assert.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import { SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../../src/base/errors.ts";
-import { HELPER_PORT_FIRST, HELPER_PORTS } from "../../src/base/limits.ts";
-import type { LinkInfo, Rtnetlink, VxlanSpec } from "../../src/host/netlink/rtnetlink.ts";
+import { HELPER_NAME_ATTEMPTS } from "../../src/base/limits.ts";
+import type { LinkInfo, Rtnetlink } from "../../src/host/netlink/rtnetlink.ts";
 import { Helper } from "../../src/kernel_path/helper_device.ts";
 
-/** Devices in memory, which notes what is done to them; ports below `free` are taken. */
-function devices(standing: readonly Partial<LinkInfo>[] = [], free = HELPER_PORT_FIRST) {
+const NAME = "tunnet0-in";
+
+/** Devices in memory, and a pair of them, which notes what is done. */
+function setup(standing: readonly Partial<LinkInfo>[] = []) {
   const done: string[] = [];
-  const links = new Map<number, Partial<LinkInfo>>([[1, { index: 1, name: "lo", up: true }]]);
-  for (const link of standing) links.set(link.index!, link);
+  const links = new Map(standing.map((link) => [link.index!, link]));
   let next = 20;
   const rt = {
     getLink: (which: string | number) =>
       [...links.values()].find(({ index, name }) => index === which || name === which),
-    addVxlan({ name, port }: VxlanSpec) {
-      if (port < free) throw new SyscallError("addVxlan", ERRNO.EADDRINUSE);
-      done.push(`add ${name} ${port}`);
-      links.set(next, { index: next++, name, kind: "vxlan" });
+    setLink(index: number, { up }: { up?: boolean }) {
+      done.push(`up ${index}`);
+      links.set(index, { ...links.get(index), up: up! });
     },
-    setLink: (index: number) => void done.push(`up ${index}`),
-    removeLink(index: number) {
-      done.push(`remove ${index}`);
-      links.delete(index);
-    },
-    setIpv4: (index: number, settings: object) =>
-      void done.push(`ipv4 ${index} ${JSON.stringify(settings)}`),
   } as unknown as Rtnetlink;
-  return { rt, done, links };
+  const pair = {
+    connect(name: string, index = next++) {
+      done.push(`connect ${name} ${index}`);
+      links.set(index, { index, name, kind: "veth", up: false });
+    },
+    disconnect() {
+      done.push("disconnect");
+      for (const { index, name } of links.values()) if (name === NAME) links.delete(index!);
+    },
+  };
+  const guard = (index: number) => void done.push(`guard ${index}`);
+  return { rt, pair, guard, links, done: () => done.splice(0) };
 }
 
 Deno.test("helper: guarded before it receives anything, and removed in the end", () => {
-  const { rt, done, links } = devices();
-  const helper = Helper.make(rt, "tunnet0", (index) => void done.push(`guard ${index}`));
-  assertEquals([helper.name, helper.port], ["tunnet0-in", HELPER_PORT_FIRST]);
+  const { rt, pair, guard, done, links } = setup();
+  const helper = Helper.make(rt, pair, NAME, guard);
+  assertEquals([helper.name, helper.index], [NAME, 20]);
+  assertEquals(done(), [`connect ${NAME} 20`, "guard 20", "up 20"]);
   helper.close();
-  assertEquals(done, [
-    `add tunnet0-in ${HELPER_PORT_FIRST}`,
-    "guard 20",
-    "up 20",
-    "remove 20",
-  ]);
-  assertEquals(links.size, 1);
+  assertEquals(done(), ["disconnect"]);
+  assertEquals(links.size, 0);
 });
 
-Deno.test("helper: a port that is taken is passed by, and when all are, it says so", () => {
-  const { rt } = devices([], HELPER_PORT_FIRST + 3);
-  assertEquals(Helper.make(rt, "t", () => {}).port, HELPER_PORT_FIRST + 3);
-  const { rt: full } = devices([], HELPER_PORT_FIRST + HELPER_PORTS);
-  assertThrows(() => Helper.make(full, "t", () => {}), RunError, "are taken");
-});
-
-Deno.test("helper: one of a start that crashed is made anew, another device is left alone", () => {
-  const crashed = devices([{ index: 7, name: "t-in", kind: "vxlan" }]);
-  Helper.make(crashed.rt, "t", () => {});
-  assertEquals(crashed.done.slice(0, 2), ["remove 7", `add t-in ${HELPER_PORT_FIRST}`]);
-  const other = devices([{ index: 7, name: "t-in", kind: "dummy" }]);
-  assertThrows(() => Helper.make(other.rt, "t", () => {}), RunError, "another device");
-  assertEquals(other.done, []);
+Deno.test("helper: made again under its index when it is gone, switched on when it is down", () => {
+  const { rt, pair, guard, done, links } = setup();
+  const helper = Helper.make(rt, pair, NAME, guard);
+  done();
+  assertEquals([helper.restore(), done()], [false, []]);
+  links.delete(20);
+  assertEquals([helper.restore(), done()], [true, [`connect ${NAME} 20`, "guard 20", "up 20"]]);
+  links.set(20, { ...links.get(20), up: false });
+  assertEquals([helper.restore(), done()], [true, ["up 20"]]);
+  assertEquals(helper.restore(), false);
 });
 
 Deno.test("helper: a guard that fails leaves no device behind", () => {
-  const { rt, links } = devices();
+  const { rt, pair, links } = setup();
   const guard = () => {
     throw new SyscallError("bpf", ERRNO.EPERM);
   };
-  assertThrows(() => Helper.make(rt, "t", guard), SyscallError);
-  assertEquals(links.size, 1);
+  assertThrows(() => Helper.make(rt, pair, NAME, guard), SyscallError);
+  assertEquals(links.size, 0);
 });
 
-Deno.test("helper: what it cannot work with is said before anything is made", () => {
-  const { rt, links, done } = devices();
-  assertThrows(() => Helper.make(rt, "a-name-too-long", () => {}), RunError, "too long");
-  links.set(1, { index: 1, name: "lo", up: false });
-  assertThrows(() => Helper.make(rt, "t", () => {}), RunError, "lo is down");
-  assertEquals(done, []);
-});
-
-Deno.test("helper: a device of its index that is no longer its own stays", () => {
-  const { rt, links, done } = devices();
-  const helper = Helper.make(rt, "t", () => {});
-  links.delete(helper.index);
-  links.set(30, { index: 30, name: "t-in", kind: "vxlan" });
-  done.length = 0;
-  helper.close();
-  assertEquals(done, []);
+Deno.test("helper: its name is waited for while a device has it, not for ever", async () => {
+  const { rt, links } = setup([{ index: 7, name: NAME, kind: "veth" }]);
+  let waits = 0;
+  const goesAfter = (times: number) => () => {
+    if (++waits === times) links.clear();
+    return Promise.resolve();
+  };
+  assertEquals(await Helper.freeName(rt, "tunnet0", goesAfter(3)), NAME);
+  assertEquals(waits, 3);
+  links.set(7, { index: 7, name: NAME, kind: "bridge" });
+  const never = goesAfter(0);
+  await assertRejects(() => Helper.freeName(rt, "tunnet0", never), RunError, "another device");
+  assertEquals(waits, 3 + HELPER_NAME_ATTEMPTS);
+  await assertRejects(() => Helper.freeName(rt, "a-name-too-long"), RunError, "too long");
 });

@@ -2,12 +2,17 @@
 
 import { ERRNO } from "../../../ffi/errno.ts";
 import * as nl from "../../../ffi/netlink.ts";
-import { AF_INET, AF_UNSPEC } from "../../../ffi/socket.ts";
+import { AF_UNSPEC } from "../../../ffi/socket.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../../base/limits.ts";
 import { type Address, addressBits, type Prefix, sameBytes } from "../../net/prefix.ts";
-import { type Decode, Exchange, type Request, RtnetlinkError } from "./exchange.ts";
 import {
-  type Ipv4Settings,
+  type Decode,
+  Exchange,
+  type NetlinkSocket,
+  type Request,
+  RtnetlinkError,
+} from "./exchange.ts";
+import {
   type LinkAddress,
   type LinkChange,
   type LinkDrops,
@@ -17,6 +22,7 @@ import {
   type RoutePath,
   type RouteSpec,
   type Rtnetlink,
+  type VethPeer,
   type VxlanSpec,
 } from "./rtnetlink.ts";
 import {
@@ -34,7 +40,7 @@ import {
   textAttribute,
   u32Attribute,
 } from "./message.ts";
-import { LinuxSocket } from "./socket.ts";
+import { LinuxSocket, PinnedSocket } from "./socket.ts";
 
 /** The kernel sends a dump in parts of at most 32 KB; a single larger message grows the buffer. */
 const BUFFER_BYTES = 64 * 1024;
@@ -57,8 +63,8 @@ const NOTHING: readonly number[] = [ERRNO.ENODEV, ERRNO.ENOENT];
 class LinuxRtnetlink implements Rtnetlink {
   readonly #exchange: Exchange;
 
-  constructor(buffer_bytes: number) {
-    this.#exchange = new Exchange(new LinuxSocket(nl.NETLINK_ROUTE, buffer_bytes));
+  constructor(socket: NetlinkSocket) {
+    this.#exchange = new Exchange(socket);
   }
 
   close(): void {
@@ -79,8 +85,8 @@ class LinuxRtnetlink implements Rtnetlink {
     return this.#askLink(name, [], decodeDrops);
   }
 
-  setLink(index: number, { mtu_bytes, up, master }: LinkChange): void {
-    if (mtu_bytes === undefined && up === undefined && master === undefined) return;
+  setLink(index: number, { mtu_bytes, up, master, alias }: LinkChange): void {
+    if ([mtu_bytes, up, master, alias].every((one) => one === undefined)) return;
     const change = up === undefined ? 0 : nl.IFF_UP;
     this.#exchange.request({
       type: nl.RTM_SETLINK,
@@ -88,11 +94,12 @@ class LinuxRtnetlink implements Rtnetlink {
       attributes: [
         ...(mtu_bytes === undefined ? [] : [u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
         ...(master === undefined ? [] : [u32Attribute(nl.IFLA_MASTER, master)]),
+        ...(alias === undefined ? [] : [textAttribute(nl.IFLA_IFALIAS, alias)]),
       ],
     });
   }
 
-  addVxlan({ name, port, mtu_bytes }: VxlanSpec): void {
+  addVxlan({ name, index, port, mtu_bytes }: VxlanSpec): void {
     const on = Uint8Array.of(1);
     const data = nestedAttribute(nl.IFLA_INFO_DATA, [
       { type: nl.IFLA_VXLAN_PORT, data: Uint8Array.of(port >> 8, port & 0xff) },
@@ -101,41 +108,26 @@ class LinuxRtnetlink implements Rtnetlink {
       { type: nl.IFLA_VXLAN_UDP_ZERO_CSUM6_RX, data: on },
       { type: nl.IFLA_VXLAN_GPE, data: new Uint8Array(0) },
     ]);
-    this.#exchange.request({
-      type: nl.RTM_NEWLINK,
-      flags: nl.NLM_F_CREATE | nl.NLM_F_EXCL,
-      body: linkBody(0),
-      attributes: [
-        textAttribute(nl.IFLA_IFNAME, name),
-        u32Attribute(nl.IFLA_MTU, mtu_bytes),
-        nestedAttribute(nl.IFLA_LINKINFO, [
-          textAttribute(nl.IFLA_INFO_KIND, "vxlan"),
-          data,
-        ]),
-      ],
-    });
+    this.#addLink(name, "vxlan", [data], [u32Attribute(nl.IFLA_MTU, mtu_bytes)], index);
+  }
+
+  addBridge(name: string): void {
+    this.#addLink(name, "bridge");
+  }
+
+  addVeth(name: string, peer: VethPeer, index?: number): void {
+    const other = [
+      textAttribute(nl.IFLA_IFNAME, peer.name),
+      u32Attribute(nl.IFLA_NET_NS_FD, peer.namespaceFd),
+    ];
+    const data = nestedAttribute(nl.IFLA_INFO_DATA, [
+      nestedAttribute(nl.VETH_INFO_PEER, other, linkBody(peer.index ?? 0)),
+    ]);
+    this.#addLink(name, "veth", [data], [], index);
   }
 
   removeLink(index: number): void {
     this.#exchange.request({ type: nl.RTM_DELLINK, body: linkBody(index) });
-  }
-
-  setIpv4(index: number, { rpFilter, routeLocalnet }: Ipv4Settings): void {
-    const { IPV4_DEVCONF } = nl;
-    const settings = [
-      ...(rpFilter === undefined ? [] : [u32Attribute(IPV4_DEVCONF.rpFilter, rpFilter)]),
-      ...(routeLocalnet === undefined
-        ? []
-        : [u32Attribute(IPV4_DEVCONF.routeLocalnet, routeLocalnet ? 1 : 0)]),
-    ];
-    const conf = nestedAttribute(nl.IFLA_INET_CONF, settings);
-    this.#exchange.request({
-      type: nl.RTM_SETLINK,
-      body: linkBody(index),
-      attributes: [
-        nestedAttribute(nl.IFLA_AF_SPEC, [nestedAttribute(AF_INET, [conf])]),
-      ],
-    });
   }
 
   addresses(index = 0): readonly LinkAddress[] {
@@ -204,6 +196,29 @@ class LinuxRtnetlink implements Rtnetlink {
     }
   }
 
+  /** Makes a device; `data` is what its kind wants to know. */
+  #addLink(
+    name: string,
+    kind: string,
+    data: readonly Attribute[] = [],
+    more: readonly Attribute[] = [],
+    index = 0,
+  ): void {
+    this.#exchange.request({
+      type: nl.RTM_NEWLINK,
+      flags: nl.NLM_F_CREATE | nl.NLM_F_EXCL,
+      body: linkBody(index),
+      attributes: [
+        textAttribute(nl.IFLA_IFNAME, name),
+        ...more,
+        nestedAttribute(nl.IFLA_LINKINFO, [
+          textAttribute(nl.IFLA_INFO_KIND, kind),
+          ...data,
+        ]),
+      ],
+    });
+  }
+
   /** Asks for a device, and decodes the answer; undefined where there is none. */
   #askLink<T>(
     nameOrIndex: string | number,
@@ -244,7 +259,7 @@ class LinuxRtnetlink implements Rtnetlink {
   }
 
   #changeRoute(type: number, flags: number, route: RouteSpec): void {
-    const { prefix, index, source } = route;
+    const { prefix, index, source, gateway } = route;
     const attributes: Attribute[] = [
       { type: nl.RTA_DST, data: prefix.bytes },
       u32Attribute(nl.RTA_OIF, index),
@@ -252,12 +267,13 @@ class LinuxRtnetlink implements Rtnetlink {
       u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
     ];
     if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
+    if (gateway) attributes.push({ type: nl.RTA_GATEWAY, data: gateway.bytes });
     const body = routeBody({
       family: familyOf(prefix.version),
       length_bits: prefix.length_bits,
       table: nl.RT_TABLE_MAIN,
       protocol: route.protocol ?? nl.RTPROT_STATIC,
-      scope: nl.RT_SCOPE_LINK,
+      scope: gateway ? nl.RT_SCOPE_UNIVERSE : nl.RT_SCOPE_LINK,
       type: nl.RTN_UNICAST,
     });
     this.#exchange.request({ type, flags, body, attributes });
@@ -292,7 +308,15 @@ class LinuxRtnetlink implements Rtnetlink {
  * kernel has no netlink. `buffer_bytes` is for tests.
  */
 export function openRtnetlink(buffer_bytes = BUFFER_BYTES): Rtnetlink {
-  return new LinuxRtnetlink(buffer_bytes);
+  return new LinuxRtnetlink(new LinuxSocket(nl.NETLINK_ROUTE, buffer_bytes));
+}
+
+/**
+ * The same for the network namespace that the calling thread is in now, wherever
+ * it goes later. After an answer that was lost, all requests fail.
+ */
+export function openPinnedRtnetlink(): Rtnetlink {
+  return new LinuxRtnetlink(new PinnedSocket(nl.NETLINK_ROUTE, BUFFER_BYTES));
 }
 
 /**

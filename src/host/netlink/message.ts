@@ -13,6 +13,7 @@ import {
   IFADDRMSG_BYTES,
   IFF_UP,
   IFINFOMSG_BYTES,
+  IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INFO_KIND,
   IFLA_LINKINFO,
@@ -120,12 +121,15 @@ export function textAttribute(type: number, text: string): Attribute {
   return { type, data: new TextEncoder().encode(text + "\0") };
 }
 
-/** An attribute holding other attributes. */
-export function nestedAttribute(type: number, attributes: readonly Attribute[]): Attribute {
+/** An attribute holding other attributes, behind a fixed structure where its type has one. */
+export function nestedAttribute(
+  type: number,
+  attributes: readonly Attribute[],
+  body = new Uint8Array(0),
+): Attribute {
   // As a message, they would stand behind a header.
   const header = { type: 0, flags: 0, sequence: 0 };
-  const data = encodeMessage(header, new Uint8Array(0), attributes).subarray(NLMSGHDR_BYTES);
-  return { type, data };
+  return { type, data: encodeMessage(header, body, attributes).subarray(NLMSGHDR_BYTES) };
 }
 
 /** A whole request. `body` is the fixed structure that the type asks for. */
@@ -158,7 +162,7 @@ export function encodeMessage(
 }
 
 /** struct ifinfomsg. `change` tells which of the flags count. */
-export function linkBody(index: number, flags = 0, change = 0): Uint8Array {
+export function linkBody(index: number, flags = 0, change = 0): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(IFINFOMSG_BYTES);
   const view = viewOf(bytes);
   view.setInt32(4, index, true);
@@ -314,6 +318,7 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
     master: u32(attributes, IFLA_MASTER) ?? 0,
     kind: info && text(decodeAttributes(info), IFLA_INFO_KIND),
     ethernet: view.getUint16(2, true) === ARPHRD_ETHER,
+    alias: text(attributes, IFLA_IFALIAS),
   };
 }
 

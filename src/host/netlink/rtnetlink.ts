@@ -15,6 +15,8 @@ export interface LinkInfo {
   readonly kind: string | undefined;
   /** Whether its packets have an Ethernet header. */
   readonly ethernet: boolean;
+  /** A free text that somebody has put on it, if any. */
+  readonly alias?: string | undefined;
 }
 
 /** Packets that the kernel dropped at a device. */
@@ -42,6 +44,8 @@ export interface RouteSpec {
   readonly index: number;
   /** The source that this host's own packets get. */
   readonly source?: Address | undefined;
+  /** The router to send to; left out, the destinations are neighbours on the device. */
+  readonly gateway?: Address | undefined;
   /** The lower one wins. Left out: 0 for IPv4, 1024 for IPv6, as the kernel has it. */
   readonly metric?: number | undefined;
   /** Who made it, of rtnetlink's RTPROT numbers. Left out: 4, static. */
@@ -77,21 +81,25 @@ export interface RoutePath {
  */
 export interface VxlanSpec {
   readonly name: string;
+  /** Left out, the kernel chooses one. */
+  readonly index?: number | undefined;
   /** The UDP port that it receives on. */
   readonly port: number;
   readonly mtu_bytes: number;
 }
 
-/** Settings of a device's IPv4 (ip-sysctl.rst); what is left out stays. */
-export interface Ipv4Settings {
-  /** 0: no check of sources, 1: strict, 2: loose. The larger of this and `all`'s holds. */
-  readonly rpFilter?: number | undefined;
-  /** Whether 127.0.0.0/8 may be routed by it. */
-  readonly routeLocalnet?: boolean | undefined;
+/** One end of a veth pair that is made in another network namespace. */
+export interface VethPeer {
+  readonly name: string;
+  /** A descriptor of the namespace. */
+  readonly namespaceFd: number;
+  /** Left out, the kernel chooses one. */
+  readonly index?: number | undefined;
 }
 
-/** The MTU, state and bridge to give to a device; what is left out stays. */
+/** The MTU, state, bridge and alias to give to a device; what is left out stays. */
 export interface LinkChange {
+  readonly alias?: string | undefined;
   /** Index of the bridge to become a port of; 0: of none any more. */
   readonly master?: number | undefined;
   readonly mtu_bytes?: number | undefined;
@@ -110,9 +118,15 @@ export interface Rtnetlink {
   setLink(index: number, change: LinkChange): void;
   /** EEXIST if there is a device of this name; EOPNOTSUPP where the kernel has no VXLAN. */
   addVxlan(spec: VxlanSpec): void;
+  /** EEXIST if there is a device of this name. */
+  addBridge(name: string): void;
+  /**
+   * A pair of Ethernet devices joined to each other; EEXIST if there is a device of either name.
+   * Without an index, the kernel chooses one.
+   */
+  addVeth(name: string, peer: VethPeer, index?: number): void;
   /** Removes a device that somebody made; ENODEV if there is none. */
   removeLink(index: number): void;
-  setIpv4(index: number, settings: Ipv4Settings): void;
   /** All addresses, or those of one device. */
   addresses(index?: number): readonly LinkAddress[];
   /** EEXIST if it stands already. An IPv6 address is usable at once (no duplicate detection). */

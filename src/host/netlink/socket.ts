@@ -79,3 +79,14 @@ export class LinuxSocket implements NetlinkSocket {
     throw new SyscallError("recv", ERRNO.EINTR);
   }
 }
+
+/** A netlink socket that is opened once: a second one might be in another network namespace. */
+export class PinnedSocket extends LinuxSocket {
+  #opened = false;
+
+  override open(): void {
+    if (this.#opened) throw new SyscallError("socket", ERRNO.ENOBUFS);
+    this.#opened = true;
+    super.open();
+  }
+}

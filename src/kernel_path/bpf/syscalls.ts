@@ -144,15 +144,19 @@ export function attachProgram(
 }
 
 /**
- * Puts a program on a device's way in for as long as there is the device, also
- * after this process. Throws a SyscallError.
+ * Puts a program on a device's way in or out for as long as there is the device.
+ * Throws a SyscallError.
  */
-export function attachForGood(program: number, ifindex: number): void {
+export function attachForGood(
+  program: number,
+  ifindex: number,
+  way: keyof typeof BPF_LINK_TYPE,
+): void {
   const attr = new Uint8Array(BPF_ATTR.size);
   const view = new DataView(attr.buffer);
   view.setUint32(BPF_ATTR.attach.ifindex, ifindex, true);
   view.setUint32(BPF_ATTR.attach.program, program, true);
-  view.setUint32(BPF_ATTR.attach.type, BPF_LINK_TYPE.in, true);
+  view.setUint32(BPF_ATTR.attach.type, BPF_LINK_TYPE[way], true);
   libc().check("bpf(BPF_PROG_ATTACH)", call("programAttach", attr));
 }
 

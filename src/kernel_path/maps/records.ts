@@ -7,7 +7,9 @@ export const ROUTE_KEY = { length: 0, address: 4 } as const;
 /** A route's owner: a peer's index, or LOCAL_OWNER. */
 export const OWNER_BYTES = 4;
 /** Owner of this node's own subnets, and of nothing else: no peer has this index. */
-export const LOCAL_OWNER = 0xffff_ffff;
+export const LOCAL_OWNER = 0x7fff_ffff;
+/** Owner of what no node sends from, nor anybody sends to: no peer has this index either. */
+export const NOBODY = 0x7fff_fffe;
 
 /** Key of a prefix in the table of its IP version. */
 export function routeKey({ bytes, length_bits }: Prefix): Uint8Array<ArrayBuffer> {
@@ -82,15 +84,15 @@ export function senderKey({ address, source, port }: KernelPeer): Uint8Array<Arr
   return bytes;
 }
 
-/** Layout of what is known of a sender: its index, and whether it may send any source (1). */
-export const SENDER = { size: 8, peer: 0, anySource: 4 } as const;
+/** Layout of what is known of a sender: its index, and the device by which it is answered. */
+export const SENDER = { size: 8, peer: 0, ifindex: 4 } as const;
 
 /** Encodes what is known of a sender. */
-export function senderRecord(peer: number, anySource: boolean): Uint8Array<ArrayBuffer> {
+export function senderRecord(peer: number, ifindex: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(SENDER.size);
   const view = new DataView(bytes.buffer);
   view.setUint32(SENDER.peer, peer, true);
-  view.setUint32(SENDER.anySource, anySource ? 1 : 0, true);
+  view.setUint32(SENDER.ifindex, ifindex, true);
   return bytes;
 }
 
@@ -109,7 +111,7 @@ export const COUNTS = {
 
 /** Layout of the counts of the whole node, 8 bytes each, for each processor. */
 export const EVENTS = {
-  size: 40,
+  size: 48,
   /** Packets that were handed to the helper device. */
   entered: 0,
   /** Packets that arrived there and went on to the tunnel's device. */
@@ -118,8 +120,10 @@ export const EVENTS = {
   sendFailed: 16,
   /** Packets that could not be handed on, for the same reason. */
   rejected: 24,
-  /** Packets that came to the helper device from elsewhere. */
+  /** Packets that somebody on this host sent to the helper device. */
   foreign: 32,
+  /** Packets of the self-test that have come through. */
+  selfTest: 40,
 } as const;
 
 /** The counts of all processors as one; each has `size` bytes, in a row. */

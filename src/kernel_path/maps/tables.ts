@@ -1,6 +1,6 @@
 /** The maps of the kernel path as they follow the forwarding table. Pure. */
 
-import type { Prefix } from "../../net/prefix.ts";
+import { parsePrefix, type Prefix, sameBytes } from "../../net/prefix.ts";
 import type { Route } from "../../forwarding/prefixes.ts";
 import { type Entries, type Entry, ListMirror, OwnerMirror } from "./mirror.ts";
 import * as records from "./records.ts";
@@ -17,9 +17,7 @@ export interface KernelPathPeer extends records.KernelPeer {
 }
 
 /** The maps that follow the forwarding table: routes as a whole, the others peer by peer. */
-type Maps = Readonly<
-  Record<"routes4" | "routes6" | "peers" | "senders" | "hosts" | "counts", Entries>
->;
+type Maps = Readonly<Record<"routes4" | "routes6" | "peers" | "senders" | "counts", Entries>>;
 
 const EVERYTHING = {
   4: { version: 4, bytes: new Uint8Array(4), length_bits: 0 },
@@ -27,26 +25,18 @@ const EVERYTHING = {
 } as const satisfies Record<number, Prefix>;
 
 const NO_COUNTS = new Uint8Array(records.COUNTS.size);
-const PRESENT = records.u32(1);
-
-/** An address as the kernel's tunnels tell it: IPv4 as a number in the host's order. */
-function hostKey(address: Uint8Array): Uint8Array {
-  return address.length === 4 ? address.toReversed() : address;
-}
 
 /** Keeps the maps in step. All methods throw what the maps throw when they are full. */
 export class KernelTables {
   readonly #routes: Readonly<Record<4 | 6, ListMirror>>;
-  readonly #mirrors: Readonly<Record<"peers" | "senders" | "hosts" | "counts", OwnerMirror>>;
+  readonly #mirrors: Readonly<Record<"peers" | "senders" | "counts", OwnerMirror>>;
   readonly #peers = new Map<number, KernelPathPeer>();
-  #defaultPeer = -1;
 
-  constructor({ routes4, routes6, peers, senders, hosts, counts }: Maps) {
+  constructor({ routes4, routes6, peers, senders, counts }: Maps) {
     this.#routes = { 4: new ListMirror(routes4), 6: new ListMirror(routes6) };
     this.#mirrors = {
       peers: new OwnerMirror(peers),
       senders: new OwnerMirror(senders),
-      hosts: new OwnerMirror(hosts),
       counts: new OwnerMirror(counts),
     };
   }
@@ -58,22 +48,21 @@ export class KernelTables {
 
   /** Takes over what is known of one peer. No other peer's entries are touched. */
   setPeer(peer: KernelPathPeer): void {
-    const { counts, hosts, peers } = this.#mirrors;
-    const { index, address, takes } = peer;
+    const { counts, senders, peers } = this.#mirrors;
+    const { index, ifindex, takes } = peer;
     const key = records.u32(index);
     this.#peers.set(index, peer);
     counts.assign(index, [key, NO_COUNTS]);
-    hosts.assign(index, [hostKey(address), PRESENT]);
-    this.#setSender(peer);
+    senders.assign(index, [records.senderKey(peer), records.senderRecord(index, ifindex)]);
     // Last: now packets are sent.
     peers.assign(index, takes ? [key, records.peerRecord(peer)] : undefined);
   }
 
   /** Forgets a peer; nothing is sent to it first of all. */
   clearPeer(index: number): void {
-    const { counts, hosts, senders, peers } = this.#mirrors;
+    const { counts, senders, peers } = this.#mirrors;
     this.#peers.delete(index);
-    for (const mirror of [peers, senders, hosts, counts]) mirror.assign(index, undefined);
+    for (const mirror of [peers, senders, counts]) mirror.assign(index, undefined);
   }
 
   /** Takes over all routes. `defaultPeer` is -1 where there is none. */
@@ -81,29 +70,38 @@ export class KernelTables {
     for (const version of [4, 6] as const) {
       this.#routes[version].replace(routeEntries(version, routes, defaultPeer));
     }
-    const before = this.#defaultPeer;
-    this.#defaultPeer = defaultPeer;
-    for (const index of [before, defaultPeer]) {
-      const peer = this.#peers.get(index);
-      if (peer) this.#setSender(peer);
-    }
-  }
-
-  #setSender(peer: KernelPathPeer): void {
-    const record = records.senderRecord(peer.index, peer.index === this.#defaultPeer);
-    this.#mirrors.senders.assign(peer.index, [records.senderKey(peer), record]);
   }
 }
+
+/**
+ * What no datagram's inner source or destination can be, so that the default node
+ * does not own it with all the rest: this network and the unspecified address,
+ * loopback, link-local, multicast and beyond (RFC 6890, RFC 4291).
+ */
+const NOBODYS: readonly Prefix[] = [
+  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
+  ...["::/128", "::1/128", "fe80::/10", "ff00::/8"],
+].map((text) => parsePrefix(text)!.prefix);
+
+const samePrefix = (one: Prefix, other: Prefix): boolean =>
+  one.length_bits === other.length_bits && one.version === other.version &&
+  sameBytes(one.bytes, other.bytes);
 
 /** Who owns what, and who gets the rest. */
 function routeEntries(version: 4 | 6, routes: readonly Route[], defaultPeer: number): Entry[] {
   const entries: Entry[] = [];
+  const add = (prefix: Prefix, owner: number) =>
+    void entries.push([records.routeKey(prefix), records.u32(owner)]);
   if (defaultPeer >= 0) {
-    entries.push([records.routeKey(EVERYTHING[version]), records.u32(defaultPeer)]);
+    add(EVERYTHING[version], defaultPeer);
+    for (const nobodys of NOBODYS) {
+      if (nobodys.version !== version) continue;
+      // A config that gives such a prefix to somebody is obeyed.
+      if (!routes.some(({ prefix }) => samePrefix(prefix, nobodys))) add(nobodys, records.NOBODY);
+    }
   }
   for (const { prefix, hop } of routes) {
-    if (prefix.version !== version) continue;
-    entries.push([records.routeKey(prefix), records.u32(hop < 0 ? records.LOCAL_OWNER : hop)]);
+    if (prefix.version === version) add(prefix, hop < 0 ? records.LOCAL_OWNER : hop);
   }
   return entries;
 }

@@ -27,11 +27,11 @@ export interface Lost {
   readonly rejected: number;
   /** Were dropped by the kernel on their way to the helper. */
   readonly overflow: number;
-  /** Came to the helper from elsewhere. */
+  /** Were sent to the helper by somebody on this host. */
   readonly foreign: number;
 }
 
-const NOTHING: readonly number[] = [0, 0, 0, 0, 0];
+const NOTHING: readonly number[] = [0, 0, 0, 0, 0, 0];
 const KEY = records.u32(0);
 const at = (counts: readonly number[], offset: number): number => counts[offset / 8]!;
 
@@ -43,8 +43,6 @@ export class Tally {
   #entered = 0;
   #arrived = 0;
   #overflow = 0;
-  /** Packets of our own self-test that are still to be left out. */
-  #selfTests = 0;
 
   constructor(readonly counts: Counts, readonly events: Counts) {}
 
@@ -80,9 +78,8 @@ export class Tally {
       sendFailed: growth(EVENTS.sendFailed),
       rejected: growth(EVENTS.rejected),
       overflow: overflow - this.#overflow,
-      foreign: Math.max(0, growth(EVENTS.foreign) - this.#selfTests),
+      foreign: growth(EVENTS.foreign),
     };
-    this.#selfTests = 0;
     this.#overflow = overflow;
     this.#arrived = at(before, EVENTS.arrived);
     this.#entered = at(now, EVENTS.entered);
@@ -95,14 +92,9 @@ export class Tally {
     return arrived === 0 && overflow > 0;
   }
 
-  /** Packets that came to the helper from elsewhere, in all. */
-  foreignTotal(): number {
-    return at(this.#readNow(), records.EVENTS.foreign);
-  }
-
-  /** One of those was of our own self-test: `lost` will not tell of it. */
-  leaveOutSelfTest(): void {
-    this.#selfTests++;
+  /** Packets of the self-test that have come through, in all. */
+  selfTests(): number {
+    return at(this.#readNow(), records.EVENTS.selfTest);
   }
 
   #read(): readonly number[] {

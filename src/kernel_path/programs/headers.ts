@@ -30,8 +30,6 @@ export interface Underlay {
   readonly ethertype: number;
   /** Address family (linux/socket.h). */
   readonly family: number;
-  /** The address of lo, 127.0.0.1 or ::1, in words of 32 bits as they stand in memory. */
-  readonly loopbackWords: readonly number[];
   /** Flags of `adjustRoom`. */
   readonly room: number;
 }
@@ -47,7 +45,6 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     counted: IPV4_HEADER_BYTES,
     ethertype: ETHERTYPE_IPV4_NETWORK,
     family: AF_INET,
-    loopbackWords: [0x0100_007f],
     room: ROOM.fixedGso | ROOM.encapIpv4 | ROOM.encapUdp,
   },
   6: {
@@ -59,18 +56,12 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
     counted: 0,
     ethertype: ETHERTYPE_IPV6_NETWORK,
     family: AF_INET6,
-    loopbackWords: [0, 0, 0, 0x0100_0000],
     room: ROOM.fixedGso | ROOM.encapIpv6 | ROOM.encapUdp,
   },
 };
 
-/** What an IP header is to say beside length and addresses. */
-export interface IpFields {
-  /** Differentiated services code point, 6 bits. */
-  readonly dscp: number;
-  /** Time to live, or hop limit. */
-  readonly ttl: number;
-}
+/** Time to live, or hop limit, as Linux has it for packets of its own. */
+const TTL = 64;
 
 /** Don't fragment (RFC 791), as the 16 bits stand in memory. */
 const DF_NETWORK = 0x0040;
@@ -89,21 +80,20 @@ export function writeIpHeader(
   underlay: Underlay,
   at: number,
   more: number,
-  { dscp, ttl }: IpFields,
 ): void {
   const length = underlay.counted + UDP_BYTES + more;
   if (underlay.version === 6) {
-    // Version, the traffic class across two bytes, no flow label (RFC 8200).
-    asm.store(4, R.r10, at, imm(0x60 | dscp >> 2 | (dscp & 3) << 14));
+    // Version, no traffic class, no flow label (RFC 8200).
+    asm.store(4, R.r10, at, imm(0x60));
     writeLength(asm, at + IPV6.payloadLength, length);
-    asm.store(2, R.r10, at + IPV6.nextHeader, imm(PROTOCOL.udp | ttl << 8));
+    asm.store(2, R.r10, at + IPV6.nextHeader, imm(PROTOCOL.udp | TTL << 8));
     return;
   }
-  asm.store(2, R.r10, at, imm(0x45 | dscp << 10));
+  asm.store(2, R.r10, at, imm(0x45));
   writeLength(asm, at + IPV4.totalLength, length);
   asm.store(2, R.r10, at + IPV4.identification, imm(0));
   asm.store(2, R.r10, at + IPV4.fragment, imm(DF_NETWORK));
-  asm.store(2, R.r10, at + IPV4.ttl, imm(ttl | PROTOCOL.udp << 8));
+  asm.store(2, R.r10, at + IPV4.ttl, imm(TTL | PROTOCOL.udp << 8));
   asm.store(2, R.r10, at + IPV4.checksum, imm(0));
   // RFC 1071: the sum comes out in the order of bytes that it is taken in.
   asm.mov(R.r1, imm(0));
@@ -132,7 +122,7 @@ function writeLength(asm: Assembler, at: number, more: number): void {
   asm.store(2, R.r10, at, R.r1);
 }
 
-/** Makes room between the link header and IP's; r0 is 0 if there is some now. */
+/** Makes `size` bytes more (or fewer) room between the link header and IP's; r0 is 0 if that worked. */
 export function writeRoom(asm: Assembler, size: number, flags: number): void {
   asm.mov(R.r1, KEPT.packet).mov(R.r2, imm(size)).mov(R.r3, imm(ROOM_AT_LINK_HEADER));
   asm.mov(R.r4, imm(flags)).call(HELPER.adjustRoom);

@@ -126,6 +126,22 @@ export function writeOwnerLookup(
 }
 
 /**
+ * After `writeOwnerLookup`: who owns another address of the same packet. Leaves
+ * in r0 where the owner stands, or 0.
+ */
+export function writeSecondLookup(asm: Assembler, which: InnerAddress, maps: RouteMaps): void {
+  const { inner, route } = STACK;
+  const find = (map: number) => asm.map(R.r1, map).stack(R.r2, route).call(HELPER.mapLookup);
+  // The key's length stands there still.
+  asm.jump(KEPT.headers, "==", imm(IPV4_HEADER_BYTES), "second_ipv4");
+  copyOnStack(asm, inner + IPV6[which], route + ROUTE_KEY.address, 16);
+  find(maps.routes6).goto("second_looked_up");
+  asm.label("second_ipv4");
+  copyOnStack(asm, inner + IPV4[which], route + ROUTE_KEY.address, 4);
+  find(maps.routes4).label("second_looked_up");
+}
+
+/**
  * Fills in STACK.segments, .bytes and .largest, as lanes would count the packet
  * at `base`. A super-packet of anything but TCP or UDP goes to `otherwise`.
  */

@@ -46,8 +46,6 @@ export interface WayOut extends RouteMaps {
   readonly tunIfindex: number;
 }
 
-const TTL = 64;
-
 /** Places on the stack. */
 const FIB_AT = KEY_AT - FIB.size;
 /** Two bytes off, so that the IP header stands on a multiple of four. */
@@ -130,7 +128,7 @@ function writeHeaders(asm: Assembler, underlay: Underlay, port: number): void {
   // Not from the answer of the look-up: a router's address may stand there instead.
   copyAddress(asm, PEER.source, IP_AT + source, addressBytes);
   copyAddress(asm, PEER.address, IP_AT + destination, addressBytes);
-  writeIpHeader(asm, underlay, IP_AT, 0, { dscp: 0, ttl: TTL });
+  writeIpHeader(asm, underlay, IP_AT, 0);
   asm.store(2, R.r10, udp, imm(network16(port)));
   asm.load(2, R.r1, PEER_RECORD, PEER.port).store(2, R.r10, udp + 2, R.r1);
   // No checksum of the whole: the inner ones cover it (RFC 768, RFC 6935, as VXLAN has it). It is

@@ -1,16 +1,23 @@
 /**
- * The way in in the kernel, in two programs around a helper device. Pure.
+ * The way in in the kernel: three programs around a helper. Pure.
  *
- * The first stands on the underlay device's way in. It takes a datagram that the
- * kernel path of a known peer has sent, if the peer owns the inner source, and
- * wraps it for the helper (helper.ts): a VXLAN-GPE device of this host, reached
- * over `lo`. Only a tunnel device of the kernel's own can unwrap a super-packet
- * so that bridges pass it on as one: no BPF helper clears the marks that
- * wrapping has left on it (Linux 6.18), and a bridge would cut it up. The device
- * also merges what came in segments (GRO).
+ * The first is attached to the underlay device's way in. It takes a datagram that
+ * the kernel path of a known peer has sent, if it came in by the device through
+ * which the peer is answered, if the peer owns the inner source and this node the
+ * inner destination, and wraps it for a VXLAN-GPE device. Only a tunnel device of
+ * the kernel's own can unwrap a super-packet so that bridges pass it on as one: no
+ * BPF helper clears the marks that wrapping has left on it (Linux 6.18), and a
+ * bridge would cut it up. The device also merges what came in segments (GRO).
  *
- * The second stands on the helper's way in. It lets through what the first has
- * wrapped, which it knows by the secret, and hands it to the tunnel's device.
+ * That device is in a network namespace of its own (helper_namespace.ts). A veth
+ * pair leads there, whose end on this host is the helper (helper_device.ts):
+ *
+ *   underlay ─ first ═► inner end ─ IP, UDP, VXLAN ─ second ═► helper ─ third ─► tunnel device
+ *
+ * `═►` is bpf_redirect_peer, which takes a packet through the pair without a
+ * queue. The second program is attached to the VXLAN device, the third to the
+ * helper's way in. Nothing else comes to the namespace: a fourth program, on the
+ * helper's way out, drops and counts what this host sends to it.
  *
  * What comes alone and is no TCP needs no helper: the first program takes its
  * headers off and hands it to the tunnel's device itself.
@@ -26,8 +33,6 @@ import {
   ROOM,
   ROOM_AT_LINK_HEADER,
   SKB,
-  TUNNEL_IPV6,
-  TUNNEL_KEY,
   VERDICT,
 } from "../../../ffi/bpf_program.ts";
 import { UDP_PAYLOAD_MAX_BYTES } from "../../base/limits.ts";
@@ -36,7 +41,6 @@ import { Assembler, imm, R } from "../bpf/assembler.ts";
 import { KEY_AT, writeEvent, writePeerCount } from "./counting.ts";
 import {
   ETHERNET_BYTES,
-  type IpFields,
   network16,
   UDP_BYTES,
   UNDERLAY,
@@ -53,19 +57,20 @@ import {
   loadPacket,
   type RouteMaps,
   writeOwnerLookup,
+  writeSecondLookup,
   writeSegments,
 } from "./inner_packet.ts";
-import { COUNTS, EVENTS, SENDER, senderKeyLayout } from "../maps/records.ts";
+import { COUNTS, EVENTS, LOCAL_OWNER, SENDER, senderKeyLayout } from "../maps/records.ts";
 
 /**
- * What the first program writes and the second one looks for: 38 bits that
- * nobody else knows. A packet must have come over lo as well, from a peer's
- * address: only who may forge addresses on this very host could try.
+ * What the first program writes into a packet for the VXLAN device: addresses of
+ * the helper's namespace, where nobody else is (TEST-NET-1, RFC 5737), and ports.
  */
-export interface Secret extends IpFields {
-  /** VXLAN network identifier, 24 bits. */
-  readonly vni: number;
-}
+export const HELPER_ENDPOINT = {
+  source: [192, 0, 2, 2],
+  address: [192, 0, 2, 1],
+  port: 4790,
+} as const;
 
 /** What the program on an underlay device is made for. */
 export interface WayIn extends RouteMaps {
@@ -76,20 +81,14 @@ export interface WayIn extends RouteMaps {
   readonly ipVersion: 4 | 6;
   /** This node's UDP port. */
   readonly port: number;
-  /** The helper's UDP port. */
-  readonly helperPort: number;
-  readonly loopbackIfindex: number;
+  readonly helperIfindex: number;
   readonly tunIfindex: number;
-  readonly secret: Secret;
 }
 
-/** What the program on the helper is made for. */
-export interface Arrival {
-  readonly hosts: number;
+/** What the programs on the helper are made for. */
+export interface HelperPrograms {
   readonly events: number;
-  readonly ipVersion: 4 | 6;
   readonly tunIfindex: number;
-  readonly secret: Secret;
 }
 
 /** VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): its header, flags "VNI valid" and "next protocol". */
@@ -105,13 +104,12 @@ const FRAGMENT_NETWORK = 0xff3f;
 
 /** Places on the stack; each has room for IPv6. */
 const SENDER_AT = KEY_AT - 40;
-/** Whether the sender may send any source; later, the inner packet's VXLAN-GPE number. */
+/** The inner packet's VXLAN-GPE number. */
 const NOTE_AT = SENDER_AT - 8;
 /** Two bytes off, so that the IP header stands on a multiple of four. */
 const OUTER_AT = NOTE_AT - 64 + 2;
 const OUTER_IP_AT = OUTER_AT + ETHERNET_BYTES;
-const NEW_AT = OUTER_AT - 2 - 56;
-const MAC_AT = NEW_AT - 8;
+const NEW_AT = OUTER_AT - 2 - 40;
 
 /** The program for the way in of a device that leads to peers. */
 export function wayIn(setup: WayIn): Uint8Array<ArrayBuffer> {
@@ -130,14 +128,16 @@ export function wayIn(setup: WayIn): Uint8Array<ArrayBuffer> {
   writeSenderLookup(asm, underlay, setup.senders);
   asm.jump(R.r0, "==", imm(0), "lanes");
   asm.load(4, R.r1, R.r0, SENDER.peer).store(4, R.r10, KEY_AT, R.r1);
-  asm.load(4, R.r1, R.r0, SENDER.anySource).store(8, R.r10, NOTE_AT, R.r1);
+  asm.load(4, R.r1, R.r0, SENDER.ifindex).load(4, R.r2, KEPT.packet, SKB.ifindex);
+  asm.jump(R.r1, "!=", R.r2, "lanes");
 
-  // May it send this?
+  // May it send this, to us? Of the default node is what belongs to nobody else.
   writeOwnerLookup(asm, outerBytes, "source", setup, "lanes");
-  asm.load(8, R.r1, R.r10, NOTE_AT).jump(R.r1, "!=", imm(0), "admitted");
   asm.jump(R.r0, "==", imm(0), "lanes");
   asm.load(4, R.r1, R.r0, 0).load(4, R.r2, R.r10, KEY_AT).jump(R.r1, "!=", R.r2, "lanes");
-  asm.label("admitted");
+  writeSecondLookup(asm, "destination", setup);
+  asm.jump(R.r0, "==", imm(0), "lanes");
+  asm.load(4, R.r1, R.r0, 0).jump(R.r1, "!=", imm(LOCAL_OWNER), "lanes");
   // The IP header's size tells the version: what follows it is added to the register now.
   asm.mov(R.r1, imm(NEXT_PROTOCOL.ipv4)).jump(KEPT.headers, "==", imm(IPV4_HEADER_BYTES), "named");
   asm.mov(R.r1, imm(NEXT_PROTOCOL.ipv6));
@@ -147,20 +147,17 @@ export function wayIn(setup: WayIn): Uint8Array<ArrayBuffer> {
   asm.jump(R.r0, "==", imm(0), "lanes");
   writeChoice(asm, "helper", "straight");
 
-  // Eight more bytes of header, and the rest of it written anew.
+  // Headers for the VXLAN device in place of the sender's, IPv4 ones always.
   asm.label("helper");
-  writeRoom(asm, VXLAN_BYTES, ROOM.fixedGso);
+  const newBytes = IPV4_HEADER_BYTES + UDP_BYTES + VXLAN_BYTES;
+  const more = ETHERNET_BYTES + newBytes - outerBytes;
+  writeRoom(asm, more, ROOM.fixedGso | (underlay.version === 6 ? ROOM.decapIpv4 : 0));
   asm.jump(R.r0, "!=", imm(0), "failed");
   writeEvent(asm, setup.events, EVENTS.entered);
-  writeHelperHeaders(asm, underlay, setup);
-  const newBytes = underlay.headerBytes + UDP_BYTES + VXLAN_BYTES;
+  writeHelperHeaders(asm);
   writeStore(asm, ETHERNET_BYTES, NEW_AT, newBytes, RECOMPUTE_CHECKSUM);
   asm.jump(R.r0, "!=", imm(0), "failed");
-  // lo's own address is all zeros: anything else would not be for this host.
-  asm.store(8, R.r10, MAC_AT, imm(0));
-  writeStore(asm, 0, MAC_AT, 6, 0);
-  asm.jump(R.r0, "!=", imm(0), "failed");
-  writeHandOver(asm, setup.loopbackIfindex);
+  asm.mov(R.r1, imm(setup.helperIfindex)).mov(R.r2, imm(0)).call(HELPER.redirectPeer).exit();
 
   asm.label("straight");
   writeUnwrapping(asm, underlay);
@@ -214,26 +211,25 @@ function writeSenderLookup(asm: Assembler, underlay: Underlay, senders: number):
   asm.map(R.r1, senders).stack(R.r2, SENDER_AT).call(HELPER.mapLookup);
 }
 
-/** IP, UDP and VXLAN-GPE headers from the sender's address to lo's own, on the stack. */
-function writeHelperHeaders(asm: Assembler, underlay: Underlay, setup: WayIn): void {
-  const { helperPort, secret } = setup;
-  const key = senderKeyLayout(underlay.addressBytes);
-  const udp = NEW_AT + underlay.headerBytes;
+/** IP, UDP and VXLAN-GPE headers for the VXLAN device, on the stack. */
+function writeHelperHeaders(asm: Assembler): void {
+  const { source, address, port } = HELPER_ENDPOINT;
+  const udp = NEW_AT + IPV4_HEADER_BYTES;
   const vxlan = udp + UDP_BYTES;
-  copyOnStack(asm, SENDER_AT, NEW_AT + underlay.source, underlay.addressBytes);
-  for (let at = 0; at < underlay.addressBytes; at += 4) {
-    const word = underlay.loopbackWords[at / 4]!;
-    asm.store(4, R.r10, NEW_AT + underlay.destination + at, imm(word));
-  }
-  writeIpHeader(asm, underlay, NEW_AT, VXLAN_BYTES, secret);
-  asm.load(2, R.r1, R.r10, SENDER_AT + key.port).store(2, R.r10, udp, R.r1);
-  asm.store(2, R.r10, udp + 2, imm(network16(helperPort)));
+  asm.store(4, R.r10, NEW_AT + IPV4.source, imm(inMemory(source)));
+  asm.store(4, R.r10, NEW_AT + IPV4.destination, imm(inMemory(address)));
+  writeIpHeader(asm, UNDERLAY[4], NEW_AT, VXLAN_BYTES);
+  asm.store(2, R.r10, udp, imm(network16(port)));
+  asm.store(2, R.r10, udp + 2, imm(network16(port)));
   writeUdpHeader(asm, udp, VXLAN_BYTES);
   asm.store(4, R.r10, vxlan, imm(VXLAN_FLAGS));
   asm.load(1, R.r1, R.r10, NOTE_AT).store(1, R.r10, vxlan + 3, R.r1);
-  // In memory: the identifier's three bytes, then one that is reserved.
-  const { vni } = secret;
-  asm.store(4, R.r10, vxlan + 4, imm(vni >> 16 | vni & 0xff00 | (vni & 0xff) << 16));
+  asm.store(4, R.r10, vxlan + 4, imm(0));
+}
+
+/** Four bytes of an address as a store in host order has them. */
+function inMemory([a, b, c, d]: readonly [number, number, number, number]): number {
+  return a | b << 8 | c << 16 | d << 24;
 }
 
 /**
@@ -269,36 +265,22 @@ function writeHandOver(asm: Assembler, ifindex: number): void {
   asm.mov(R.r1, imm(ifindex)).mov(R.r2, imm(REDIRECT_INGRESS)).call(HELPER.redirect).exit();
 }
 
-/** 127.0.0.1 as a tunnel's key has it: a number. */
-const LOOPBACK_IPV4 = 0x7f00_0001;
+/** The program for the VXLAN device's way in: to the other end of the veth pair. */
+export function vxlanIngress(innerIfindex: number): Uint8Array<ArrayBuffer> {
+  const asm = new Assembler();
+  asm.mov(R.r1, imm(innerIfindex)).mov(R.r2, imm(0)).call(HELPER.redirectPeer).exit();
+  return asm.encode();
+}
 
-/** Places on the second program's stack. */
-const TUNNEL_KEY_AT = KEY_AT - 48;
+/** Where the third program has the packet's first byte on its stack. */
+const FIRST_BYTE_AT = KEY_AT - 8;
 
-/** The program for the helper's way in. */
-export function arrival(
-  { hosts, events, ipVersion, tunIfindex, secret }: Arrival,
-): Uint8Array<ArrayBuffer> {
+/** The program for the helper's way in: unwrapped packets, and the self-test's, which has no version. */
+export function helperIngress({ events, tunIfindex }: HelperPrograms): Uint8Array<ArrayBuffer> {
   const asm = new Assembler();
   asm.mov(KEPT.packet, R.r1);
-  asm.stack(R.r2, TUNNEL_KEY_AT).mov(R.r3, imm(TUNNEL_KEY.size));
-  asm.mov(R.r4, imm(ipVersion === 6 ? TUNNEL_IPV6 : 0));
-  asm.call(HELPER.getTunnelKey).jump(R.r0, "!=", imm(0), "foreign");
-  asm.load(4, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.id);
-  asm.jump(R.r1, "!=", imm(secret.vni), "foreign");
-  asm.load(1, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.tos);
-  asm.jump(R.r1, "!=", imm(secret.dscp << 2), "foreign");
-  asm.load(1, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.ttl);
-  asm.jump(R.r1, "!=", imm(secret.ttl), "foreign");
-  // Nobody sends to lo's address from elsewhere: it came over lo.
-  const words = ipVersion === 4 ? [LOOPBACK_IPV4] : UNDERLAY[6].loopbackWords;
-  words.forEach((word, i) => {
-    asm.load(4, R.r1, R.r10, TUNNEL_KEY_AT + TUNNEL_KEY.local + 4 * i);
-    asm.jump(R.r1, "!=", imm(word), "foreign");
-  });
-  asm.map(R.r1, hosts).stack(R.r2, TUNNEL_KEY_AT + TUNNEL_KEY.remote);
-  asm.call(HELPER.mapLookup).jump(R.r0, "==", imm(0), "foreign");
-
+  loadPacket(asm, 0, FIRST_BYTE_AT, 1, "drop");
+  asm.load(1, R.r1, R.r10, FIRST_BYTE_AT).jump(R.r1, "==", imm(0), "self_test");
   // What was merged here counts as what it was before.
   asm.load(4, R.r7, KEPT.packet, SKB.gsoSegments).jump(R.r7, "!=", imm(0), "counted");
   asm.mov(R.r7, imm(1));
@@ -306,7 +288,15 @@ export function arrival(
   writeEvent(asm, events, EVENTS.arrived, R.r7);
   writeHandOver(asm, tunIfindex);
 
-  asm.label("foreign");
+  asm.label("self_test");
+  writeEvent(asm, events, EVENTS.selfTest);
+  asm.label("drop").exit(imm(VERDICT.drop));
+  return asm.encode();
+}
+
+/** The program for the helper's way out: nothing of this host goes there. */
+export function helperEgress({ events }: HelperPrograms): Uint8Array<ArrayBuffer> {
+  const asm = new Assembler();
   writeEvent(asm, events, EVENTS.foreign);
   asm.exit(imm(VERDICT.drop));
   return asm.encode();

@@ -35,7 +35,8 @@ export interface UnitInput {
 
 /** The unit file: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
 export function unitFile({ self, embedded }: UnitInput): string {
-  const port = self.endpoint.port < FIRST_FREE_PORT ? " CAP_NET_BIND_SERVICE" : "";
+  const port = self.endpoint.port < FIRST_FREE_PORT ? ["CAP_NET_BIND_SERVICE"] : [];
+  const capabilities = ["CAP_NET_ADMIN", "CAP_BPF", "CAP_SYS_ADMIN", ...port].join(" ");
   const config = embedded ? "" : ` --config ${SERVICE.config}`;
   return `[Unit]
 Description=tunnet: the pods of several nodes as one network
@@ -58,11 +59,12 @@ RestartPreventExitStatus=2
 WatchdogSec=${WATCHDOG_S}
 TimeoutStopSec=15
 
-# No user of the host, and two rights only: to configure the network, and to load programs that
-# carry packets within the kernel. Without CAP_BPF, packets go by the lanes.
+# No user of the host, and three rights only: to configure the network, to load programs that carry
+# packets within the kernel, and, until it is up, to make a network namespace for their helper.
+# Without CAP_BPF or CAP_SYS_ADMIN, packets go by the lanes.
 DynamicUser=yes
-AmbientCapabilities=CAP_NET_ADMIN CAP_BPF${port}
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_BPF${port}
+AmbientCapabilities=${capabilities}
+CapabilityBoundingSet=${capabilities}
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
 # The socket of \`tunnet status\`, and what a portable executable unpacks.
@@ -76,6 +78,7 @@ NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
+PrivateMounts=yes
 ProtectProc=invisible
 ProtectClock=yes
 ProtectHostname=yes
@@ -84,7 +87,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
+RestrictNamespaces=net
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes

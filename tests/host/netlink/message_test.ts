@@ -190,6 +190,7 @@ Deno.test("decodeLink", async (t) => {
       master: 0,
       kind: "tun",
       ethernet: false,
+      alias: undefined,
     });
   });
   await t.step("Ethernet, by its type", () => {

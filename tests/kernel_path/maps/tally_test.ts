@@ -89,10 +89,15 @@ Deno.test("tally: drops by reason, each told once", () => {
   events.add(0, EVENTS.sendFailed, 1);
   events.add(0, EVENTS.rejected, 2, 1);
   events.add(0, EVENTS.foreign, 3);
-  assertEquals(tally.foreignTotal(), 3);
   assertEquals(tally.lost(), { sendFailed: 1, rejected: 2, overflow: 0, foreign: 3 });
   assertEquals(tally.lost(), { sendFailed: 0, rejected: 0, overflow: 0, foreign: 0 });
-  events.add(0, EVENTS.foreign, 2);
-  tally.leaveOutSelfTest();
-  assertEquals(tally.lost().foreign, 1, "one of them was our own");
+});
+
+Deno.test("tally: self-tests are told in all, and are no loss", () => {
+  const { events, tally } = make();
+  assertEquals(tally.selfTests(), 0);
+  events.add(0, EVENTS.selfTest, 1);
+  events.add(0, EVENTS.selfTest, 2, 1);
+  assertEquals([tally.selfTests(), tally.selfTests()], [3, 3]);
+  assertEquals(tally.lost(), { sendFailed: 0, rejected: 0, overflow: 0, foreign: 0 });
 });

@@ -1,5 +1,5 @@
 /**
- * The program on the underlay's way in, run by the kernel itself on frames that
+ * The program on the underlay's ingress, run by the kernel itself on frames that
  * are made here (BPF_PROG_TEST_RUN), beside an oracle that reads them naively.
  */
 
@@ -24,8 +24,6 @@ import { kernelTest } from "../possible.ts";
 import { runProgramOn } from "../run_program.ts";
 
 const PORT = 3009;
-const HELPER_PORT = 4790;
-const SECRET = { vni: 0xabcdef, dscp: 0x2a, ttl: 99 };
 const REDIRECT = 7;
 /** The kernel shows no frame to a program that is shorter. */
 const shortest = (version: Version) => version === 4 ? 34 : 54;
@@ -35,16 +33,27 @@ const outside = (version: Version) => 14 + ipBytes(version) + 8;
 
 type Version = 4 | 6;
 
-/** Addresses of both versions: this node's, a peer's, the default node's, a stranger's. */
+/** Addresses of both versions: this node's, three peers', a stranger's. */
 const address = (version: Version, last: number): readonly number[] =>
   version === 4 ? [192, 168, 0, last] : [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
 const OWN = 8;
 const PEER_B = { index: 3, last: 7, port: PORT } as const;
 const REST = { index: 5, last: 9, port: 4000 } as const;
+/** A peer that is answered by another device than the one where frames come in here. */
+const ELSEWHERE = { index: 6, last: 10, port: PORT } as const;
 const STRANGER = 77;
-const B_SUBNETS = ["172.2.0.0/16", "fd02::/16"];
+/** Frames that are made for a test come in by lo. */
+const IFINDEX = 1;
+const OWNERS = [
+  { hop: LOCAL, subnets: ["172.1.0.0/16", "fd01::/16"] },
+  { hop: PEER_B.index, subnets: ["172.2.0.0/16", "fd02::/16"] },
+  { hop: ELSEWHERE.index, subnets: ["172.6.0.0/16", "fd06::/16"] },
+] as const;
+/** What the default node may not send from, though nobody else owns it. */
+const NOBODYS = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"]
+  .concat("::/128", "::1/128", "fe80::/10", "ff00::/8");
 
-/** The program with its maps; peer 3 owns two subnets, peer 5 is the default node. */
+/** The program with its maps; peer 3 owns two subnets, peer 6 two more, peer 5 is the default node. */
 class Fixture implements Disposable {
   readonly maps;
   readonly tally;
@@ -53,11 +62,10 @@ class Fixture implements Disposable {
   constructor(version: Version) {
     const addressBytes = version === 4 ? 4 : 16;
     this.maps = {
-      routes4: new BpfMap("lpmTrie", 8, 4, 10),
-      routes6: new BpfMap("lpmTrie", 20, 4, 10),
+      routes4: new BpfMap("lpmTrie", 8, 4, 20),
+      routes6: new BpfMap("lpmTrie", 20, 4, 20),
       peers: new BpfMap("hash", 4, PEER.size, 10),
       senders: new BpfMap("hash", senderKeyLayout(addressBytes).size, SENDER.size, 10),
-      hosts: new BpfMap("hash", addressBytes, 4, 10),
       counts: new BpfMap("perCpuHash", 4, COUNTS.size, 10),
       events: new BpfMap("perCpuArray", 4, EVENTS.size, 1),
     };
@@ -73,21 +81,19 @@ class Fixture implements Disposable {
         events: events.fd,
         ipVersion: version,
         port: PORT,
-        helperPort: HELPER_PORT,
-        loopbackIfindex: 1,
+        helperIfindex: 1,
         tunIfindex: 1,
-        secret: SECRET,
       }),
     );
     const source = Uint8Array.from(address(version, OWN));
-    const peers = [PEER_B, REST].map(({ index, last, port }) => ({
+    const peers = [PEER_B, REST, ELSEWHERE].map(({ index, last, port }) => ({
       ...{ index, address: Uint8Array.from(address(version, last)), port, source },
-      ...{ ifindex: 1, mtu_bytes: 1472, takes: true, tcp: true },
+      ...{ ifindex: index === ELSEWHERE.index ? IFINDEX + 1 : IFINDEX },
+      ...{ mtu_bytes: 1472, takes: true, tcp: true },
     }));
-    const routes = [
-      { prefix: prefix("172.1.0.0/16"), hop: LOCAL },
-      ...B_SUBNETS.map((subnet) => ({ prefix: prefix(subnet), hop: PEER_B.index })),
-    ];
+    const routes = OWNERS.flatMap(({ subnets, hop }) =>
+      subnets.map((subnet) => ({ prefix: prefix(subnet), hop }))
+    );
     const tables = new KernelTables(this.maps);
     tables.setRoutes(routes, REST.index);
     for (const peer of peers) tables.setPeer(peer);
@@ -123,18 +129,35 @@ interface Shape {
 const TCP = 6;
 const UDP = 17;
 
-function inner4(source: readonly number[], size = 60, protocol = TCP): Uint8Array {
+const HERE = { 4: [172, 1, 0, 2], 6: [0xfd, 1, 0, 7] } as const;
+
+function inner4(
+  source: readonly number[],
+  size = 60,
+  protocol = TCP,
+  destination: readonly number[] = HERE[4],
+): Uint8Array {
   const packet = new Uint8Array(size).fill(0xee);
   packet.set([0x45, 0, size >> 8, size & 0xff, 0, 1, 0, 0, 64, protocol, 0, 0]);
-  packet.set([...source, 172, 1, 0, 2], 12);
+  packet.set([...source, ...destination], 12);
   return packet;
 }
 
-function inner6(first: number, size = 80, protocol = TCP): Uint8Array {
+/** Addresses begin with these bytes. */
+function inner6(
+  source: readonly number[],
+  size = 80,
+  protocol = TCP,
+  destination: readonly number[] = HERE[6],
+): Uint8Array {
   const packet = new Uint8Array(size).fill(0xdd);
-  packet.set([0x60, 0, 0, 0, (size - 40) >> 8, (size - 40) & 0xff, protocol, 64, 0xfd, first]);
+  packet.set([0x60, 0, 0, 0, (size - 40) >> 8, (size - 40) & 0xff, protocol, 64]);
+  packet.set(source, 8);
+  packet.set(destination, 24);
   return packet;
 }
+
+const B6 = [0xfd, 2];
 
 /** A frame as a peer's kernel sends it; the receiver's MAC address is that of lo. */
 function frame(version: Version, shape: Shape = {}): Uint8Array<ArrayBuffer> {
@@ -170,6 +193,22 @@ function changed(version: Version, at: number, ...bytes: number[]): Uint8Array<A
 
 const equal = (one: Uint8Array, other: readonly number[]) => `${one}` === `${other}`;
 
+/** Whether a prefix holds an address, bit by bit. */
+function holds(text: string, bytes: Uint8Array): boolean {
+  const { bytes: network, length_bits } = prefix(text);
+  if (network.length !== bytes.length) return false;
+  const bits = (of: Uint8Array) =>
+    [...of].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits(network).slice(0, length_bits) === bits(bytes).slice(0, length_bits);
+}
+
+/** Whose an inner address is: no subnet here is inside another one. */
+function ownerOf(bytes: Uint8Array): number | undefined {
+  const owner = OWNERS.find(({ subnets }) => subnets.some((subnet) => holds(subnet, bytes)));
+  if (owner) return owner.hop;
+  return NOBODYS.some((subnet) => holds(subnet, bytes)) ? undefined : REST.index;
+}
+
 /** Who sent it and how long the inner packet is, read field by field; undefined: for the lanes. */
 function oracle(
   version: Version,
@@ -199,51 +238,46 @@ function oracle(
   if (!peer) return undefined;
   const inner = bytes.slice(outside(version));
   const innerView = new DataView(inner.buffer);
-  let owned: boolean;
+  let between: number[];
   if (inner[0] === 0x45) {
     if (innerView.getUint16(2) !== inner.length) return undefined;
-    owned = inner[12] === 172 && inner[13] === 2;
+    between = [12, 16, 20];
   } else if (inner[0]! >> 4 === 6) {
     if (inner.length < 40 || innerView.getUint16(4) + 40 !== inner.length) return undefined;
     if ([0, 43, 51, 60].includes(inner[6]!)) return undefined;
-    owned = inner[8] === 0xfd && inner[9] === 2;
+    between = [8, 24, 40];
   } else return undefined;
-  if (peer === PEER_B && !owned) return undefined;
+  if (ownerOf(inner.subarray(between[0], between[1])) !== peer.index) return undefined;
+  if (ownerOf(inner.subarray(between[1], between[2])) !== LOCAL) return undefined;
   return { peer: peer.index, inner };
 }
 
-/** What the helper is to get, byte by byte. */
-function wrapped(version: Version, bytes: Uint8Array, inner: Uint8Array): Uint8Array {
-  const udp = 14 + ipBytes(version);
+/** What the VXLAN device is to get, byte by byte: over IPv4, whatever the underlay is. */
+function wrapped(bytes: Uint8Array, inner: Uint8Array): Uint8Array {
+  const udp = 14 + ipBytes(4);
   const out = new Uint8Array(udp + 16 + inner.length);
   const view = new DataView(out.buffer);
-  out.set(bytes.subarray(6, 14), 6);
-  if (version === 4) {
-    out.set([0x45, SECRET.dscp << 2, 0, 0, 0, 0, 0x40, 0, SECRET.ttl, 17], 14);
-    view.setUint16(16, 36 + inner.length);
-    out.set([...bytes.subarray(26, 30), 127, 0, 0, 1], 26);
-    let sum = 0;
-    for (let at = 14; at < 34; at += 2) sum += view.getUint16(at);
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-    view.setUint16(24, 0xffff - sum);
-  } else {
-    view.setUint32(14, 0x6000_0000 | SECRET.dscp << 22);
-    view.setUint16(18, 16 + inner.length);
-    out.set([17, SECRET.ttl, ...bytes.subarray(22, 38)], 20);
-    out[53] = 1;
-  }
-  out.set(bytes.subarray(udp, udp + 2), udp);
-  view.setUint16(udp + 2, HELPER_PORT);
+  // The link header is left as it was: nobody reads it any more.
+  out.set(bytes.subarray(0, 14));
+  out.set([0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17], 14);
+  view.setUint16(16, 36 + inner.length);
+  out.set([192, 0, 2, 2, 192, 0, 2, 1], 26);
+  let sum = 0;
+  for (let at = 14; at < 34; at += 2) sum += view.getUint16(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  view.setUint16(24, 0xffff - sum);
+  view.setUint16(udp, 4790);
+  view.setUint16(udp + 2, 4790);
   view.setUint16(udp + 4, 16 + inner.length);
-  out.set([0x0c, 0, 0, inner[0]! >> 4 === 4 ? 1 : 2, 0xab, 0xcd, 0xef, 0], udp + 8);
+  out.set([0x0c, 0, 0, inner[0]! >> 4 === 4 ? 1 : 2], udp + 8);
   out.set(inner, udp + 16);
   return out;
 }
 
 /** What becomes of a frame that is taken: TCP goes to the helper, all else straight on. */
-function result(version: Version, bytes: Uint8Array, inner: Uint8Array): Uint8Array {
+function result(bytes: Uint8Array, inner: Uint8Array): Uint8Array {
   const protocol = inner[0]! >> 4 === 4 ? inner[9] : inner[6];
-  if (protocol === TCP) return wrapped(version, bytes, inner);
+  if (protocol === TCP) return wrapped(bytes, inner);
   return new Uint8Array([...bytes.subarray(0, 14), ...inner]);
 }
 
@@ -254,23 +288,61 @@ function taken(version: Version): [what: string, frame: Uint8Array<ArrayBuffer>,
   return [
     ["IPv4 from the owner of its source", make({}), 3],
     ["UDP", make({ inner: inner4([172, 2, 0, 2], 60, UDP) }), 3],
-    ["UDP over IPv6", make({ inner: inner6(2, 80, UDP) }), 3],
-    ["ICMPv6", make({ inner: inner6(2, 80, 58) }), 3],
-    ["a fragment of IPv6", make({ inner: inner6(2, 80, 44) }), 3],
+    ["UDP over IPv6", make({ inner: inner6(B6, 80, UDP) }), 3],
+    ["ICMPv6", make({ inner: inner6(B6, 80, 58) }), 3],
+    ["a fragment of IPv6", make({ inner: inner6(B6, 80, 44) }), 3],
     ["the smallest packet", make({ inner: inner4([172, 2, 0, 2], 20) }), 3],
     ["a full one", make({ inner: inner4([172, 2, 255, 255], 1452) }), 3],
-    ["IPv6 from the owner of its source", make({ inner: inner6(2) }), 3],
-    ["the smallest IPv6 packet", make({ inner: inner6(2, 40) }), 3],
+    ["IPv6 from the owner of its source", make({ inner: inner6(B6) }), 3],
+    ["the smallest IPv6 packet", make({ inner: inner6(B6, 40) }), 3],
     ["any source from the default node", make({ inner: inner4([8, 8, 8, 8]), ...rest }), 5],
-    ["another's source from the default node", make({ inner: inner6(2), ...rest }), 5],
+    ["any IPv6 source from it", make({ inner: inner6([0x20, 1]), ...rest }), 5],
+    ["a source beside link-local", make({ inner: inner4([169, 253, 255, 255]), ...rest }), 5],
+    ["an IPv6 source beside link-local", make({ inner: inner6([0xfe, 0xc0]), ...rest }), 5],
     version === 4
       ? ["DF clear outside", changed(4, 20, 0, 0), 3]
       : ["a traffic class and a flow label outside", changed(6, 14, 0x6f, 0xff, 0xff, 0xff), 3],
   ];
 }
 
+const B4 = [172, 2, 0, 2];
+const zeros = (...last: number[]) => [...new Array(16 - last.length).fill(0), ...last];
+
+/** What the default node has to leave to lanes, by its source. */
+const NOT_OF_THE_REST: readonly (readonly [what: string, inner: Uint8Array])[] = [
+  ["another peer's source", inner4(B4)],
+  ["another peer's IPv6 source", inner6(B6)],
+  ["this node's source", inner4([172, 1, 0, 9])],
+  ["this node's IPv6 source", inner6([0xfd, 1])],
+  ["loopback", inner4([127, 0, 0, 1])],
+  ["link-local", inner4([169, 254, 169, 254])],
+  ["multicast", inner4([224, 0, 0, 5])],
+  ["the limited broadcast", inner4([255, 255, 255, 255])],
+  ["unspecified", inner4([0, 0, 0, 0])],
+  ["IPv6 loopback", inner6(zeros(1))],
+  ["IPv6 link-local", inner6([0xfe, 0x80])],
+  ["the end of IPv6 link-local", inner6([0xfe, 0xbf, 0xff])],
+  ["IPv6 multicast", inner6([0xff, 2])],
+  ["IPv6 unspecified", inner6(zeros())],
+];
+
+/** What is not for this node's subnets. */
+const NOT_HERE: readonly (readonly [what: string, inner: Uint8Array])[] = [
+  ["nobody's address", inner4(B4, 60, TCP, [10, 0, 0, 1])],
+  ["the sender itself", inner4(B4, 60, UDP, [172, 2, 0, 3])],
+  ["another peer", inner4(B4, 60, TCP, [172, 6, 0, 1])],
+  ["loopback", inner4(B4, 60, TCP, [127, 0, 0, 1])],
+  ["multicast", inner4(B4, 60, UDP, [224, 0, 0, 251])],
+  ["the limited broadcast", inner4(B4, 60, UDP, [255, 255, 255, 255])],
+  ["nobody's IPv6 address", inner6(B6, 80, TCP, [0x20, 1, 0xd, 0xb8])],
+  ["another peer over IPv6", inner6(B6, 80, TCP, [0xfd, 6])],
+  ["all nodes of the link", inner6(B6, 80, 58, [0xff, 2, ...new Array(13).fill(0), 1])],
+];
+
 /** Frames that are left to the lanes. */
-function left(version: Version): [what: string, frame: Uint8Array<ArrayBuffer>][] {
+function left(version: Version): (readonly [what: string, frame: Uint8Array<ArrayBuffer>])[] {
+  const rest = { from: REST.last, sourcePort: REST.port };
+  const elsewhere = { inner: inner4([172, 6, 0, 2]), from: ELSEWHERE.last };
   const make = (shape: Shape) => frame(version, shape);
   const change = (at: number, ...bytes: number[]) => changed(version, at, ...bytes);
   const udp = 14 + ipBytes(version);
@@ -283,15 +355,24 @@ function left(version: Version): [what: string, frame: Uint8Array<ArrayBuffer>][
     ["to another of our addresses", make({ to: 1 })],
     ["a source of nobody", make({ inner: inner4([9, 9, 9, 9]) })],
     ["a source of this node", make({ inner: inner4([172, 1, 0, 9]) })],
-    ["an IPv6 source of nobody", make({ inner: inner6(9) })],
+    ["an IPv6 source of nobody", make({ inner: inner6([0xfd, 9]) })],
+    ["from a peer that is answered by another device", make(elsewhere)],
+    ...NOT_OF_THE_REST.map(([what, inner]) =>
+      [`from the default node, ${what}`, make({ inner, ...rest })] as const
+    ),
+    ...NOT_HERE.map(([what, inner]) => [`to ${what}`, make({ inner })] as const),
+    [
+      "from the default node to a peer",
+      make({ inner: inner4([8, 8, 8, 8], 60, TCP, B4), ...rest }),
+    ],
     ["a hello", make({ inner: new Uint8Array(60).fill(0xf1) })],
-    ["IPv6 with hop-by-hop options", make({ inner: inner6(2, 80, 0) })],
-    ["IPv6 with a routing header", make({ inner: inner6(2, 80, 43) })],
-    ["IPv6 with authentication", make({ inner: inner6(2, 80, 51) })],
-    ["IPv6 with destination options", make({ inner: inner6(2, 80, 60) })],
+    ["IPv6 with hop-by-hop options", make({ inner: inner6(B6, 80, 0) })],
+    ["IPv6 with a routing header", make({ inner: inner6(B6, 80, 43) })],
+    ["IPv6 with authentication", make({ inner: inner6(B6, 80, 51) })],
+    ["IPv6 with destination options", make({ inner: inner6(B6, 80, 60) })],
     ["nothing inside", make({ inner: new Uint8Array(0) })],
     ["less than a header inside", make({ inner: inner4([172, 2, 0, 2], 20).subarray(0, 19) })],
-    ["less than an IPv6 header inside", make({ inner: inner6(2, 40).subarray(0, 39) })],
+    ["less than an IPv6 header inside", make({ inner: inner6(B6, 40).subarray(0, 39) })],
     ["IPv4 options inside", change(inner, 0x46)],
     ["IP version 5 inside", change(inner, 0x55)],
     ["an inner length too long", change(inner + 2, 0, 61)],
@@ -320,18 +401,27 @@ function left(version: Version): [what: string, frame: Uint8Array<ArrayBuffer>][
   return [...both, ...ofVersion];
 }
 
+/** An inner packet that is good, mostly. */
+function randomInner(rng: Random): Uint8Array {
+  const size = 20 + rng.below(rng.pick([1, 30, 200, 1400]));
+  const protocol = rng.pick([TCP, TCP, UDP, rng.below(256)]);
+  const odd = rng.below(4) === 0;
+  if (rng.below(3) === 0) {
+    const source = odd ? rng.pick([[0xfd, 3], [0xfe, rng.below(256)]]) : B6;
+    const destination = odd ? rng.pick([[0xfd, 6], [...rng.bytes(2)], HERE[6]]) : HERE[6];
+    return inner6(source, size + 20, protocol, destination);
+  }
+  const source = odd ? [rng.pick([172, 169, 127, 8]), rng.pick([1, 2, 6, 254])] : [172, 2];
+  const destination = odd ? rng.pick([[172, 6, 0, 1], [...rng.bytes(4)], HERE[4]]) : HERE[4];
+  return inner4([...source, ...rng.bytes(2)], size, protocol, destination);
+}
+
 /** A good frame, mostly; then some bytes of it changed, cut off or added. */
 function randomFrame(version: Version, rng: Random): Uint8Array<ArrayBuffer> {
-  const size = 20 + rng.below(rng.pick([1, 30, 200, 1400]));
-  const inner = rng.below(3) === 0
-    ? inner6(rng.pick([2, 2, 3]), size + 20, rng.pick([TCP, TCP, UDP, rng.below(256)]))
-    : inner4(
-      [172, rng.pick([2, 2, 1]), rng.below(256), rng.below(256)],
-      size,
-      rng.pick([TCP, TCP, UDP, rng.below(256)]),
-    );
-  const rest = rng.below(4) === 0 ? { from: REST.last, sourcePort: REST.port } : {};
-  let bytes = frame(version, { inner, ...rest });
+  const inner = randomInner(rng);
+  const rest = { from: REST.last, sourcePort: REST.port };
+  const from = rng.pick([{}, {}, {}, {}, {}, {}, rest, { from: ELSEWHERE.last }]);
+  let bytes = frame(version, { inner, ...from });
   for (let changes = rng.below(4); changes > 0; changes--) {
     bytes[rng.below(Math.min(bytes.length, 110))] = rng.pick([0, 1, 0x45, 0x60, rng.below(256)]);
   }
@@ -345,49 +435,58 @@ function randomFrame(version: Version, rng: Random): Uint8Array<ArrayBuffer> {
 const FUZZ = Math.ceil(20_000 * fuzzMultiplier());
 
 for (const version of [4, 6] as const) {
-  kernelTest(`way in over IPv${version}: what it takes, and what the helper gets`, async (t) => {
-    using fixture = new Fixture(version);
-    for (const [what, bytes, peer] of taken(version)) {
-      await t.step(what, () => {
-        const { verdict, packet } = fixture.run(bytes);
-        assertEquals(verdict, REDIRECT);
-        const inner = bytes.subarray(outside(version));
-        assertEquals(packet.toHex(), result(version, bytes, inner).toHex());
-        assertEquals(oracle(version, bytes)?.peer, peer);
-        const carried = [3, 5].map((peer) => fixture.tally.carried(peer)!.inbound);
-        const one = { packets: 1, bytes: inner.length };
-        const none = { packets: 0, bytes: 0 };
-        assertEquals(carried, peer === 3 ? [one, none] : [none, one]);
-      });
-    }
-  });
+  kernelTest(
+    `underlay ingress over IPv${version}: what it takes, and what the helper gets`,
+    async (t) => {
+      using fixture = new Fixture(version);
+      for (const [what, bytes, peer] of taken(version)) {
+        await t.step(what, () => {
+          const { verdict, packet } = fixture.run(bytes);
+          assertEquals(verdict, REDIRECT);
+          const inner = bytes.subarray(outside(version));
+          assertEquals(packet.toHex(), result(bytes, inner).toHex());
+          assertEquals(oracle(version, bytes)?.peer, peer);
+          const carried = [3, 5].map((peer) => fixture.tally.carried(peer)!.inbound);
+          const one = { packets: 1, bytes: inner.length };
+          const none = { packets: 0, bytes: 0 };
+          assertEquals(carried, peer === 3 ? [one, none] : [none, one]);
+        });
+      }
+    },
+  );
 
-  kernelTest(`way in over IPv${version}: what it leaves to the lanes, as it was`, async (t) => {
-    using fixture = new Fixture(version);
-    for (const [what, bytes] of left(version)) {
-      await t.step(what, () => {
-        const { verdict, packet } = fixture.run(bytes);
-        assertEquals(verdict, VERDICT.next);
-        assertEquals(packet.toHex(), bytes.toHex());
-        assertEquals(oracle(version, bytes), undefined);
-      });
-    }
-    assertEquals([3, 5].map((peer) => fixture.tally.carried(peer)!.inbound.packets), [0, 0]);
-  });
+  kernelTest(
+    `underlay ingress over IPv${version}: what it leaves to the lanes, as it was`,
+    async (t) => {
+      using fixture = new Fixture(version);
+      for (const [what, bytes] of left(version)) {
+        await t.step(what, () => {
+          const { verdict, packet } = fixture.run(bytes);
+          assertEquals(verdict, VERDICT.next);
+          assertEquals(packet.toHex(), bytes.toHex());
+          assertEquals(oracle(version, bytes), undefined);
+        });
+      }
+      assertEquals([3, 5].map((peer) => fixture.tally.carried(peer)!.inbound.packets), [0, 0]);
+    },
+  );
 
-  kernelTest(`way in over IPv${version}: ${FUZZ} damaged frames, as the oracle has it`, () => {
-    using fixture = new Fixture(version);
-    const rng = random(version);
-    let redirected = 0;
-    for (let i = 0; i < FUZZ; i++) {
-      const bytes = randomFrame(version, rng);
-      const expected = oracle(version, bytes);
-      const { verdict, packet } = fixture.run(bytes);
-      assertEquals(verdict, expected ? REDIRECT : VERDICT.next, bytes.toHex());
-      const after = expected ? result(version, bytes, expected.inner) : bytes;
-      assert(equal(packet, [...after]), bytes.toHex());
-      if (expected) redirected++;
-    }
-    assert(redirected > FUZZ / 10 && redirected < FUZZ * 9 / 10, `${redirected} taken`);
-  });
+  kernelTest(
+    `underlay ingress over IPv${version}: ${FUZZ} damaged frames, as the oracle has it`,
+    () => {
+      using fixture = new Fixture(version);
+      const rng = random(version);
+      let redirected = 0;
+      for (let i = 0; i < FUZZ; i++) {
+        const bytes = randomFrame(version, rng);
+        const expected = oracle(version, bytes);
+        const { verdict, packet } = fixture.run(bytes);
+        assertEquals(verdict, expected ? REDIRECT : VERDICT.next, bytes.toHex());
+        const after = expected ? result(bytes, expected.inner) : bytes;
+        assert(equal(packet, [...after]), bytes.toHex());
+        if (expected) redirected++;
+      }
+      assert(redirected > FUZZ / 10 && redirected < FUZZ * 9 / 10, `${redirected} taken`);
+    },
+  );
 }

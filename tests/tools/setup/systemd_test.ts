@@ -25,7 +25,7 @@ async function run(program: string, args: readonly string[], env: Record<string,
 Deno.test("setup --systemd: the unit's rights, and how it is run", () => {
   const unit = unitFile({ self, embedded: false });
   for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
-    assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF"], name);
+    assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF CAP_SYS_ADMIN"], name);
   }
   assertEquals(settings(unit, "ExecStart"), [
     "/usr/local/bin/tunnet --peer --config /etc/tunnet/tunnet.yaml --node both",
@@ -43,7 +43,8 @@ Deno.test("setup --systemd: a port below 1024 and an embedded config change what
   const low = { ...self, endpoint: { ...self.endpoint, port: 53 } };
   const unit = unitFile({ self: low, embedded: true });
   for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
-    assertEquals(settings(unit, name), ["CAP_NET_ADMIN CAP_BPF CAP_NET_BIND_SERVICE"], name);
+    const all = "CAP_NET_ADMIN CAP_BPF CAP_SYS_ADMIN CAP_NET_BIND_SERVICE";
+    assertEquals(settings(unit, name), [all], name);
   }
   assertEquals(settings(unit, "ExecStart"), ["/usr/local/bin/tunnet --peer --node both"]);
 });
