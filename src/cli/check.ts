@@ -1,11 +1,12 @@
 /** `tunnet check`: prints the nodes of a config that has passed every check. */
 
 import { escapeControls } from "../base/text.ts";
+import { findSelfIfAny } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
 import type { Options } from "./commands.ts";
-import { loadHere, selfIfKnown, warnOf } from "./here.ts";
+import { loadHere, warnOf } from "./here.ts";
 import { jsonText, type Output, show, table } from "./output.ts";
 
 /** Subnets of one node that the table shows; JSON has them all. */
@@ -84,5 +85,7 @@ export function check(
 export async function runCheck(options: Options["check"]): Promise<number> {
   const here = await loadHere(options);
   warnOf(here);
-  return show(check(here.loaded, selfIfKnown(here, options.node), options.json));
+  return show(
+    check(here.loaded, findSelfIfAny(here.loaded, here.view, options.node), options.json),
+  );
 }

@@ -3,8 +3,8 @@
 import { EMBEDDED_CONFIG } from "../config/embedded.ts";
 import { escapeControls } from "../base/text.ts";
 import { accessFor, type ConfigOptions, resolveConfig } from "../config/load.ts";
-import { findSelf, hostNames, localNodes, type LocalView } from "../config/self.ts";
-import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { hostNames, type LocalView } from "../config/self.ts";
+import type { LoadedConfig } from "../config/types.ts";
 import { formatAddress } from "../net/prefix.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import { complain } from "./output.ts";
@@ -28,13 +28,6 @@ export async function loadHere(options: ConfigOptions): Promise<Here> {
   );
   const addresses = Deno.networkInterfaces().map(({ address }) => address);
   return { loaded, view: { addresses, hosts } };
-}
-
-/** This node, where it is clear; --node must be right. For commands that work without. */
-export function selfIfKnown({ loaded, view }: Here, node?: string): NodeConfig | undefined {
-  if (node !== undefined) return findSelf(loaded, view, node);
-  const found = localNodes(loaded.config, view);
-  return found.length === 1 ? found[0] : undefined;
 }
 
 /** Prints the warnings of a config. */

@@ -1,5 +1,6 @@
 /** `tunnet route`: which node gets a destination, and why. */
 
+import { findSelfIfAny } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { EXIT } from "../base/errors.ts";
 import {
@@ -11,7 +12,7 @@ import {
   prefixContains,
 } from "../net/prefix.ts";
 import type { Options } from "./commands.ts";
-import { configName, loadHere, selfIfKnown, warnOf } from "./here.ts";
+import { configName, loadHere, warnOf } from "./here.ts";
 import { complain, jsonText, type Output, show } from "./output.ts";
 
 interface Match {
@@ -91,5 +92,5 @@ export async function runRoute(options: Options["route"]): Promise<number> {
   if (options.config === undefined) complain(`tunnet: config: ${configName(here.loaded)}\n`);
   warnOf(here);
   const { address, node, json } = options;
-  return show(route(here.loaded, address, selfIfKnown(here, node), json));
+  return show(route(here.loaded, address, findSelfIfAny(here.loaded, here.view, node), json));
 }

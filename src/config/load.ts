@@ -13,7 +13,7 @@ import { quote } from "./values.ts";
 export const CONFIG_VARIABLE = "TUNNET_CONFIG";
 
 /** Looked for in this order when neither -c nor the variable names a file. */
-export const CONFIG_PATHS = ["tunnet.yaml", "/etc/tunnet/tunnet.yaml"] as const;
+const CONFIG_PATHS = ["tunnet.yaml", "/etc/tunnet/tunnet.yaml"] as const;
 
 /** `source` of the config inside the executable. */
 export const EMBEDDED_SOURCE = "embedded";

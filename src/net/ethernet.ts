@@ -13,7 +13,7 @@ export const ETHERNET_HEADER_BYTES: number = 14;
 export const VLAN_TAG_BYTES: number = 4;
 
 /** Tags that are looked behind: a customer's and a provider's (802.1ad). Frames with more pass opaquely. */
-export const VLAN_TAGS_MAX: number = 2;
+const VLAN_TAGS_MAX: number = 2;
 
 /** Bytes of a MAC address. */
 export const MAC_BYTES: number = 6;

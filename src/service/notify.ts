@@ -15,7 +15,7 @@ import {
 } from "../../ffi/socket.ts";
 
 /** The variables that a service manager sets (sd_notify(3), sd_watchdog_enabled(3)). */
-export const NOTIFY_VARIABLES = {
+const NOTIFY_VARIABLES = {
   socket: "NOTIFY_SOCKET",
   watchdog_us: "WATCHDOG_USEC",
   watchdogPid: "WATCHDOG_PID",

@@ -22,7 +22,7 @@ export interface Arguments {
 }
 
 /** The long flag that was probably meant; dashes do not count as likeness. */
-export function nearestFlag(flag: string, names: readonly string[]): string | undefined {
+function nearestFlag(flag: string, names: readonly string[]): string | undefined {
   const near = flag.startsWith("--") ? nearest(flag.slice(2), names) : undefined;
   return near && `--${near}`;
 }

@@ -13,7 +13,7 @@ import { type Feature, FEATURES } from "../../io/features.ts";
  * How packets are moved. `batch`: lanes with sendmmsg and recvmmsg; `datagram`:
  * Deno.listenDatagram's own receive() and send(); `auto`: the best that works here.
  */
-export const ENGINES = ["auto", "batch", "datagram"] as const;
+const ENGINES = ["auto", "batch", "datagram"] as const;
 /** One of ENGINES. */
 export type Engine = typeof ENGINES[number];
 

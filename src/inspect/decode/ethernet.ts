@@ -13,7 +13,7 @@ const ETHER_TYPE_MIN = 0x600;
 /** ARP for IPv4 over Ethernet. */
 const ARP_BYTES = 28;
 /** Shorter frames are filled up to this, without the checksum (IEEE 802.3, 4A.4.2). */
-export const FRAME_MIN_BYTES = 60;
+const FRAME_MIN_BYTES = 60;
 
 /** A frame without preamble and checksum, as a tap device hands it out. */
 export function decodeEthernet(frame: Window, findings: Findings): void {

@@ -93,7 +93,7 @@ function ipv6Words(ip: Ipv6Layer, paint: Paint): string[] {
 }
 
 /** The names of TCP flags, lowest first; `none`. */
-export function tcpFlags(flags: number): string {
+function tcpFlags(flags: number): string {
   return TCP_FLAG_NAMES.filter((_, bit) => (flags & 1 << bit) !== 0).join(" ") || "none";
 }
 

@@ -5,7 +5,7 @@ import { DECODE_HEX_MAX_BYTES } from "../../base/limits.ts";
 import type { DataLayer, Layer, Note } from "./types.ts";
 
 /** Hex digits, two a byte. */
-export function hexText(bytes: Uint8Array): string {
+function hexText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

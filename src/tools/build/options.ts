@@ -3,7 +3,7 @@
 import { UsageError } from "../../base/errors.ts";
 
 /** Architectures the program can be built for, as `uname -m` names them. */
-export const TARGETS = ["x86_64", "aarch64"] as const;
+const TARGETS = ["x86_64", "aarch64"] as const;
 /** One of them. */
 export type Target = typeof TARGETS[number];
 
