@@ -128,3 +128,29 @@ Deno.test("layers: only the layers of system calls import ffi", () => {
     assertEquals(importsOf(file).filter((target) => target.startsWith("ffi/")), [], file);
   }
 });
+
+/** What only some files may do, by what shows it in their code. */
+const RESERVED: readonly (readonly [what: string, shows: RegExp, where: RegExp])[] = [
+  [
+    "memory is shared between threads",
+    /\b(SharedArrayBuffer|Atomics|postMessage)\b/,
+    /^src\/(forwarding|dataplane\/lanes)\/|^src\/node\/lane_worker|^src\/inspect\/trace\/ring/,
+  ],
+  [
+    "peers and the node have no clock and no timer of their own",
+    /\b(performance\.now|Date\.now|setTimeout|setInterval)\b/,
+    /^(?!src\/(peers|node)\/)|^src\/node\/lane_worker/,
+  ],
+  [
+    "io knows bytes and addresses, but no config, peers, routes or counters",
+    /"\.\.\/(config|forwarding)\//,
+    /^(?!src\/io\/)/,
+  ],
+];
+
+for (const [what, shows, where] of RESERVED) {
+  Deno.test(`layers: ${what}`, () => {
+    assert(FILES.some((file) => where.test(file)), "the pattern matches");
+    assertEquals(FILES.filter((file) => !where.test(file) && shows.test(code(file))), []);
+  });
+}
