@@ -3,6 +3,7 @@
 import type { Log } from "../base/log.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import type { HelloLoop } from "../peers/hello_loop.ts";
+import { peersOf } from "../peers/plan.ts";
 import type { Publisher } from "../peers/publish.ts";
 import type { Registry } from "../peers/registry.ts";
 import { type ResolveHost, resolveHosts, type ResolveLoop } from "../peers/resolve_loop.ts";
@@ -68,7 +69,8 @@ export interface ApplyParts {
 export async function applyMembers(parts: ApplyParts, diff: MembersDiff): Promise<void> {
   const { registry, device, lanes, publisher, resolver, hellos, resolveHost } = parts;
   const known = new Map(registry.peers.map(({ name, node }) => [name, node.endpoint.host]));
-  const hosts = diff.set.filter(({ name, endpoint }) => known.get(name) !== endpoint.host)
+  const hosts = peersOf(diff.config, diff.self)
+    .filter(({ name, endpoint }) => known.get(name) !== endpoint.host)
     .map(({ endpoint }) => endpoint.host);
   const resolved = await resolveHosts(hosts, resolveHost);
   // New kernel routes are there before packets are expected, old ones as long as they are sent.
@@ -89,9 +91,9 @@ export async function applyMembers(parts: ApplyParts, diff: MembersDiff): Promis
 /** Frees the indexes of peers that are gone before new ones take them. */
 async function removeFirst({ registry, publisher }: ApplyParts, diff: MembersDiff): Promise<void> {
   const { config, self } = registry;
-  const gone = new Set(diff.removed);
-  const nodes = config.nodes.filter(({ name }) => !gone.has(name));
-  registry.apply({ ...diff, config: { ...config, nodes }, self, set: [] }, new Map());
+  const stays = new Set(diff.config.nodes.map(({ name }) => name));
+  const nodes = config.nodes.filter((node) => node === self || stays.has(node.name));
+  registry.apply({ ...diff, config: { ...config, nodes }, self, changed: [] }, new Map());
   publisher.publishAll();
   await publisher.takenUp();
   registry.release();

@@ -62,10 +62,10 @@ export class Registry {
     return this.#byIndex[index];
   }
 
-  /** Whether there are indexes for all peers that a diff adds. */
-  hasRoomFor({ set }: MembersDiff): boolean {
+  /** Whether there are indexes for all peers that some members add. */
+  hasRoomFor({ config, self }: Members): boolean {
     const known = this.#byName();
-    const added = set.filter(({ name }) => !known.has(name)).length;
+    const added = peersOf(config, self).filter(({ name }) => !known.has(name)).length;
     return added <= this.#free.length + NODES_MAX - this.#byIndex.length;
   }
 
@@ -85,31 +85,30 @@ export class Registry {
    */
   apply(diff: MembersDiff, resolved: Resolved): RegistryChange {
     if (!this.hasRoomFor(diff)) throw new RangeError("no index is free");
+    const { config, self } = diff;
     const known = this.#byName();
-    const removed = diff.removed.map((name) => known.get(name)).filter((peer) =>
-      peer !== undefined
-    );
+    const changed = new Set(diff.changed);
     const added: Peer[] = [];
     const moved: Peer[] = [];
-    for (const node of diff.set) {
-      const addresses = addressesOf(node.endpoint.host, resolved);
-      const peer = known.get(node.name);
-      if (peer) {
-        if (peer.update(node, addresses)) moved.push(peer);
-        continue;
+    this.#peers = peersOf(config, self).map((node) => {
+      const { name, endpoint: { host } } = node;
+      const peer = known.get(name);
+      known.delete(name);
+      if (!peer) {
+        const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers);
+        fresh.offer(addressesOf(host, resolved));
+        this.#byIndex[fresh.index] = fresh;
+        added.push(fresh);
+        return fresh;
       }
-      const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers);
-      fresh.offer(addresses);
-      this.#byIndex[fresh.index] = fresh;
-      known.set(node.name, fresh);
-      added.push(fresh);
-    }
+      if (changed.has(node) && peer.update(node, addressesOf(host, resolved))) moved.push(peer);
+      return peer;
+    });
+    const removed = [...known.values()];
     for (const { index } of removed) {
       this.#byIndex[index] = undefined;
       this.#retired.push(index);
     }
-    const { config, self } = diff;
-    this.#peers = peersOf(config, self).map(({ name }) => known.get(name)!);
     this.#members = { config, self };
     return { added, removed, moved };
   }

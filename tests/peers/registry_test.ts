@@ -102,7 +102,7 @@ Deno.test("registry: as many peers as there may be, and no more at once", () => 
   const registry = new Registry(full("a"), 4, timersOf());
   assertEquals(registry.indexes, NODES_MAX);
   const diff = membersDiff(full("a"), full("b"));
-  assertEquals([diff.set.length, registry.hasRoomFor(diff)], [NODES_MAX, false]);
+  assertEquals([diff.added.length, registry.hasRoomFor(diff)], [NODES_MAX, false]);
   assertThrows(() => registry.apply(diff, new Map()), RangeError);
   assertEquals(registry.peers[0]!.name, "a0", "nothing has changed");
   change(registry, { config, self });
@@ -110,6 +110,14 @@ Deno.test("registry: as many peers as there may be, and no more at once", () => 
   registry.release();
   change(registry, full("b"));
   assertEquals(new Set(registry.peers.map(({ index }) => index)).size, NODES_MAX);
+});
+
+Deno.test("registry: this node may become another one of the config", () => {
+  const registry = registryOf({ b: "10.0.0.2", c: "10.0.0.3" });
+  const { config } = registry;
+  const changed = change(registry, { config, self: config.nodes[1]! });
+  assertEquals([names(changed.added), names(changed.removed)], [["self"], ["b"]]);
+  assertEquals([registry.self.name, names(registry.peers)], ["b", ["self", "c"]]);
 });
 
 Deno.test("registry: any sequence of configs keeps indexes unique and stable", () => {

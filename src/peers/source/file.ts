@@ -4,7 +4,14 @@ import { ConfigError, EXIT, RunError, UsageError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../../config/types.ts";
 import type { Mode } from "../../wire/mode.ts";
-import { compareMembers, type Difference, differenceText, type FileMembers } from "./difference.ts";
+import {
+  type ChangedNames,
+  changedNames,
+  changedSettings,
+  changesText,
+  type FileMembers,
+  leftAsIs,
+} from "./difference.ts";
 import { membersDiff, type MemberSource, type OnChange, type ReloadOutcome } from "./source.ts";
 
 /** A file that was read again. */
@@ -31,15 +38,17 @@ export class FileSource implements MemberSource {
   }
 
   async reload(): Promise<ReloadOutcome> {
+    const running = this.#running;
     try {
-      const { loaded, self, endpoint } = await this.load(this.#running.self);
+      const { loaded, self, endpoint } = await this.load(running.self);
       this.#checkMode(loaded.config.mode);
-      const difference = compareMembers(this.#running, { config: loaded.config, self, endpoint });
-      const { device, mode, bridge } = this.#running.config;
+      const { device, mode, bridge } = running.config;
       const wanted = { self, config: { ...loaded.config, device, mode, bridge } };
-      await this.#onChange(membersDiff(this.#running, wanted));
-      this.#running = { ...wanted, endpoint: this.#running.endpoint };
-      return this.#report(loaded, difference);
+      const diff = membersDiff(running, wanted);
+      await this.#onChange(diff);
+      this.#running = { ...wanted, endpoint: running.endpoint };
+      const left = leftAsIs(running, { config: loaded.config, self, endpoint });
+      return this.#report(loaded, changedNames(diff, changedSettings(running, wanted)), left);
     } catch (error) {
       return this.#failed(error);
     }
@@ -53,13 +62,16 @@ export class FileSource implements MemberSource {
     throw new RunError({ what: `the config is for mode ${wanted}`, why, how: "a restart" });
   }
 
-  #report({ source, warnings }: LoadedConfig, difference: Difference): ReloadOutcome {
+  #report(
+    { source, warnings }: LoadedConfig,
+    changes: ChangedNames,
+    left: readonly string[],
+  ): ReloadOutcome {
     const { log } = this;
-    const { left, ...fields } = difference;
     for (const warning of warnings) log.warn("config", warning);
     for (const line of left) log.warn("reload_left", line);
-    const text = `reloaded ${source}: ${differenceText(difference)}`;
-    log.info("reloaded", text, { ...fields });
+    const text = `reloaded ${source}: ${changesText(changes)}`;
+    log.info("reloaded", text, { ...changes });
     return { ok: true, exitCode: 0, lines: [text, ...left, ...warnings] };
   }
 

@@ -3,7 +3,6 @@
 import type { Config, NodeConfig } from "../../config/types.ts";
 import { formatMac } from "../../net/ethernet.ts";
 import { formatEndpoint, formatPrefix, type Prefix } from "../../net/prefix.ts";
-import { peersOf } from "../plan.ts";
 
 /** Who takes part: a config, and which node of it this is. */
 export interface Members {
@@ -11,11 +10,12 @@ export interface Members {
   readonly self: NodeConfig;
 }
 
-/** What leads from one set of members to the next: where to, and the peers that differ. */
+/** What leads from one set of members to the next: where to, and the nodes that differ. */
 export interface MembersDiff extends Members {
-  /** Peers that are new, or of which the config says something else now. */
-  readonly set: readonly NodeConfig[];
-  /** Names of peers that are gone. */
+  readonly added: readonly NodeConfig[];
+  /** Nodes of which the config says something else than before. */
+  readonly changed: readonly NodeConfig[];
+  /** Names of nodes that are gone. */
   readonly removed: readonly string[];
 }
 
@@ -45,22 +45,22 @@ export const prefixesText = (list: readonly Prefix[]): string =>
   list.map(formatPrefix).sort().join(" ");
 
 /** All that a config says of a node but its name, as one text. */
-export function nodeText({ endpoint: { host, port }, subnets, macs }: NodeConfig): string {
+function nodeText({ endpoint: { host, port }, subnets, macs }: NodeConfig): string {
   const stations = (macs ?? []).map(formatMac).sort().join(" ");
   return [formatEndpoint(host, port), prefixesText(subnets), stations].join(";");
 }
 
 /** What leads from some members to others. */
-export function membersDiff(before: Members, after: Members): MembersDiff {
-  const known = new Map(
-    peersOf(before.config, before.self).map((node) => [node.name, nodeText(node)]),
-  );
-  const peers = peersOf(after.config, after.self);
-  const names = new Set(peers.map(({ name }) => name));
+export function membersDiff(before: Members, { config, self }: Members): MembersDiff {
+  const known = new Map(before.config.nodes.map((node) => [node.name, nodeText(node)]));
+  const names = new Set(config.nodes.map(({ name }) => name));
   return {
-    config: after.config,
-    self: after.self,
-    set: peers.filter((node) => known.get(node.name) !== nodeText(node)),
+    config,
+    self,
+    added: config.nodes.filter(({ name }) => !known.has(name)),
+    changed: config.nodes.filter((node) =>
+      known.has(node.name) && known.get(node.name) !== nodeText(node)
+    ),
     removed: [...known.keys()].filter((name) => !names.has(name)),
   };
 }

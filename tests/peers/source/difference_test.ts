@@ -1,10 +1,13 @@
 import { assertEquals } from "../../assert.ts";
 import { parseConfig } from "../../../src/config/parse.ts";
 import {
-  compareMembers,
-  differenceText,
+  changedNames,
+  changedSettings,
+  changesText,
   type FileMembers,
+  leftAsIs,
 } from "../../../src/peers/source/difference.ts";
+import { membersDiff } from "../../../src/peers/source/source.ts";
 
 const NODES = [
   "  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}",
@@ -85,15 +88,17 @@ Deno.test("difference: what a new config changes", async (t) => {
   ];
   for (const [name, wanted, expected, text] of cases) {
     await t.step(name, () => {
-      const difference = compareMembers(membersOf(), wanted);
-      assertEquals(difference, { ...NOTHING, ...expected });
-      assertEquals(differenceText(difference), text);
+      const before = membersOf();
+      const diff = membersDiff(before, wanted);
+      const names = changedNames(diff, changedSettings(before, wanted));
+      assertEquals({ ...names, left: leftAsIs(before, wanted) }, { ...NOTHING, ...expected });
+      assertEquals(changesText(names), text);
     });
   }
 });
 
 Deno.test("difference: a long list is cut", () => {
   const many = Array.from({ length: 20 }, (_, i) => `n${i}`);
-  const text = differenceText({ ...NOTHING, added: many });
+  const text = changesText({ ...NOTHING, added: many });
   assertEquals(text, `added ${many.slice(0, 16).join(", ")} and 4 more`);
 });

@@ -34,7 +34,11 @@ function setup(nodes: Readonly<Record<string, string>>) {
   return { source, file, diffs, state, lines };
 }
 
-const short = ({ set, removed }: MembersDiff) => [set.map(({ name }) => name), removed];
+const short = ({ added, changed, removed }: MembersDiff) => [
+  added.map(({ name }) => name),
+  changed.map(({ name }) => name),
+  removed,
+];
 
 Deno.test("file source: what has changed since the last reading that was taken over", async () => {
   const { source, file, diffs, lines } = setup({ b: "10.0.0.2", c: "10.0.0.3" });
@@ -42,7 +46,7 @@ Deno.test("file source: what has changed since the last reading that was taken o
   file.text = yaml({ b: "10.0.0.9", d: "10.0.0.4" });
   assertEquals((await source.reload()).lines, ["reloaded t.yaml: added d; removed c; changed b"]);
   assertEquals((await source.reload()).lines, ["reloaded t.yaml: nothing has changed"]);
-  assertEquals(diffs.map(short), [[[], []], [["b", "d"], ["c"]], [[], []]]);
+  assertEquals(diffs.map(short), [[[], [], []], [["d"], ["b"], ["c"]], [[], [], []]]);
   assertEquals(lines.length, 3);
 });
 
@@ -73,7 +77,11 @@ Deno.test("file source: a reading that fails changes nothing", async (t) => {
       file.text = yaml({ c: "10.0.0.3" });
       state.failure = undefined;
       await source.reload();
-      assertEquals(diffs.map(short), [[["c"], ["b"]]], "it still counts from what was taken over");
+      assertEquals(
+        diffs.map(short),
+        [[["c"], [], ["b"]]],
+        "it still counts from what was taken over",
+      );
     });
   }
 });
