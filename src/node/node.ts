@@ -7,6 +7,7 @@ import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
 import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
 import { systemTime, type Time, type Timer } from "../base/time.ts";
+import { netnsName } from "../host/netns.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
@@ -27,6 +28,7 @@ import { FileSource } from "../peers/source/file.ts";
 import { InlineSource } from "../peers/source/inline.ts";
 import { WrongPorts } from "../peers/wrong_port.ts";
 import type { Served } from "../service/service.ts";
+import { StatusServer } from "../status/server.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { KernelDrops } from "./kernel_drops.ts";
 import type { NodeOptions } from "./options.ts";
@@ -34,7 +36,7 @@ import { PathWatch } from "./path_watch.ts";
 import { applyMembers, Reloader } from "./reload.ts";
 import { logCounters } from "./report.ts";
 import { Sampler } from "./sampler.ts";
-import { NodeStatus } from "./status.ts";
+import { nodeStatus } from "./status.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
 
 /** A node between `up` and `down`. */
@@ -53,7 +55,7 @@ export class Node {
   readonly #sampler: Sampler;
   readonly #resolver: ResolveLoop;
   readonly #hellos: HelloLoop;
-  readonly #status: NodeStatus;
+  readonly #server: StatusServer;
   readonly #reloader: Reloader;
   readonly #ended = Promise.withResolvers<void>();
   #timers: Timer[] = [];
@@ -135,12 +137,18 @@ export class Node {
       }, diff)
     );
     this.#reloader = new Reloader(members, log);
-    this.#status = new NodeStatus({
+    const statusParts = {
       ...{ options, registry, lanes, udp, wrongPorts, sharedNames, time },
       device: this.#device,
       kernel: this.#kernel,
       sampler: this.#sampler,
+    };
+    this.#server = new StatusServer({
+      ...options.status,
+      status: () => nodeStatus(statusParts),
       reload: () => this.#reloader.reload(),
+      place: { device: config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
+      log,
     });
   }
 
@@ -159,7 +167,8 @@ export class Node {
       this.#time.every(timers.health_ms, () => this.#health()),
       this.#time.every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
     ];
-    const served = await this.#status.open();
+    await this.#server.open();
+    const { socket = null, http = null } = this.#server;
     const { device } = loaded.config;
     const { mtu_bytes } = this.#device;
     const peers = this.#registry.peers.length;
@@ -167,7 +176,7 @@ export class Node {
       "ready",
       `ready: ${self.name} on ${device} (MTU ${mtu_bytes}), UDP ` +
         `${formatEndpoint(listen.host, listen.port)}, ${peers} ${peers === 1 ? "peer" : "peers"}`,
-      { node: self.name, device, mtu_bytes, peers, version, ...served },
+      { node: self.name, device, mtu_bytes, peers, version, status_socket: socket, http },
     );
   }
 
@@ -212,7 +221,7 @@ export class Node {
   /** Ends the lanes and leaves the host as it was. */
   async down(): Promise<void> {
     this.#stopping = true;
-    await this.#status.close();
+    await this.#server.close();
     for (const timer of this.#timers) timer.cancel();
     await this.#lanes.stop();
     await this.#tracer?.close();
