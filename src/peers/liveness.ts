@@ -49,94 +49,56 @@ function sentTime_us(now_ms: number): number {
   return Math.round(now_ms * 1000);
 }
 
-/** The state machine of one peer. All times are on our monotonic clock. */
+/** The state machine of one peer, which alone sets its fields. All times are on our monotonic clock. */
 export class Liveness {
-  #state: PeerStateName = "plain";
-  #since_ms = 0;
-  #why = "";
-  #heard_ms = 0;
-  #rtt_ms: number | undefined;
-  #capabilities = 0;
-  #said: Hello | undefined;
-  #hearsUs = false;
-  /** Its time of sending, to be echoed. */
-  #echo_us = 0;
+  state: PeerStateName = "plain";
+  /** When that state began; of a silent peer: when it was last heard. */
+  since_ms = 0;
+  /** Why it is down; empty in any other state. */
+  why = "";
+  /** Its last hello, and when that came; undefined and 0: it never said one. */
+  said: Hello | undefined;
+  heard_ms = 0;
+  /** When it was last seen to have sent packets; 0: never. */
+  packets_ms = 0;
+  /** Round trip time of the last exchange. */
+  rtt_ms: number | undefined;
+  /** What it understands: bits of CAPABILITY, 0 unless it is up. */
+  capabilities = 0;
+  /** Whether it has heard a hello of ours not long ago: they get through both ways. */
+  hearsUs = false;
   /** When the last of our hellos was sent that it has echoed; 0: none of this run. */
   #heardUs_ms = 0;
   readonly #loss: HelloLoss;
   /** Hellos made for it so far, and when the last one was. */
   #sent = 0;
   #sent_ms = 0;
-  /** Packets from it so far, when there were last seen to be more (0: never), and last counted. */
+  /** Packets from it so far, and when they were counted. */
   #packets = 0;
-  #packets_ms = 0;
   #counted_ms = 0;
 
   constructor(readonly timers: Timers) {
     this.#loss = new HelloLoss(timers);
   }
 
-  get state(): PeerStateName {
-    return this.#state;
-  }
-
-  /** When that state began; of a silent peer: when it was last heard. */
-  get since_ms(): number {
-    return this.#since_ms;
-  }
-
-  /** Why it is down; empty in any other state. */
-  get why(): string {
-    return this.#why;
-  }
-
-  /** When it last said hello; 0: never. */
-  get heard_ms(): number {
-    return this.#heard_ms;
-  }
-
-  /** When it was last seen to have sent packets; 0: never. */
-  get packets_ms(): number {
-    return this.#packets_ms;
-  }
-
-  /** Round trip time of the last exchange. */
-  get rtt_ms(): number | undefined {
-    return this.#rtt_ms;
-  }
-
-  /** What it understands: bits of CAPABILITY, 0 unless it is up. */
-  get capabilities(): number {
-    return this.#capabilities;
-  }
-
-  /** Its last hello; undefined: it never said one. */
-  get said(): Hello | undefined {
-    return this.#said;
-  }
-
-  /** Whether it has heard a hello of ours not long ago: they get through both ways. */
-  get hearsUs(): boolean {
-    return this.#hearsUs;
-  }
-
   /** The share of its hellos that got lost, 0 to 1; undefined while no numbered one has come. */
   loss(now_ms: number): number | undefined {
     // From one that is down, none is expected.
-    return this.#loss.share(this.#state === "down" ? 0 : now_ms - this.#heard_ms);
+    return this.#loss.share(this.state === "down" ? 0 : now_ms - this.heard_ms);
   }
 
   /** The hello to send to it now; `leaving` says that it is our last. */
   hello(self: SelfDescription, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
     this.#sent_ms = now_ms;
-    const held_us = this.#echo_us === 0 ? 0 : Math.round((now_ms - this.#heard_ms) * 1000);
+    const echo_us = this.#echo_us;
+    const held_us = echo_us === 0 ? 0 : Math.round((now_ms - this.heard_ms) * 1000);
     return encodeHello({
       ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
       sent_us: sentTime_us(now_ms),
-      echo_us: this.#echo_us,
+      echo_us,
       held_us: Math.min(held_us, 0xffff_ffff),
       number: ++this.#sent,
-      answer: this.#state !== "up" || this.#isOverdue(now_ms),
+      answer: this.state !== "up" || this.#isOverdue(now_ms),
       leaving,
       probe: false,
     });
@@ -152,8 +114,8 @@ export class Liveness {
    * leaving: the prober should look why.
    */
   isMissing(now_ms: number): boolean {
-    if (this.#why === LEFT || this.#sendsPackets(now_ms)) return false;
-    return this.#state !== "up" || this.#isOverdue(now_ms);
+    if (this.why === LEFT || this.#sendsPackets(now_ms)) return false;
+    return this.state !== "up" || this.#isOverdue(now_ms);
   }
 
   /** Takes in a control datagram; tells what changed, or that an answer is asked for. */
@@ -166,18 +128,18 @@ export class Liveness {
       this.#loss.reset();
       this.#heardUs_ms = 0;
     }
-    const before = this.#said;
+    const before = this.said;
     this.#note(hello, now_ms);
     if (hello.leaving) {
-      const was = this.#state;
+      const was = this.state;
       this.#enter("down", now_ms, LEFT);
       return was === "down" ? undefined : "down";
     }
-    const wasUp = this.#state === "up" && !restarted;
-    const heardUs = this.#hearsUs;
-    this.#hearsUs = this.#isHeard(now_ms);
-    const same = this.#capabilities === hello.capabilities && this.#hearsUs === heardUs;
-    this.#capabilities = hello.capabilities;
+    const wasUp = this.state === "up" && !restarted;
+    const heardUs = this.hearsUs;
+    this.hearsUs = this.#isHeard(now_ms);
+    const same = this.capabilities === hello.capabilities && this.hearsUs === heardUs;
+    this.capabilities = hello.capabilities;
     if (!wasUp) {
       this.#enter("up", now_ms);
       return "up";
@@ -189,13 +151,13 @@ export class Liveness {
 
   /** Looks whether it has fallen silent, or does not hear us any more. */
   expire(now_ms: number): "silent" | "capabilities" | undefined {
-    if (this.#state !== "up") return undefined;
-    if (now_ms - this.#heard_ms >= this.timers.silence_ms) {
-      this.#enter("silent", this.#heard_ms);
+    if (this.state !== "up") return undefined;
+    if (now_ms - this.heard_ms >= this.timers.silence_ms) {
+      this.#enter("silent", this.heard_ms);
       return "silent";
     }
-    if (!this.#hearsUs || this.#isHeard(now_ms)) return undefined;
-    this.#hearsUs = false;
+    if (!this.hearsUs || this.#isHeard(now_ms)) return undefined;
+    this.hearsUs = false;
     return "capabilities";
   }
 
@@ -204,10 +166,10 @@ export class Liveness {
    * evidently there, and one that said it was leaving has told more. Tells whether it is news.
    */
   unreachable(why: string, now_ms: number): boolean {
-    if (this.#state === "up" && !this.#isOverdue(now_ms)) return false;
+    if (this.state === "up" && !this.#isOverdue(now_ms)) return false;
     if (this.#sendsPackets(now_ms)) return false;
-    if (this.#state === "down") {
-      if (this.#why !== LEFT) this.#why = why;
+    if (this.state === "down") {
+      if (this.why !== LEFT) this.why = why;
       return false;
     }
     this.#enter("down", now_ms, why);
@@ -216,8 +178,8 @@ export class Liveness {
 
   /** Takes note that nothing is known to keep datagrams from it any more. */
   reachable(now_ms: number): void {
-    if (this.#state !== "down" || this.#why === LEFT) return;
-    if (this.#heard_ms > 0) this.#enter("silent", this.#heard_ms);
+    if (this.state !== "down" || this.why === LEFT) return;
+    if (this.heard_ms > 0) this.#enter("silent", this.heard_ms);
     else this.#enter("plain", now_ms);
   }
 
@@ -228,24 +190,28 @@ export class Liveness {
     this.#packets = packets;
     this.#counted_ms = now_ms;
     if (!more) return;
-    this.#packets_ms = now_ms;
+    this.packets_ms = now_ms;
     // All of them came later: it is there, and says no hello any more.
-    const given_up = this.#state === "silent" || this.#state === "down";
-    if (given_up && counted_ms > this.#since_ms) this.#enter("plain", now_ms);
+    const given_up = this.state === "silent" || this.state === "down";
+    if (given_up && counted_ms > this.since_ms) this.#enter("plain", now_ms);
   }
 
   /** What a hello says of its sender. */
   #note(hello: Hello, now_ms: number): void {
     this.#loss.arrived(hello.number);
-    this.#heard_ms = now_ms;
-    this.#said = hello;
-    this.#echo_us = hello.sent_us;
+    this.heard_ms = now_ms;
+    this.said = hello;
     if (hello.echo_us === 0) return;
     const rtt_ms = (now_ms * 1000 - hello.echo_us - hello.held_us) / 1000;
     // An echo from before our restart is of another clock.
     if (rtt_ms < 0 || rtt_ms >= this.timers.silence_ms) return;
-    this.#rtt_ms = rtt_ms;
+    this.rtt_ms = rtt_ms;
     this.#heardUs_ms = hello.echo_us / 1000;
+  }
+
+  /** Its time of sending, to be echoed. */
+  get #echo_us(): number {
+    return this.said?.sent_us ?? 0;
   }
 
   #isHeard(now_ms: number): boolean {
@@ -254,20 +220,20 @@ export class Liveness {
 
   /** Whether it is up and should have said hello by now. */
   #isOverdue(now_ms: number): boolean {
-    return this.#state === "up" && now_ms - this.#heard_ms >= this.timers.overdue_ms;
+    return this.state === "up" && now_ms - this.heard_ms >= this.timers.overdue_ms;
   }
 
   #sendsPackets(now_ms: number): boolean {
-    return this.#packets_ms > 0 && now_ms - this.#packets_ms < this.timers.hello_ms;
+    return this.packets_ms > 0 && now_ms - this.packets_ms < this.timers.hello_ms;
   }
 
   #enter(state: PeerStateName, since_ms: number, why = ""): void {
-    this.#state = state;
-    this.#since_ms = since_ms;
-    this.#why = why;
+    this.state = state;
+    this.since_ms = since_ms;
+    this.why = why;
     if (state === "up") return;
-    this.#capabilities = 0;
+    this.capabilities = 0;
     this.#heardUs_ms = 0;
-    this.#hearsUs = false;
+    this.hearsUs = false;
   }
 }

@@ -35,7 +35,7 @@ const same = (one: Address | undefined, other: Address): boolean =>
 export class Peer {
   #node: NodeConfig;
   #address: Address | undefined;
-  readonly liveness: Liveness;
+  readonly liveness: Readonly<Liveness>;
 
   /**
    * `index` is its place in the forwarding table and in the counters. It stays

@@ -3,7 +3,7 @@
 import { parseConfig } from "../../src/config/parse.ts";
 import { COUNTERS } from "../../src/forwarding/counters.ts";
 import { timersOf } from "../../src/base/time.ts";
-import type { Liveness } from "../../src/peers/liveness.ts";
+import type { Peer } from "../../src/peers/peer.ts";
 import { Registry } from "../../src/peers/registry.ts";
 import { type Count, RateMeter } from "../../src/status/model/rates.ts";
 import {
@@ -80,7 +80,7 @@ export function statusOf(changed: Partial<SnapshotParts> = {}): Status {
 
 /** The status of these parts in which b and gate are as `prepare` leaves them. */
 export function statusWith(
-  prepare: (b: Liveness, gate: Liveness) => void,
+  prepare: (b: Peer["liveness"], gate: Peer["liveness"]) => void,
   changed: Partial<SnapshotParts> = {},
 ): Status {
   const parts = snapshotParts(changed);

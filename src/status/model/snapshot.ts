@@ -5,7 +5,6 @@ import { type CounterName, COUNTERS, DROPS } from "../../forwarding/counters.ts"
 import { STATUS_SUBNETS_MAX } from "../../base/limits.ts";
 import { formatAddress, formatEndpoint, formatPrefix } from "../../net/prefix.ts";
 import { CAPABILITY } from "../../wire/hello.ts";
-import type { Liveness } from "../../peers/liveness.ts";
 import type { Peer } from "../../peers/peer.ts";
 import type { RateMeter, Sample } from "./rates.ts";
 import {
@@ -121,7 +120,7 @@ function peerProblems(parts: SnapshotParts, peer: Peer): readonly string[] {
 }
 
 /** Why a peer is in its state, where the state's name does not tell. */
-function whyOf(known: Liveness): string | null {
+function whyOf(known: Peer["liveness"]): string | null {
   switch (known.state) {
     case "up":
       return null;

@@ -5,7 +5,7 @@ import { timersOf } from "../../../src/base/time.ts";
 import type { NodeConfig } from "../../../src/config/types.ts";
 import { parsePrefix } from "../../../src/net/prefix.ts";
 import { encodeHello } from "../../../src/wire/hello.ts";
-import type { Liveness } from "../../../src/peers/liveness.ts";
+import type { Peer } from "../../../src/peers/peer.ts";
 import { Registry } from "../../../src/peers/registry.ts";
 import { RateMeter } from "../../../src/status/model/rates.ts";
 import { TOTAL } from "../../../src/status/model/snapshot.ts";
@@ -117,7 +117,7 @@ Deno.test("snapshot: the whole object", () => {
 
 const STATES: readonly [
   name: string,
-  prepare: (peer: Liveness) => void,
+  prepare: (peer: Peer["liveness"]) => void,
   state: string,
   why: RegExp | null,
 ][] = [
@@ -152,7 +152,7 @@ for (const [name, prepare, state, why] of STATES) {
 }
 
 Deno.test("snapshot: what does not fit together is named", () => {
-  const prepare = (b: Liveness) => void b.hear(hello({ mode: "tap", name: "z" }), NOW_MS);
+  const prepare = (b: Peer["liveness"]) => void b.hear(hello({ mode: "tap", name: "z" }), NOW_MS);
   assertEquals(statusWith(prepare).peers[0]!.problems, [
     "it runs in mode tap, this node in mode tun",
     "it calls itself z: are the config files the same?",
