@@ -10,7 +10,7 @@ import type { TunnelDevice } from "./tunnel_device.ts";
 
 /**
  * Looks at some peers' paths at a time. The lanes learn by themselves of a path
- * that has become narrower (PacketSocket.takeRefused); here they are told of
+ * that has become narrower (transmit.ts); here they are told of
  * one that is wide again, and the device follows the underlay's MTU.
  */
 export class PathWatch {

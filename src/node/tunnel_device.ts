@@ -33,7 +33,7 @@ function hasIpv6({ nodes }: Config): boolean {
 
 /**
  * `mtu: auto` where `inner_bytes` fit. IPv6 pods have a device of 1,280 bytes at
- * least: what the path does not carry whole is fragmented (engine/egress.ts).
+ * least: what the path does not carry whole is fragmented (dataplane/transmit.ts).
  */
 function autoMtu(config: Config, inner_bytes: number): number {
   const ethernet_bytes = config.mode === "tap" ? OVERHEAD_ETHERNET_BYTES : 0;
