@@ -12,16 +12,23 @@ import { Bed, tunnetCommand, until } from "./harness.ts";
 /** What goes through the tunnel in the TCP test. */
 const BYTES = Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 200_000_000);
 
-/** Says so, loudly, where there is no Docker. `.ci/run` installs it. */
-async function noDocker(): Promise<boolean> {
+/** Why there is no Docker here; undefined where there is. `.ci/run` installs it. */
+async function whatIsMissing(): Promise<string | undefined> {
   try {
     await checkDocker();
-    return false;
+    return undefined;
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
-    console.warn(`SKIPPED: ${error.message}`);
-    return true;
+    return error.message;
   }
+}
+
+const missing = await whatIsMissing();
+if (missing !== undefined) console.warn(`SKIPPED: tests with Docker: ${missing}`);
+
+/** A test that is ignored, loudly, where there is no Docker. */
+function dockerTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  Deno.test({ name, ignore: missing !== undefined, fn });
 }
 
 /** The rules of a node's firewall, without counters. */
@@ -47,8 +54,7 @@ async function failing(bed: Bed, i: number): Promise<{ id: string; fix: string }
   return checks.filter(({ status }) => status === "fail");
 }
 
-Deno.test("docker: two Engines, joined by tunnet and the scripts of setup", async (t) => {
-  if (await noDocker()) return;
+dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", async (t) => {
   await using bed = await Bed.create({ bare: true });
   const file = `${bed.dir}/tunnet.yaml`;
   const loaded = parseConfig(bed.yaml, file);
@@ -179,18 +185,19 @@ async function left(pid: number): Promise<string> {
   return namespaces.join() + cgroups.stdout;
 }
 
-Deno.test("lab --docker: a container on each of two Docker hosts, and nothing is left", async () => {
-  if (await noDocker()) return;
-  const child = lab();
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder();
-  assertEquals([code, text.decode(stderr)], [0, ""]);
-  assertEquals(text.decode(stdout).match(/^ok .* 3\/3 replies, 0 % loss/gm)?.length, 2);
-  assertEquals(await left(child.pid), "");
-});
+dockerTest(
+  "lab --docker: a container on each of two Docker hosts, and nothing is left",
+  async () => {
+    const child = lab();
+    const { code, stdout, stderr } = await child.output();
+    const text = new TextDecoder();
+    assertEquals([code, text.decode(stderr)], [0, ""]);
+    assertEquals(text.decode(stdout).match(/^ok .* 3\/3 replies, 0 % loss/gm)?.length, 2);
+    assertEquals(await left(child.pid), "");
+  },
+);
 
-Deno.test("lab --docker: SIGINT in the middle leaves nothing", async () => {
-  if (await noDocker()) return;
+dockerTest("lab --docker: SIGINT in the middle leaves nothing", async () => {
   const child = lab();
   const mine = namespacePrefix(`${child.pid}`);
   await until("a Docker Engine makes its bridge", 60_000, async () => {

@@ -15,7 +15,7 @@ import { seedText, startSeed } from "./seed.ts";
  * the way through Deno, and numbers of lanes: one for both ways, one each, three queues for the way
  * out.
  */
-const ALL_SUBSETS = [
+const SUBSETS = [
   "auto",
   "auto,-kernel",
   ...FEATURES.filter((feature) => feature !== "kernel").map((feature) => `batch,-${feature}`),
@@ -29,10 +29,6 @@ const ALL_SUBSETS = [
   "batch,lanes=2",
   "batch,lanes=4",
 ];
-
-/** The executable moves packets by the same code: only what differs in how it starts is tried. */
-const EXECUTABLE_SUBSETS = ["auto", "batch,-vnet,-gso,-gro", "datagram", "batch,lanes=4"];
-const SUBSETS = Deno.env.has("TUNNET_EXE") ? EXECUTABLE_SUBSETS : ALL_SUBSETS;
 
 const BYTES = 4_000_000;
 /** The node under test, the C program's and the one with `--engine auto`. */

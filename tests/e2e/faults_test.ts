@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { Bed } from "./harness.ts";
+import { Bed, until } from "./harness.ts";
 
 /** The one line that a start which fails prints, and its exit status. */
 async function failure(bed: Bed, wrap: readonly string[] = [], args?: readonly string[]) {
@@ -39,7 +39,7 @@ Deno.test("a start that cannot succeed says why in one line and leaves nothing",
     const listen = `UDP4-LISTEN:3009,bind=${bed.node(0).address}`;
     const other = bed.spawn(bed.node(0).namespace, ["socat", listen, "STDOUT"]);
     const open = async () => (await bed.onNode(0, "ss", "-Hlun")).stdout.includes(":3009");
-    while (!await open());
+    await until("the port is taken", 5_000, open);
     const { code, line } = await failure(bed);
     assertMatch(line, /^tunnet: error: cannot open UDP 192\.168\.0\.8:3009 \(another program/);
     assertEquals(code, 1);

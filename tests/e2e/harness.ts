@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { buildLab, ip, LabProcess, removeLab, runProgram } from "../../src/tools/lab/lab.ts";
+import { buildLab, LabProcess, removeLab, runProgram } from "../../src/tools/lab/lab.ts";
 import {
   type LabNode,
   type LabPlan,
@@ -14,15 +14,23 @@ import {
   labYaml,
   planLab,
 } from "../../src/tools/lab/topology.ts";
+import { picture } from "./picture.ts";
 
 /** Path of a file of the checkout. */
 export function repoPath(path: string): string {
   return new URL(`../../${path}`, import.meta.url).pathname;
 }
 
-/** The words that start tunnet; `dir` is an empty directory, `env` holds NAME=VALUE words. */
-export function tunnetCommand(dir: string, env: readonly string[] = []): readonly string[] {
-  const executable = Deno.env.get("TUNNET_EXE");
+/**
+ * The words that start tunnet; `dir` is an empty directory, `env` holds NAME=VALUE words. `source`
+ * passes over the executable.
+ */
+export function tunnetCommand(
+  dir: string,
+  env: readonly string[] = [],
+  source = false,
+): readonly string[] {
+  const executable = source ? undefined : Deno.env.get("TUNNET_EXE");
   return executable
     ? ["env", "-i", "-C", dir, ...env, executable]
     : ["env", ...env, Deno.execPath(), "run", "-A", "--no-prompt", repoPath("main.ts")];
@@ -64,7 +72,38 @@ export async function stopped(
   }
 }
 
-let beds = 0;
+/** What a program prints on one of its outputs, gathered while it runs. */
+export class Words {
+  #text = "";
+  #heard = () => {};
+  /** All of it, once the program has closed the output. */
+  readonly all: Promise<string>;
+
+  constructor(output: ReadableStream<Uint8Array>) {
+    this.all = this.#gather(output);
+  }
+
+  /** Resolves when `words` have been printed; fails if the output ends before. */
+  async heard(words: string): Promise<void> {
+    let ended = false;
+    this.all.then(() => {
+      ended = true;
+      this.#heard();
+    });
+    while (!this.#text.includes(words)) {
+      assert(!ended, `${words}: not printed, but ${this.#text}`);
+      await new Promise<void>((resolve) => this.#heard = resolve);
+    }
+  }
+
+  async #gather(output: ReadableStream<Uint8Array>): Promise<string> {
+    for await (const chunk of output.pipeThrough(new TextDecoderStream())) {
+      this.#text += chunk;
+      this.#heard();
+    }
+    return this.#text;
+  }
+}
 
 /** A test bed: a lab's namespaces without any tunnet yet. Always removed at the end. */
 export class Bed implements AsyncDisposable {
@@ -76,23 +115,25 @@ export class Bed implements AsyncDisposable {
     readonly dir: string,
     readonly plan: LabPlan,
     readonly yaml: string,
+    readonly source: boolean,
   ) {}
 
   /**
    * Builds the namespaces; tunnet.yaml describes the first `configured` nodes (default: all).
-   * `bare` leaves out bridges and pods.
+   * `bare` leaves out bridges and pods; `source` starts nodes from source.
    */
   static async create(
-    shape: Partial<LabShape> & { configured?: number; bare?: boolean } = {},
+    shape: Partial<LabShape> & { configured?: number; bare?: boolean; source?: boolean } = {},
   ): Promise<Bed> {
     const full = { nodes: 2, ipv6: false, underlay6: false, ...shape };
-    const id = `e${Deno.pid}x${beds++}`;
+    // Test files may run beside each other in one process.
+    const id = `e${crypto.randomUUID().slice(0, 8)}`;
     const plan = planLab(parseConfig(labYaml(full), "lab").config, id, shape.bare);
     const yaml = labYaml({ ...full, nodes: shape.configured ?? full.nodes });
     const dir = Deno.makeTempDirSync({ prefix: "tunnet-e2e-" });
     Deno.mkdirSync(`${dir}/empty`);
     Deno.writeTextFileSync(`${dir}/tunnet.yaml`, yaml);
-    const bed = new Bed(id, dir, plan, yaml);
+    const bed = new Bed(id, dir, plan, yaml, shape.source ?? false);
     try {
       await buildLab(plan);
       return bed;
@@ -112,7 +153,7 @@ export class Bed implements AsyncDisposable {
   }
 
   get command(): readonly string[] {
-    return tunnetCommand(`${this.dir}/empty`);
+    return tunnetCommand(`${this.dir}/empty`, [], this.source);
   }
 
   /** Starts tunnet on node i, by default from the file; resolves when it is ready. */
@@ -130,7 +171,7 @@ export class Bed implements AsyncDisposable {
     env: readonly string[] = [],
   ): LabProcess {
     const words = args ?? ["-c", `${this.dir}/tunnet.yaml`];
-    const tunnet = tunnetCommand(`${this.dir}/empty`, env);
+    const tunnet = tunnetCommand(`${this.dir}/empty`, env, this.source);
     return this.launchWords(i, [...wrap, ...tunnet, "--peer", "--json", ...words]);
   }
 
@@ -189,13 +230,7 @@ export class Bed implements AsyncDisposable {
     const words = ["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root"];
     // The buffer (KiB) has a slot of this size (bytes) for each packet: long ones are cut.
     const child = this.spawn(namespace, [...words, "-B", "32768", "-s", "2048", "-w", file]);
-    const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
-    for (let said = ""; !said.includes("listening on");) {
-      const { value, done } = await reader.read();
-      assert(!done, `tcpdump ended: ${said}`);
-      said += value;
-    }
-    reader.releaseLock();
+    await new Words(child.stderr).heard("listening on");
     const stop = async () => {
       child.kill("SIGINT");
       await child.status;
@@ -239,17 +274,27 @@ export class Bed implements AsyncDisposable {
     const target = version === 4 ? `TCP4:${address}:${port}` : `TCP6:[${address}]:${port}`;
     const receiver = this.spawn(this.node(to).podNamespace, [
       ...["bash", "-o", "pipefail", "-c"],
-      `timeout 120 socat -u ${listen}:${port},reuseaddr STDOUT | sha256sum`,
+      `timeout 120 socat -d -d -u ${listen}:${port},reuseaddr STDOUT | sha256sum`,
     ]);
-    const sender = this.inPod(
+    const [sum, notices] = [new Words(receiver.stdout), new Words(receiver.stderr)];
+    await notices.heard("listening on");
+    const sent = await this.inPod(
       from,
-      ...["timeout", "120", "socat", "-u", `FILE:${file}`, `${target},retry=100,interval=0.05`],
+      ...["timeout", "120", "socat", "-u", `FILE:${file}`, target],
     );
-    const [received, sent] = await Promise.all([receiver.output(), sender]);
     assertEquals(sent.code, 0, sent.stderr);
-    const text = new TextDecoder();
-    assertEquals(received.code, 0, text.decode(received.stderr));
-    return text.decode(received.stdout).split(" ")[0]!;
+    const { code } = await receiver.status;
+    assertEquals(code, 0, await notices.all);
+    return (await sum.all).split(" ")[0]!;
+  }
+
+  /** An iperf3 server in pod i that listens, for one test; it resolves to its end. */
+  async iperf3Server(i: number): Promise<{ end: Promise<unknown> }> {
+    const words = ["iperf3", "--server", "--one-off", "--forceflush"];
+    const server = this.spawn(this.node(i).podNamespace, words);
+    const said = new Words(server.stdout);
+    await said.heard("Server listening");
+    return { end: Promise.all([said.all, new Words(server.stderr).all, server.status]) };
   }
 
   /** A file of random bytes, and its SHA-256. */
@@ -270,17 +315,9 @@ export class Bed implements AsyncDisposable {
     return JSON.parse(events().pop()!);
   }
 
-  /** What `ip` shows of links, addresses and routes of a node, to compare before and after. */
-  async state(i: number): Promise<string> {
-    const { namespace } = this.node(i);
-    const shows = ["-o link", "-o -4 addr", "-o -6 addr", "-4 route show table all", "-6 route"];
-    const texts = await Promise.all(
-      shows.map((show) => ip(["-n", namespace, ...show.split(" ")])),
-    );
-    // Lifetimes count down, a device that was up once keeps its queueing discipline, and the state
-    // of a bridge settles a while after its ports have.
-    return texts.join("").replaceAll(/(valid_lft|preferred_lft|expires|qdisc|state) \S+/g, "")
-      .replaceAll(" tentative", "");
+  /** The picture of a node's network, to compare before and after. */
+  state(i: number): Promise<string> {
+    return picture(this.node(i).namespace);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,15 +25,13 @@ Deno.test("pods reach each other: ping, large ping, TCP both ways at once, UDP",
 
   await bothWays(bed, BYTES);
 
-  const server = bed.spawn(bed.node(1).podNamespace, ["iperf3", "-s", "-1", "-J"]);
-  await bed.reachable(0, 1, 2_000);
+  const server = await bed.iperf3Server(1);
   const words = ["iperf3", "-c", bed.podAddress(1), "-u", "-b", "50M", "-t", "2", "-J"];
-  let client = await bed.inPod(0, ...words);
-  for (let i = 0; client.code !== 0 && i < 20; i++) client = await bed.inPod(0, ...words);
+  const client = await bed.inPod(0, ...words);
   assertEquals(client.code, 0, client.stdout + client.stderr);
   const { sum } = JSON.parse(client.stdout).end;
   assert(sum.packets > 5_000 && sum.lost_percent < 5, JSON.stringify(sum));
-  await server.output();
+  await server.end;
 
   const counters = await Promise.all([bed.counters(a), bed.counters(b)]);
   for (const { inbound } of counters) {
