@@ -10,7 +10,7 @@ import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts"
 import { Bed, tunnetCommand, until } from "./harness.ts";
 
 /** What goes through the tunnel in the TCP test. */
-const BYTES = Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 200_000_000);
+const BYTES = 50_000_000;
 
 /** Why there is no Docker here; undefined where there is. `.ci/run` installs it. */
 async function whatIsMissing(): Promise<string | undefined> {

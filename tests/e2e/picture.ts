@@ -74,6 +74,12 @@ function lineOf(link: Link, links: readonly Link[]): string {
     `promiscuity ${promiscuity} xdp ${JSON.stringify(xdp)}`;
 }
 
+/** A ruleset without what iptables makes by being asked, and never removes: chains without rules. */
+function withoutEmptyChains(ruleset: string): string {
+  return ruleset.replaceAll(/\tchain \S+ \{\n\t\ttype [^\n]*policy accept;\n\t\}\n\n?/g, "")
+    .replaceAll(/table \S+ \S+ \{\n\}\n/g, "");
+}
+
 /** The picture of a network namespace, taken when its links have settled. */
 export async function picture(namespace: string): Promise<string> {
   const deadline_ms = performance.now() + SETTLED_TIMEOUT_MS;
@@ -83,7 +89,10 @@ export async function picture(namespace: string): Promise<string> {
     const links: readonly Link[] = JSON.parse(first!);
     if (isSettled(links) || performance.now() > deadline_ms) {
       // Lifetimes count down, and duplicate address detection ends by itself.
-      const text = rest.join("").replaceAll(/ (valid_lft|preferred_lft|expires) \S+/g, "")
+      const text = withoutEmptyChains(rest.join("")).replaceAll(
+        / (valid_lft|preferred_lft|expires) \S+/g,
+        "",
+      )
         .replaceAll(/ tentative\b/g, "");
       return [...links.map((link) => lineOf(link, links)), text].join("\n");
     }

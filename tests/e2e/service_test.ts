@@ -272,6 +272,9 @@ function asUser(bed: Bed, capabilities: string): readonly string[] {
     mount --bind "$2" "$1/u/deno"
     mount --bind "$3" "$1/u/cache"
     mount --bind "$4" "$1/u/repo"
+    # As udev makes it: a host without udev has it for root alone.
+    mount -t tmpfs none /dev/net
+    mknod -m 0666 /dev/net/tun c 10 200
     export DENO_DIR="$1/u/cache" HOME="$1/u/home" TUNNET_CACHE="$1/u/home/cache"
     dir=$1
     shift 4

@@ -7,7 +7,7 @@ import { MAC_AGEING_S, MAC_LEARNED_MAX, MAC_LEARNS_PER_S } from "../../src/base/
 import type { LabProcess } from "../../src/tools/lab/lab.ts";
 import { Bed, until } from "./harness.ts";
 
-const BYTES = Math.min(Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 300_000_000), 300_000_000);
+const BYTES = 100_000_000;
 
 async function macOf(bed: Bed, pod: number): Promise<string> {
   const { stdout } = await bed.inPod(pod, "cat", "/sys/class/net/eth0/address");

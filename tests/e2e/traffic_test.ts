@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { Bed } from "./harness.ts";
 
-const BYTES = Number(Deno.env.get("TUNNET_E2E_BYTES") ?? 1_000_000_000);
-const SHORT_BYTES = Math.min(BYTES, 50_000_000);
+const BYTES = 100_000_000;
+const SHORT_BYTES = 20_000_000;
 
 async function bothWays(bed: Bed, bytes: number, version: 4 | 6 = 4): Promise<void> {
   const { path, sha256 } = await bed.randomFile(bytes);
