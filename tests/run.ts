@@ -81,7 +81,7 @@ async function runTests(words: readonly string[], everything: boolean): Promise<
   let summary = "";
   const failedFiles = new Set<string>();
   const ok = await runDeno(
-    ["test", "-A", "--no-prompt", "--v8-flags=--expose-gc", ...words],
+    ["test", "-q", "-A", "--no-prompt", "--v8-flags=--expose-gc", ...words],
     (line) => {
       if (/^(ok|FAILED) \| /.test(line)) summary = line;
       const failed = / => \.\/(tests\/[^:]+):/.exec(line)?.[1];

@@ -1,7 +1,7 @@
-import { type Hook, type Packet, verdicts } from "../../../src/tools/doctor/firewall/model.ts";
-import { parseNft } from "../../../src/tools/doctor/firewall/nft.ts";
-import { assert, assertEquals } from "../../assert.ts";
-import { fuzzMultiplier, random } from "../../fuzz/random.ts";
+import { type Hook, type Packet, verdicts } from "../../../../src/tools/doctor/firewall/model.ts";
+import { parseNft } from "../../../../src/tools/doctor/firewall/nft.ts";
+import { assert, assertEquals } from "../../../assert.ts";
+import { fuzzMultiplier, random } from "../../../fuzz/random.ts";
 import { packet } from "./packets.ts";
 
 const table = (family: string, name: string) => ({ table: { family, name, handle: 1 } });

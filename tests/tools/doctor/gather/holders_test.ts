@@ -1,6 +1,6 @@
-import { deviceHolders, parseSockets } from "../../../src/tools/doctor/gather/holders.ts";
-import { parseAddress } from "../../../src/net/prefix.ts";
-import { assertEquals } from "../../assert.ts";
+import { deviceHolders, parseSockets } from "../../../../src/tools/doctor/gather/holders.ts";
+import { parseAddress } from "../../../../src/net/prefix.ts";
+import { assertEquals } from "../../../assert.ts";
 
 const own = [parseAddress("192.168.0.8")!, parseAddress("fd00::8")!];
 const tunnet = '0.0.0.0:* users:(("tunnet",pid=12,fd=9))';

@@ -1,7 +1,7 @@
 /** Packets for the tests of packet filters. */
 
-import type { Packet } from "../../../src/tools/doctor/firewall/model.ts";
-import { parseAddress } from "../../../src/net/prefix.ts";
+import type { Packet } from "../../../../src/tools/doctor/firewall/model.ts";
+import { parseAddress } from "../../../../src/net/prefix.ts";
 
 const base: Packet = {
   version: 4,

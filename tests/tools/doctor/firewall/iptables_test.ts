@@ -1,7 +1,7 @@
-import { parseIptables } from "../../../src/tools/doctor/firewall/iptables.ts";
-import { type Hook, type Packet, verdicts } from "../../../src/tools/doctor/firewall/model.ts";
-import { assert, assertEquals } from "../../assert.ts";
-import { fuzzMultiplier, random } from "../../fuzz/random.ts";
+import { parseIptables } from "../../../../src/tools/doctor/firewall/iptables.ts";
+import { type Hook, type Packet, verdicts } from "../../../../src/tools/doctor/firewall/model.ts";
+import { assert, assertEquals } from "../../../assert.ts";
+import { fuzzMultiplier, random } from "../../../fuzz/random.ts";
 import { packet } from "./packets.ts";
 
 /** What one rule in FORWARD of a filter table does with a packet. */
