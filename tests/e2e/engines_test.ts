@@ -7,7 +7,7 @@ import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
 import { FEATURES } from "../../src/io/features.ts";
 import type { LabProcess } from "../../src/tools/lab/lab.ts";
 import { KERNEL_PATH } from "../kernel_path/possible.ts";
-import { Bed, Words } from "./harness.ts";
+import { Bed } from "./harness.ts";
 import { seedText, startSeed } from "./seed.ts";
 
 /**
@@ -63,28 +63,14 @@ async function assertNoFaults(bed: Bed, process: LabProcess): Promise<void> {
   for (const fault of FAULTS) assertEquals([outbound[fault], inbound[fault]], [0, 0], fault);
 }
 
-/** UDP both ways, in sizes that fill, halve and fragment packets: each comes back as it was. */
-async function udpEcho(bed: Bed, from: number, to: number, port: number): Promise<void> {
-  const echo = `UDP4-RECVFROM:${port},fork,reuseaddr`;
-  const server = bed.spawn(bed.node(to).podNamespace, ["socat", "-d", "-d", echo, "EXEC:cat"]);
-  await new Words(server.stderr).heard("receiving on");
-  for (const size of [1, 700, 1444, 4000]) {
-    // It ends with the last byte; the time is for an answer that does not come.
-    const target = `UDP4:${bed.podAddress(to)}:${port},readbytes=${size}`;
-    const script = `head -c ${size} /dev/urandom > ${bed.dir}/udp${port}; ` +
-      `socat -b 8192 -t 5 - ${target} < ${bed.dir}/udp${port} | cmp - ${bed.dir}/udp${port}`;
-    const { code, stderr } = await bed.inPod(from, "sh", "-c", script);
-    assertEquals(code, 0, `${size} bytes of UDP from pod ${from} to pod ${to} and back: ${stderr}`);
-  }
-}
-
 /** The suite that every subset passes: ping, large pings, UDP echo, TCP both ways at once. */
 async function suite(bed: Bed, peer: number, file: { path: string; sha256: string }) {
   await bed.ping(TESTED, peer);
   await bed.ping(peer, TESTED);
   await bed.ping(TESTED, peer, "-s", "4000");
   await bed.ping(peer, TESTED, "-s", "8000");
-  await udpEcho(bed, TESTED, peer, 6000 + peer);
+  // Sizes that fill, halve and fragment packets.
+  await bed.udpEcho(TESTED, peer, [1, 700, 1444, 4000], 6000 + peer);
   const port = 5100 + 10 * peer;
   const arrived = await Promise.all([
     bed.transfer(TESTED, peer, file.path, 4, port),

@@ -268,8 +268,14 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Sends a file over TCP between pods; resolves to the SHA-256 of what arrived. */
-  async transfer(from: number, to: number, file: string, version: 4 | 6 = 4, port = 5001) {
-    const address = this.podAddress(to, version);
+  async transfer(
+    from: number,
+    to: number,
+    file: string,
+    version: 4 | 6 = 4,
+    port = 5001,
+    address = this.podAddress(to, version),
+  ): Promise<string> {
     const listen = version === 4 ? "TCP4-LISTEN" : "TCP6-LISTEN";
     const target = version === 4 ? `TCP4:${address}:${port}` : `TCP6:[${address}]:${port}`;
     const receiver = this.spawn(this.node(to).podNamespace, [
@@ -286,6 +292,27 @@ export class Bed implements AsyncDisposable {
     const { code } = await receiver.status;
     assertEquals(code, 0, await notices.all);
     return (await sum.all).split(" ")[0]!;
+  }
+
+  /** UDP of these sizes from pod to pod, where it is sent back; it must come as it was. */
+  async udpEcho(from: number, to: number, sizes: readonly number[], port = 6000): Promise<void> {
+    const socat = ["socat", "-d", "-d", "-b", "65536"];
+    const echo = [...socat, `UDP4-RECVFROM:${port},fork,reuseaddr`, "EXEC:cat"];
+    const server = this.spawn(this.node(to).podNamespace, echo);
+    await new Words(server.stderr).heard("receiving on");
+    const file = `${this.dir}/udp${port}`;
+    for (const size of sizes) {
+      // It ends with the last byte; the time is for an answer that does not come.
+      const target = `UDP4:${this.podAddress(to)}:${port},readbytes=${size}`;
+      const script = `head -c ${size} /dev/urandom > ${file}; ` +
+        `socat -b 65536 -t 5 - ${target} < ${file} | cmp - ${file}`;
+      const { code, stderr } = await this.inPod(from, "sh", "-c", script);
+      assertEquals(
+        code,
+        0,
+        `${size} bytes of UDP from pod ${from} to pod ${to} and back: ${stderr}`,
+      );
+    }
   }
 
   /** An iperf3 server in pod i that listens, for one test; it resolves to its end. */
