@@ -11,6 +11,8 @@ import { repoPath } from "./e2e/harness.ts";
 
 const EXECUTABLE = "dist/tunnet";
 const SLOWEST = 20;
+/** Test files that run side by side: each end-to-end test has processes of its own. */
+const JOBS = Math.min(navigator.hardwareConcurrency, 4);
 
 /** How many tests ended in which way. */
 interface Counts {
@@ -37,7 +39,7 @@ async function runDeno(words: readonly string[], line: (text: string) => void): 
   const child = new Deno.Command(Deno.execPath(), {
     args: [...words],
     cwd: repoPath(""),
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", DENO_JOBS: `${JOBS}` },
     stdin: "null",
     stdout: "piped",
   }).spawn();
