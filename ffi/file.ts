@@ -32,4 +32,5 @@ export const EFD_CLOEXEC = O_CLOEXEC;
 /** clock_gettime(2): linux/time.h; struct timespec. */
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
+export const CLOCK_THREAD_CPUTIME_ID = 3;
 export const TIMESPEC = { size: 16, seconds: 0, nanoseconds: 8 } as const;

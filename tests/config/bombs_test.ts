@@ -1,6 +1,7 @@
 /** Configs that are made to cost much: each ends soon, in a few lines. */
 
 import { assert, assertThrows } from "../assert.ts";
+import { cpuTime_ms } from "../cpu_time.ts";
 import { ConfigError } from "../../src/base/errors.ts";
 import { CONFIG_PROBLEMS_MAX } from "../../src/base/limits.ts";
 import { parseConfig } from "../../src/config/parse.ts";
@@ -98,9 +99,9 @@ const BOMBS: Readonly<Record<string, () => string>> = {
 for (const [name, make] of Object.entries(BOMBS)) {
   Deno.test(`config bomb: ${name}`, () => {
     const text = make();
-    const begin_ms = performance.now();
+    const begin_ms = cpuTime_ms();
     const error = assertThrows(() => parseConfig(text, "t.yaml"), ConfigError);
-    const took_ms = performance.now() - begin_ms;
+    const took_ms = cpuTime_ms() - begin_ms;
     assert(took_ms < TIME_MAX_MS, `${took_ms} ms`);
     const lines = error.message.split("\n");
     assert(lines.length <= CONFIG_PROBLEMS_MAX + 1, `${lines.length} lines`);

@@ -8,6 +8,7 @@ import { STARTER_CONFIG } from "../../src/cli/init.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix } from "../../src/net/prefix.ts";
 import { assert, assertEquals, assertFalse, assertLess, assertThrows } from "../assert.ts";
+import { cpuTime_ms } from "../cpu_time.ts";
 
 const parse = (yaml: string, overrides?: Overrides) => parseConfig(yaml, "t.yaml", overrides);
 
@@ -172,7 +173,7 @@ Deno.test("parseConfig: an alias bomb costs little", () => {
   for (let i = 1; i < 30; i++) {
     yaml += `x${i}: &x${i} [${Array(10).fill(`*x${i - 1}`).join(", ")}]\n`;
   }
-  const started = performance.now();
+  const started = cpuTime_ms();
   assertThrows(() => parse(`${yaml}nodes: *x29\n`), ConfigError);
   assertThrows(() => parse(`${yaml}network: *x29\nport: *x29\nnodes: []\n`), ConfigError);
   const many = Array.from({ length: 60_000 }, (_, i) => `172.${i >> 8}.${i & 255}.1/32`).join(",");
@@ -183,7 +184,7 @@ Deno.test("parseConfig: an alias bomb costs little", () => {
     "over 500000 values in it, each alias counted with what it repeats",
   );
   assertEquals(error.problems.length, 1);
-  assertLess(performance.now() - started, 3_000);
+  assertLess(cpuTime_ms() - started, 3_000);
 });
 
 Deno.test("parseConfig: problems beyond the twentieth are counted", () => {
@@ -220,9 +221,9 @@ Deno.test("parseConfig: 10,000 subnets of 100 nodes in well under half a second"
   }
   parse(yaml);
   const times_ms = [1, 2, 3].map(() => {
-    const started = performance.now();
+    const started = cpuTime_ms();
     assertEquals(parse(yaml).config.nodes.length, 100);
-    return performance.now() - started;
+    return cpuTime_ms() - started;
   });
   assertLess(Math.min(...times_ms), 400);
 });

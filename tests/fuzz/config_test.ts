@@ -12,6 +12,7 @@ import { ConfigError } from "../../src/base/errors.ts";
 import { formatMac } from "../../src/net/ethernet.ts";
 import { formatPrefix, parsePrefix } from "../../src/net/prefix.ts";
 import { assert, assertEquals, assertLess } from "../assert.ts";
+import { cpuTime_ms } from "../cpu_time.ts";
 import { fuzzMultiplier, type Random, random } from "./random.ts";
 
 const SEEDS: readonly string[] = [
@@ -122,13 +123,13 @@ Deno.test("fuzz: 60,000 random and mutated configs end in a Config or a ConfigEr
   let slowest_ms = 0;
   for (let i = 0; i < count; i++) {
     const text = input(rng);
-    const started = performance.now();
+    const started = cpuTime_ms();
     try {
       if (accepts(() => parseConfig(text, "fuzz.yaml"))) accepted++;
     } catch (error) {
       throw new Error(`input ${i}: ${JSON.stringify(text)}`, { cause: error });
     }
-    slowest_ms = Math.max(slowest_ms, performance.now() - started);
+    slowest_ms = Math.max(slowest_ms, cpuTime_ms() - started);
   }
   // Both outcomes were met, or the inputs are worth nothing.
   assert(accepted > count / 100 && accepted < count / 2, `${accepted} of ${count} accepted`);
@@ -181,8 +182,8 @@ const HOSTILE: readonly (readonly [name: string, text: string])[] = [
 
 for (const [name, text] of HOSTILE) {
   Deno.test(`hostile config: ${name}`, () => {
-    const started = performance.now();
+    const started = cpuTime_ms();
     accepts(() => parseConfig(text, "hostile.yaml"));
-    assertLess(performance.now() - started, 3_000);
+    assertLess(cpuTime_ms() - started, 3_000);
   });
 }
