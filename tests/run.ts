@@ -86,7 +86,8 @@ async function runTests(words: readonly string[], everything: boolean): Promise<
     ["test", "-q", "-A", "--no-prompt", "--v8-flags=--expose-gc", ...words],
     (line) => {
       if (/^(ok|FAILED) \| /.test(line)) summary = line;
-      const failed = / => \.\/(tests\/[^:]+):/.exec(line)?.[1];
+      // Before its name: what comes after it is where the test is defined, maybe another file.
+      const failed = /^\.\/(tests\/\S+) => .* \.\.\. FAILED/.exec(line)?.[1];
       if (failed !== undefined) failedFiles.add(failed);
       if (everything || !/ \.\.\. ok \(|^\s*$|^ok \| |^running \d+ tests? from /.test(line)) {
         console.log(line);

@@ -127,6 +127,11 @@ kernelTest("UDP of every size goes by the kernel path as it is", async () => {
   const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
   await bothUp([a, b]);
   await bed.ping(0, 1);
+  // Senders learn what the device carries, as behind any router: UDP is not sent again.
+  for (const [from, to] of [[0, 1], [1, 0]] as const) {
+    const ping = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472"];
+    assertMatch((await bed.inPod(from, ...ping, bed.podAddress(to))).stdout, /Frag needed/);
+  }
   await stopped([a, b], () => bed.udpEcho(0, 1, [1, 64, 1443, 1444, 1445, 4000, 8000]));
   await carriedAlike(bed, a, b);
 });

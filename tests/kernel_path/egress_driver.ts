@@ -78,11 +78,10 @@ function packetSocket(ifindex: number, protocol: number): number {
 function attach(setup: EgressSetup, tunIfindex: number, underlayIfindex: number): Tally {
   const addressBytes = setup.ipVersion === 4 ? 4 : 16;
   const maps = {
-    routes4: new BpfMap("lpmTrie", 8, 4, 10),
-    routes6: new BpfMap("lpmTrie", 20, 4, 10),
+    routes4: new BpfMap("lpmTrie", 8, 4, 20),
+    routes6: new BpfMap("lpmTrie", 20, 4, 20),
     peers: new BpfMap("hash", 4, PEER.size, 10),
     senders: new BpfMap("hash", senderKeyLayout(addressBytes).size, SENDER.size, 10),
-    hosts: new BpfMap("hash", addressBytes, 4, 10),
     counts: new BpfMap("perCpuHash", 4, COUNTS.size, 10),
     events: new BpfMap("perCpuArray", 4, EVENTS.size, 1),
   };

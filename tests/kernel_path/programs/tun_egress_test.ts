@@ -179,22 +179,36 @@ function changed(packet: Uint8Array, at: number, ...bytes: number[]): Uint8Array
   return other;
 }
 
+/** Whether an address is one that no packet can be sent to, so that not even the default node has it. */
+function isNobodys(address: Uint8Array): boolean {
+  const [first, second] = [address[0]!, address[1]!];
+  if (address.length === 4) {
+    return first === 0 || first === 127 || first >= 224 || first === 169 && second === 254;
+  }
+  const before = address.subarray(0, 15).every((byte) => byte === 0);
+  return before && address[15]! <= 1 || first === 0xff || first === 0xfe && second >> 6 === 2;
+}
+
 /** To whom the kernel path takes a packet, read field by field; undefined: it is for the lanes. */
 function oracle(version: Version, packet: Uint8Array): Peer | undefined {
   const word = (at: number) => packet[at]! << 8 | packet[at + 1]!;
   if (packet.length < 20) return undefined;
   let protocol: number;
   let second: number | undefined;
+  let destination: Uint8Array;
   if (packet[0] === 0x45) {
     if (word(2) !== packet.length) return undefined;
     protocol = packet[9]!;
+    destination = packet.subarray(16, 20);
     if (packet[16] === 172) second = packet[17];
   } else if (packet[0]! >> 4 === 6) {
     if (packet.length < 40 || word(4) + 40 !== packet.length) return undefined;
     protocol = packet[6]!;
     if ([0, 43, 51, 60].includes(protocol)) return undefined;
+    destination = packet.subarray(24, 40);
     if (packet[24] === 0xfd) second = packet[25];
   } else return undefined;
+  if (isNobodys(destination)) return undefined;
   const peer = second !== undefined && OWNERS.has(second) ? OWNERS.get(second) : REST;
   if (!peer || !peer.takes || peer === UNRESOLVED) return undefined;
   if (protocol === TCP && !peer.tcp) return undefined;
@@ -257,6 +271,13 @@ const LEFT: readonly [what: string, packet: Uint8Array][] = [
   ["TCP to a peer behind a wire", changed(to4(2, 60, TCP), 16, 8, 8, 8, 8)],
   ["to a subnet of this node", to4(1)],
   ["to an IPv6 subnet of this node", to6(1)],
+  ["to this network, 0.0.0.0/8", changed(to4(2), 16, 0)],
+  ["to loopback", changed(to4(2), 16, 127)],
+  ["to a link-local address", changed(to4(2), 16, 169, 254)],
+  ["to a group", changed(to4(2), 16, 224)],
+  ["to ::1", changed(to6(2), 24, ...new Uint8Array(15), 1)],
+  ["to an IPv6 link-local address", changed(to6(2), 24, 0xfe, 0xbf)],
+  ["to an IPv6 group", changed(to6(2), 24, 0xff)],
   ["to a peer that does not hear us", to4(3)],
   ["to a peer whose address on the link is not known", to4(4)],
   ["one byte more than the path carries", to4(2, PEER_B.mtu_bytes + 1)],
