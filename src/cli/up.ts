@@ -38,7 +38,13 @@ function openLog({ logLevel: level, json }: Options["up"]): EndingLog {
     level,
     json,
     journal: writesToJournal((name) => Deno.env.get(name)),
-    write: complain,
+    write: (line) => {
+      try {
+        complain(line);
+      } catch {
+        // Whoever read the log has gone, or its disk is full: packets are carried nevertheless.
+      }
+    },
     now: () => new Date(),
     later: (run, delay_ms) => Deno.unrefTimer(setTimeout(run, delay_ms)),
   });

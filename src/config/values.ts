@@ -223,6 +223,8 @@ export function readNodeName(text: string): Result<string> {
   if (text.length > NODE_NAME_MAX_BYTES) {
     return fail(`${text.length} characters, at most ${NODE_NAME_MAX_BYTES}`);
   }
+  // It would be an option of the commands that are printed for it.
+  if (text.startsWith("-")) return fail('it begins with "-"');
   const bad = /[^A-Za-z0-9._-]/u.exec(text);
   if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
   return { value: text };

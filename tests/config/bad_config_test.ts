@@ -954,6 +954,13 @@ nodes:
     ],
   },
   {
+    name: "a name like an option",
+    yaml: "nodes:\n  - {name: -n--undo, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
+    errors: [
+      't.yaml: nodes[0].name: "-n--undo" is not a node name (it begins with "-"); try: letters, digits, dots, dashes and underscores',
+    ],
+  },
+  {
     name: "newline name",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: "b\\nc", address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',

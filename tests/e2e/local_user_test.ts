@@ -97,3 +97,25 @@ Deno.test("local user: root does not run by another user's config, and names its
   const [first] = node.log.split("\n");
   assertEquals(JSON.parse(first!).message, `config: ${Deno.realPathSync(path)}`);
 });
+
+Deno.test("local user: a node whose log nobody reads any more goes on", async () => {
+  await using bed = await Bed.create({ nodes: 2, bare: true });
+  const socket = `${bed.dir}/a.sock`;
+  const words = ["--peer", "--json", "-c", `${bed.dir}/tunnet.yaml`, "--status-socket", socket];
+  // The reader ends with the first line.
+  const cut = ["bash", "-c", 'exec "$@" 2> >(head -n 1 >&2)', "bash"];
+  const node = bed.launchWords(0, [...cut, ...bed.command, ...words]);
+  const answers = async () => {
+    try {
+      return (await askStatus(socket)).node.problems.length === 0;
+    } catch {
+      return false;
+    }
+  };
+  await until("it is up", 15_000, answers);
+  for (let i = 0; i < 3; i++) {
+    Deno.kill(node.pid, "SIGUSR2");
+    assert(await answers(), "it lives");
+  }
+  assertEquals(node.log.split("\n").length, 2, "one line was read");
+});

@@ -72,9 +72,16 @@ export class HttpServer {
     await Promise.all(this.#running);
   }
 
+  /** Keeps an eye on work until it ends: what it throws is a bug, and ends nothing else. */
   #run(work: Promise<void>): void {
-    this.#running.add(work);
-    void work.finally(() => this.#running.delete(work));
+    const guarded = work.catch((error) => this.#logBug(error))
+      .finally(() => this.#running.delete(guarded));
+    this.#running.add(guarded);
+  }
+
+  #logBug(error: unknown): void {
+    const what = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.parts.log.error("status_bug", `${this.parts.where}: this is a bug in tunnet: ${what}`);
   }
 
   #wait(delay_ms: number): Promise<void> {
@@ -171,8 +178,7 @@ export class HttpServer {
     try {
       return await this.parts.answer(request);
     } catch (error) {
-      const what = error instanceof Error ? error.stack ?? error.message : String(error);
-      this.parts.log.error("status_bug", `${this.parts.where}: this is a bug in tunnet: ${what}`);
+      this.#logBug(error);
       return plainAnswer(500);
     }
   }
