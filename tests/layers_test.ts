@@ -81,11 +81,11 @@ function layerOf(file: string): string {
 const isPure = (file: string): boolean =>
   PURE_LAYERS.includes(layerOf(file)) || PURE.some((pattern) => pattern.test(file));
 
-Deno.test("layers: every file stands in one, and imports from its own or a lower one", () => {
+Deno.test("layers: every file is in one, and imports from its own or a lower one", () => {
   assert(FILES.length > 200, "the files are found");
   for (const file of FILES) {
     const layer = LAYERS.indexOf(layerOf(file));
-    assert(layer >= 0, `${file} stands in no layer`);
+    assert(layer >= 0, `${file} is in no layer`);
     for (const target of importsOf(file)) {
       assert(LAYERS.indexOf(layerOf(target)) <= layer, `${file} imports ${target}`);
     }

@@ -20,7 +20,7 @@ function readErrorText(error: unknown): string {
   if (error instanceof Deno.errors.IsADirectory) return "a directory";
   if (error instanceof Deno.errors.NotADirectory) return "a part of the path is no directory";
   if (error instanceof Deno.errors.FilesystemLoop) return "too many symbolic links";
-  // Below /proc, /sys and /dev, whatever stands there.
+  // Below /proc, /sys and /dev, whatever is there.
   if (error instanceof Deno.errors.NotCapable) return "not a plain file";
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 /** Whether nobody but those whom root trusts can say what a file holds. Pure. */
 
-/** What stands on the way to a file, or the file itself. */
+/** What is on the way to a file, or the file itself. */
 export interface PathEntry {
   readonly path: string;
   readonly kind: "directory" | "link" | "file";
