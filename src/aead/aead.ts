@@ -1,7 +1,8 @@
 /**
  * ChaCha20-Poly1305 (RFC 8439) as WireGuard's data messages use it: no additional
- * data, a nonce of 32 zeros and a 64-bit counter in two words. All work on one
- * memory, a lane's arenas, by offset; nothing is allocated per packet. Pure.
+ * data, a nonce of 32 zeros and a 64-bit counter in two words of 32 bits, signed
+ * or not. All work on one memory, a lane's arenas, by offset; nothing is allocated
+ * per packet. Pure.
  */
 
 /** Bytes of the tag behind a sealed text. */

@@ -17,10 +17,13 @@ export class ReplayWindow {
   /** The greatest counter that has come; -1: none has. */
   #greatest = -1;
 
-  /** Takes a counter as two words: false where it has come already or is too old to know. */
+  /**
+   * Takes a counter as two words, signed or not: false where it has come already or is too old to
+   * know.
+   */
   accept(low: number, high: number): boolean {
-    if (high >= HIGH_MAX) return false;
-    const counter = high * 2 ** 32 + low;
+    if (high >>> 0 >= HIGH_MAX) return false;
+    const counter = high === 0 ? low >>> 0 : high * 2 ** 32 + (low >>> 0);
     const word = Math.floor(counter / 32);
     if (counter > this.#greatest) {
       const last = Math.floor(this.#greatest / 32);

@@ -29,8 +29,8 @@ export class LaneSessions {
   #version = -1;
   readonly #taken = new Int32Array(NODES_MAX);
   /** Index of the session of each place, 0 for none, and the peer's index of it. */
-  readonly #indices = new Uint32Array(SESSION_PLACES);
-  readonly #remotes = new Uint32Array(SESSION_PLACES);
+  readonly #indices = new Int32Array(SESSION_PLACES);
+  readonly #remotes = new Int32Array(SESSION_PLACES);
   /** The place that each peer is sent by; -1 for none. */
   readonly #current = new Int32Array(NODES_MAX).fill(-1);
   readonly #roles = new Int32Array(ROLES_WORDS);
@@ -51,20 +51,24 @@ export class LaneSessions {
     return this.#current[peer]!;
   }
 
-  /** The place of the session that a received index names; -1 where it names none. */
-  find(index: number): number {
+  /**
+   * The place of the session whose index stands at `at`, little-endian as messages have it; -1 where
+   * it names none. It is read here since a number of 32 bits is an allocation where it is passed on.
+   */
+  findAt(view: DataView, at: number): number {
+    const index = view.getInt32(at, true);
     const place = placeOf(index);
-    return index !== 0 && this.#indices[place] === index >>> 0 ? place : -1;
+    return index !== 0 && this.#indices[place] === index ? place : -1;
   }
 
   /** Our index of the session in a place; 0 where there is none. */
   indexAt(place: number): number {
-    return this.#indices[place]!;
+    return this.#indices[place]! >>> 0;
   }
 
-  /** The peer's index of the session in a place, which its messages name. */
-  remoteIndexAt(place: number): number {
-    return this.#remotes[place]!;
+  /** Writes the peer's index of the session in a place, as messages to it have it. */
+  writeRemoteIndex(view: DataView, at: number, place: number): void {
+    view.setInt32(at, this.#remotes[place]!, true);
   }
 
   /**
@@ -114,7 +118,7 @@ export class LaneSessions {
   /** Makes a place what its copy at `at` says. */
   #change(place: number, at: number): void {
     const index = this.#copies[at + PLACE.index]!;
-    const wanted = this.#roles.includes(index) ? index >>> 0 : 0;
+    const wanted = this.#roles.includes(index) ? index : 0;
     const known = this.#indices[place]!;
     if (wanted === known) return;
     if (known !== 0) this.keeper.closed(place);

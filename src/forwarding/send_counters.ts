@@ -22,15 +22,18 @@ const LEFT_OUT_BEHIND = REPLAY_WINDOW / 2;
 
 /** One thread's blocks. */
 export class SendCounters {
-  /** Low word of the counter that `take` has taken. */
+  /**
+   * Low word of the counter that `take` has taken, as a signed number: those are passed on without
+   * an allocation.
+   */
   low = 0;
-  /** Its high word. */
+  /** Its high word, the same way. */
   high = 0;
   readonly #places: Int32Array;
   /** The next counter of this thread's block of each session, and the block's end: low words. */
   readonly #next = new Uint32Array(SESSION_PLACES);
   readonly #end = new Uint32Array(SESSION_PLACES);
-  readonly #high = new Uint32Array(SESSION_PLACES);
+  readonly #high = new Int32Array(SESSION_PLACES);
 
   /** Counts in the memory of sessions. */
   constructor(memory: SharedArrayBuffer) {
@@ -51,7 +54,7 @@ export class SendCounters {
     const end = this.#end[place]!;
     const ahead = Atomics.load(this.#places, place * PLACE_WORDS + PLACE.counterLow) - end >>> 0;
     if (next === end || ahead > LEFT_OUT_BEHIND) return this.#takeBlock(place);
-    this.low = next;
+    this.low = next | 0;
     this.high = this.#high[place]!;
     this.#next[place] = next + 1;
     return true;
@@ -77,8 +80,8 @@ export class SendCounters {
         Atomics.store(places, highAt, high + 1 | 0);
         Atomics.store(places, lowAt, 0);
       }
-      this.low = low;
-      this.high = high;
+      this.low = seen;
+      this.high = high | 0;
       this.#next[place] = low + 1;
       this.#end[place] = end;
       this.#high[place] = high;

@@ -3,11 +3,12 @@
  * how long each is. All numbers are little-endian. Pure.
  */
 
+import { DATA_MESSAGE_MIN_BYTES, DATA_TYPE } from "../wire/data_message.ts";
 import { MAC_BYTES } from "./hash.ts";
 import { firstMessageBytes, secondMessageBytes, TAG_BYTES } from "./noise.ts";
 
 /** What a datagram of WireGuard is: its first byte; the three after it are zero. */
-export const MESSAGE = { initiation: 1, response: 2, cookie: 3, data: 4 } as const;
+export const MESSAGE = { initiation: 1, response: 2, cookie: 3, data: DATA_TYPE } as const;
 /** One of MESSAGE. */
 export type MessageType = typeof MESSAGE[keyof typeof MESSAGE];
 
@@ -23,16 +24,13 @@ const FIRST_NOISE = HEAD_BYTES + INDEX_BYTES;
 const SECOND_NOISE = HEAD_BYTES + 2 * INDEX_BYTES;
 const MACS_BYTES = 2 * MAC_BYTES;
 
-/** Length of each message; of data: without the text, padded to a multiple of 16. */
+/** Length of each message; of data: without a packet. */
 export const MESSAGE_BYTES = {
   initiation: FIRST_NOISE + firstMessageBytes(TIMESTAMP_BYTES) + MACS_BYTES,
   response: SECOND_NOISE + secondMessageBytes(0) + MACS_BYTES,
   cookie: HEAD_BYTES + INDEX_BYTES + COOKIE_NONCE_BYTES + COOKIE_BYTES + TAG_BYTES,
-  data: 32,
+  data: DATA_MESSAGE_MIN_BYTES,
 } as const;
-
-/** A data message: type, the receiver's index, the counter as two words, then the sealed packet. */
-export const DATA = { receiver: 4, counterLow: 8, counterHigh: 12, text: 16 } as const;
 
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -94,20 +92,6 @@ export function encodeCookie(
   return message;
 }
 
-/** Writes the first 16 bytes of a data message at `at`. */
-export function encodeDataHead(
-  out: DataView,
-  at: number,
-  receiver: number,
-  low: number,
-  high: number,
-): void {
-  out.setUint32(at, MESSAGE.data, true);
-  out.setUint32(at + DATA.receiver, receiver, true);
-  out.setUint32(at + DATA.counterLow, low, true);
-  out.setUint32(at + DATA.counterHigh, high, true);
-}
-
 /** The index by which the sender of an initiation or a response wants to be answered. */
 export function senderIndex(message: Uint8Array): number {
   return view(message).getUint32(HEAD_BYTES, true);
@@ -148,13 +132,4 @@ export function macsOf(message: Uint8Array): {
     beforeMac2: message.subarray(0, mac2At),
     mac2: message.subarray(mac2At),
   };
-}
-
-/** Bytes of a data message that carries a packet of `length` bytes without padding. */
-export const dataMessageBytes = (length: number): number => DATA.text + length + TAG_BYTES;
-
-/** A packet's length padded to a multiple of 16, yet never beyond the MTU of its peer. */
-export function paddedLength(length: number, mtu_bytes: number): number {
-  const padded = (length + 15) & ~15;
-  return padded > mtu_bytes ? Math.max(length, mtu_bytes) : padded;
 }

@@ -54,7 +54,9 @@ Deno.test("replay: from 2^53 on everything is refused", () => {
   const window = new ReplayWindow();
   assertFalse(window.accept(0, 2 ** 21));
   assertFalse(window.accept(0xffffffff, 0xffffffff));
+  assertFalse(window.accept(-1, -1), "signed words");
   assert(window.accept(0xffffffff, 2 ** 21 - 1));
+  assertFalse(window.accept(-1, 2 ** 21 - 1), "the same, signed");
 });
 
 Deno.test("replay: reset forgets", () => {

@@ -11,7 +11,7 @@ self.onmessage = ({ data: { memory, seen, place, firstLow, firstHigh, count } })
   const marks = new Int32Array(seen);
   for (let i = 0; i < count; i++) {
     if (!counters.take(place)) break;
-    const { low, high } = counters;
+    const [low, high] = [counters.low >>> 0, counters.high >>> 0];
     const distance = (high - firstHigh) * 2 ** 32 + low - firstLow;
     if (distance < 0 || distance >= marks.length) {
       self.postMessage(`far off: ${high} ${low}`);

@@ -28,7 +28,9 @@ function memoryAt(high: number, low: number): SharedArrayBuffer {
 }
 
 const taken = (counters: SendCounters): bigint | undefined =>
-  counters.take(PLACE_OF_TEST) ? BigInt(counters.high) << 32n | BigInt(counters.low) : undefined;
+  counters.take(PLACE_OF_TEST)
+    ? BigInt(counters.high >>> 0) << 32n | BigInt(counters.low >>> 0)
+    : undefined;
 
 Deno.test("counters: from 0 on, one after the other", () => {
   const counters = new SendCounters(memoryAt(0, 0));

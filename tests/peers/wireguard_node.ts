@@ -9,9 +9,10 @@
  */
 
 import { chooseAead } from "../../src/aead/choose.ts";
-import type { Opener, Sealer } from "../../src/aead/aead.ts";
-import { ReplayWindow } from "../../src/aead/replay.ts";
 import { SELF_TEST_BYTES } from "../../src/aead/self_test.ts";
+import { LaneKeys } from "../../src/dataplane/lane_keys.ts";
+import { Open, UNOPENED } from "../../src/dataplane/open.ts";
+import { Seal } from "../../src/dataplane/seal.ts";
 import { LaneSessions } from "../../src/forwarding/lane_sessions.ts";
 import { SendCounters } from "../../src/forwarding/send_counters.ts";
 import { type NewSession, Sessions } from "../../src/forwarding/sessions.ts";
@@ -20,17 +21,8 @@ import { simdArena } from "../../src/net/simd.ts";
 import { type Action, Endpoint, type Source } from "../../src/wireguard/endpoint.ts";
 import { mac } from "../../src/wireguard/hash.ts";
 import { erase, parseKey } from "../../src/wireguard/keys.ts";
-import {
-  DATA,
-  dataMessageBytes,
-  encodeDataHead,
-  macsOf,
-  MESSAGE,
-  MESSAGE_BYTES,
-  messageType,
-  paddedLength,
-  receiverIndex,
-} from "../../src/wireguard/messages.ts";
+import { DATA, paddedLength } from "../../src/wire/data_message.ts";
+import { macsOf, MESSAGE, MESSAGE_BYTES, messageType } from "../../src/wireguard/messages.ts";
 import { remoteIdentity } from "../../src/wireguard/handshake.ts";
 import { TIMES, type Times } from "../../src/wireguard/timers.ts";
 
@@ -77,6 +69,10 @@ const US = [10, 77, 0, 2];
 const THEM = [10, 77, 0, 1];
 const ICMP_ECHO_REQUEST = 8;
 
+const UNOPENED_NAMES = new Map<number, string>(
+  Object.entries(UNOPENED).map(([name, value]) => [value, name]),
+);
+
 /** An IPv4 packet with an ICMP echo. */
 function echo(type: number, sequence: number, data: Uint8Array): Uint8Array<ArrayBuffer> {
   const packet = new Uint8Array(28 + data.length);
@@ -98,7 +94,8 @@ class Node {
   readonly #sessions = new Sessions();
   readonly #lane: LaneSessions;
   readonly #counters = new SendCounters(this.#sessions.memory);
-  readonly #keys = new Map<number, { sealer: Sealer; opener: Opener; window: ReplayWindow }>();
+  readonly #seal: Seal;
+  readonly #open: Open;
   readonly #socket: Deno.DatagramConn;
   readonly #mac1Key: Uint8Array;
   #peerAt: Source;
@@ -123,21 +120,11 @@ class Node {
       wall_ms: () => Date.now(),
       times: { ...TIMES, ...plan.times },
     });
-    this.#lane = new LaneSessions(this.#sessions.memory, 0, {
-      opened: (place, sendKey, receiveKey) => {
-        this.#counters.reset(place);
-        this.#keys.set(place, {
-          sealer: this.#aead.sealer(sendKey),
-          opener: this.#aead.opener(receiveKey),
-          window: new ReplayWindow(),
-        });
-      },
-      closed: (place) => {
-        this.#keys.get(place)?.sealer.erase();
-        this.#keys.get(place)?.opener.erase();
-        this.#keys.delete(place);
-      },
-    });
+    const keys = new LaneKeys(this.#aead, this.#counters);
+    const { bytes, view } = this.#arena;
+    this.#lane = new LaneSessions(this.#sessions.memory, 0, keys);
+    this.#seal = new Seal(bytes, view, this.#lane, keys, this.#counters);
+    this.#open = new Open(view, this.#lane, keys, true);
     const publicKey = parseKey(plan.peerKey)!;
     this.#mac1Key = remoteIdentity(this.#endpoint.identity, publicKey)!.mac1Key;
     const presharedKey = plan.presharedKey === undefined ? undefined : parseKey(plan.presharedKey);
@@ -192,11 +179,11 @@ class Node {
           const waiting = this.#waiting;
           this.#waiting = [];
           for (const packet of waiting) this.send(packet);
-          if (waiting.length === 0 && action.confirm) this.#seal(new Uint8Array(0));
+          if (waiting.length === 0 && action.confirm) this.#transmit(new Uint8Array(0));
           break;
         }
         case "keepalive":
-          this.#seal(new Uint8Array(0));
+          this.#transmit(new Uint8Array(0));
           break;
         case "give_up":
           this.#waiting = [];
@@ -210,47 +197,35 @@ class Node {
 
   /** Sends a packet, once there is a session. */
   send(packet: Uint8Array): void {
-    if (this.#seal(packet)) return;
+    if (this.#transmit(packet)) return;
     if (this.#waiting.length < 64) this.#waiting.push(packet);
     this.#run(this.#endpoint.queued(PEER, this.#now()));
   }
 
-  #seal(packet: Uint8Array): boolean {
-    const place = this.#lane.current(PEER);
-    if (place < 0 || !this.#counters.take(place)) return false;
-    const { bytes, view, start } = this.#arena;
-    const length = paddedLength(packet.length, MTU);
-    const { low, high } = this.#counters;
-    encodeDataHead(view, start, this.#lane.remoteIndexAt(place), low, high);
-    bytes.fill(0, start + DATA.text, start + DATA.text + length);
-    bytes.set(packet, start + DATA.text);
-    this.#keys.get(place)!.sealer.seal(start + DATA.text, start + DATA.text, length, low, high);
-    this.#put(bytes.slice(start, start + dataMessageBytes(length)));
+  #transmit(packet: Uint8Array): boolean {
+    const { bytes, start } = this.#arena;
+    const text = start + DATA.text;
+    bytes.set(packet, text);
+    const padded = paddedLength(packet.length, MTU);
+    const size = this.#seal.seal(PEER, start, text, packet.length, padded);
+    if (size === 0) return false;
+    this.#put(bytes.slice(start, start + size));
     if (packet.length === 0) this.#counts.keepalives++;
     this.#run(this.#endpoint.sent(PEER, this.#now(), packet.length > 0));
     return true;
   }
 
-  #open(datagram: Uint8Array, from: Source): void {
-    const index = receiverIndex(datagram);
-    const place = this.#lane.find(index);
-    const keys = this.#keys.get(place);
-    if (!keys) return this.#drop("no_session");
-    const { bytes, view, start } = this.#arena;
+  #receive(datagram: Uint8Array, from: Source): void {
+    const { bytes, start } = this.#arena;
     bytes.set(datagram, start);
-    const [low, high] = [
-      view.getUint32(start + DATA.counterLow, true),
-      view.getUint32(start + DATA.counterHigh, true),
-    ];
     const text = start + DATA.text;
-    const length = datagram.length - dataMessageBytes(0);
-    if (!keys.opener.open(text, text, length, low, high)) return this.#drop("bad_tag");
-    if (!keys.window.accept(low, high)) return this.#drop("replayed");
+    const length = this.#open.open(text, start, datagram.length);
+    if (length < 0) return this.#drop(UNOPENED_NAMES.get(length)!);
     this.#peerAt = from;
-    const packet = length === 0 ? undefined : bytes.slice(text, text + view.getUint16(text + 2));
-    this.#run(this.#endpoint.confirmed(index, this.#now()));
-    this.#run(this.#endpoint.received(PEER, this.#now(), packet !== undefined));
-    if (packet) this.#take(packet);
+    const packet = bytes.slice(text, text + length);
+    this.#run(this.#endpoint.confirmed(this.#open.index, this.#now()));
+    this.#run(this.#endpoint.received(PEER, this.#now(), length > 0));
+    if (length > 0) this.#take(packet);
   }
 
   #take(packet: Uint8Array<ArrayBuffer>): void {
@@ -278,7 +253,7 @@ class Node {
       const { hostname, port } = remote as Deno.NetAddr;
       const source = { address: Uint8Array.from(hostname.split(".").map(Number)), port };
       if (messageType(datagram) === MESSAGE.data) {
-        this.#open(datagram, source);
+        this.#receive(datagram, source);
         continue;
       }
       if (messageType(datagram) === MESSAGE.cookie) this.#counts.cookiesReceived++;

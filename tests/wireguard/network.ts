@@ -12,13 +12,8 @@ import {
   type PeerKeys,
   type Source,
 } from "../../src/wireguard/endpoint.ts";
-import {
-  DATA,
-  dataMessageBytes,
-  encodeDataHead,
-  MESSAGE,
-  receiverIndex,
-} from "../../src/wireguard/messages.ts";
+import { DATA, DATA_TYPE, dataMessageBytes } from "../../src/wire/data_message.ts";
+import { MESSAGE, receiverIndex } from "../../src/wireguard/messages.ts";
 import type { TransportKeys } from "../../src/wireguard/noise.ts";
 import type { Times } from "../../src/wireguard/timers.ts";
 import { type Random, random } from "../fuzz/random.ts";
@@ -112,7 +107,10 @@ export class SimNode {
     const held = this.sessions.get(this.current.get(peer) ?? 0);
     if (!held) return false;
     const bytes = new Uint8Array(dataMessageBytes(text.length));
-    encodeDataHead(new DataView(bytes.buffer), 0, held.remoteIndex, held.counter, 0);
+    const head = new DataView(bytes.buffer);
+    head.setUint32(0, DATA_TYPE, true);
+    head.setUint32(DATA.receiver, held.remoteIndex, true);
+    head.setUint32(DATA.counterLow, held.counter, true);
     bytes.set(chacha20poly1305(held.keys.send, nonce(held.counter)).encrypt(text), DATA.text);
     held.counter++;
     this.#put(this.where.get(peer)!, bytes);
