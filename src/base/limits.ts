@@ -331,6 +331,12 @@ export const HANDSHAKES_WAITING_MAX = 200;
 /** How long cookies are asked for once handshakes took too long (as WireGuard for Linux). */
 export const UNDER_LOAD_MS = 1_000;
 
+/** Packets of one peer that wait while a handshake runs: a burst of one flow. */
+export const WAITING_PER_PEER = 64;
+
+/** The same of all peers: 1.5 MB of whole packets. */
+export const WAITING_MAX = 1_024;
+
 /** Sessions of one peer whose index has a place: three in use, one being made, the rest to retire. */
 export const SESSION_SLOTS = 8;
 

@@ -25,6 +25,7 @@ import { DATA, paddedLength } from "../../src/wire/data_message.ts";
 import { macsOf, MESSAGE, MESSAGE_BYTES, messageType } from "../../src/wireguard/messages.ts";
 import { remoteIdentity } from "../../src/wireguard/handshake.ts";
 import { TIMES, type Times } from "../../src/wireguard/timers.ts";
+import { WaitingPackets } from "../../src/wireguard/waiting.ts";
 
 /** What the node is to be. Keys in base64. */
 export interface NodePlan {
@@ -100,7 +101,7 @@ class Node {
   readonly #mac1Key: Uint8Array;
   #peerAt: Source;
   #made: NewSession | undefined;
-  #waiting: Uint8Array[] = [];
+  readonly #waiting = new WaitingPackets();
   readonly #drops: Record<string, number> = {};
   #counts = {
     sessions: 0,
@@ -176,8 +177,7 @@ class Node {
           this.#lane.acquire();
           break;
         case "established": {
-          const waiting = this.#waiting;
-          this.#waiting = [];
+          const waiting = this.#waiting.take(PEER);
           for (const packet of waiting) this.send(packet);
           if (waiting.length === 0 && action.confirm) this.#transmit(new Uint8Array(0));
           break;
@@ -186,7 +186,7 @@ class Node {
           this.#transmit(new Uint8Array(0));
           break;
         case "give_up":
-          this.#waiting = [];
+          this.#waiting.take(PEER);
           break;
         case "seen":
           this.#peerAt = action.source;
@@ -196,9 +196,9 @@ class Node {
   }
 
   /** Sends a packet, once there is a session. */
-  send(packet: Uint8Array): void {
+  send(packet: Uint8Array<ArrayBuffer>): void {
     if (this.#transmit(packet)) return;
-    if (this.#waiting.length < 64) this.#waiting.push(packet);
+    if (this.#waiting.add(PEER, packet) > 0) this.#drop("queue_full");
     this.#run(this.#endpoint.queued(PEER, this.#now()));
   }
 

@@ -7,6 +7,7 @@ import { IndexTable } from "../../src/wireguard/index_table.ts";
 import { Keypairs, type Session } from "../../src/wireguard/keypairs.ts";
 import { HandshakeLoad } from "../../src/wireguard/load.ts";
 import { SourceLimits } from "../../src/wireguard/source_limits.ts";
+import { WaitingPackets } from "../../src/wireguard/waiting.ts";
 import { random } from "../fuzz/random.ts";
 
 const v4 = (n: number) => Uint8Array.of(10, n >> 16, n >> 8, n);
@@ -135,4 +136,26 @@ Deno.test("keypairs: answered, offered, confirmed, expired", () => {
   assertEquals(indices(pairs.expire(1_000, 1_001)), []);
   assertEquals(indices(pairs.expire(1_000, 1_000)), [5, 6]);
   assertEquals(places(pairs), [0, 0, 0]);
+});
+
+Deno.test("waiting: the newest of each peer, in order, against lists", () => {
+  const dice = random(5);
+  const waiting = new WaitingPackets(4, 10);
+  const oracle = new Map<number, number[]>();
+  for (let step = 0; step < 20_000; step++) {
+    const peer = dice.below(5);
+    const list = oracle.get(peer) ?? [];
+    const total = [...oracle.values()].reduce((sum, one) => sum + one.length, 0);
+    assertEquals(waiting.count, total);
+    assertLessOrEqual(total, 10);
+    if (dice.below(5) === 0) {
+      assertEquals(waiting.take(peer).map((packet) => packet[0]), list.map((n) => n & 0xff));
+      oracle.delete(peer);
+      continue;
+    }
+    const room = list.length < 4 && total < 10;
+    assertEquals(waiting.add(peer, Uint8Array.of(step)), room ? 0 : 1);
+    const kept = room ? list : list.slice(1);
+    if (room || list.length > 0) oracle.set(peer, [...kept, step]);
+  }
 });
