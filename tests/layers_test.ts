@@ -43,7 +43,7 @@ const PURE = [
   /^src\/kernel_path\/(bpf\/(abi|assembler)|maps\/|programs\/|packet_sockets)/,
   /^src\/peers\/(liveness|loss|peer|plan|registry|transport|source\/\w+)\.ts$/,
   /^src\/service\/lane_watchdog\.ts$/,
-  /^src\/tools\/lab\/(topology|draw)\.ts$/,
+  /^src\/tools\/lab\/(topology|draw|hints|pings)\.ts$/,
   /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,
   /^src\/inspect\/(decode\/|dump\/|pcap\/pcapng|trace\/(?!tracer))/,
   /^src\/tools\/setup\//,
@@ -132,9 +132,9 @@ Deno.test("layers: only the layers of system calls import ffi", () => {
 /** What only some files may do, by what shows it in their code. */
 const RESERVED: readonly (readonly [what: string, shows: RegExp, where: RegExp])[] = [
   [
-    "memory is shared between threads",
+    "threads speak to each other",
     /\b(SharedArrayBuffer|Atomics|postMessage)\b/,
-    /^src\/(forwarding|dataplane\/lanes)\/|^src\/node\/lane_worker|^src\/inspect\/trace\/ring/,
+    /^src\/(forwarding|dataplane\/lanes)\/|^src\/node\/lane_worker|^src\/inspect\/trace\/ring|^src\/tools\/lab\/thread/,
   ],
   [
     "peers and the node have no clock and no timer of their own",

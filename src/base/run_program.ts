@@ -1,5 +1,7 @@
 /** Runs other programs to their end. */
 
+import { RunError } from "./errors.ts";
+
 /** What a program printed, and how it ended. */
 export interface Ran {
   readonly code: number;
@@ -26,4 +28,11 @@ export async function runIfThere(
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Runs a program to its end. Throws a RunError where it is not on this host. */
+export async function runProgram(program: string, args: readonly string[]): Promise<Ran> {
+  const ran = await runIfThere(program, args);
+  if (ran) return ran;
+  throw new RunError({ what: `${program} cannot be run`, why: "it is not on this host" });
 }

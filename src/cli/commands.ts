@@ -228,10 +228,15 @@ const status = command({
   summary: "live state of the running node: peers, rates, drops",
   flags: {
     watch: toggle("watch", "show it again every second, with sparklines", { short: "w" }),
+    http: single("http", "HOST[:PORT]", readHttp, "serve its page and metrics there, until Ctrl-C"),
     ...RUNNING,
     json: json("print JSON; with --watch, one line a second"),
   },
-  exclusive: [ONE_RUNNING],
+  exclusive: [
+    ONE_RUNNING,
+    ["watch", "http", "--http shows it in a browser"],
+    ["json", "http", "--http shows it in a browser"],
+  ],
   options: (values) => values,
   notes: ["Exit status 1 if no node runs here."],
   examples: ["tunnet status", "tunnet status --watch", "tunnet status --json"],
@@ -263,6 +268,7 @@ const lab = command({
     mode: mode("with tap, all pods are in one subnet"),
     docker: toggle("docker", "Docker hosts: an Engine on each node, containers as pods"),
     keep: toggle("keep", "leave it up, and print how to enter it"),
+    http: toggle("http", "the same, and serve the page of its first node; print where"),
     down: toggle("down", "remove what --keep left"),
     json: json(),
   },
@@ -270,15 +276,17 @@ const lab = command({
     ...(["nodes", "ipv6", "underlay6", "mode"] as const)
       .map((flag) => [flag, "config", "the config describes the nodes"] as const),
     ["keep", "docker", "Docker Engines do not outlive the lab"],
+    ["http", "docker", "Docker Engines do not outlive the lab"],
     ["mode", "docker", "containers are in a subnet for each node"],
-    ...(["keep", "nodes", "config", "ipv6", "underlay6", "mode", "docker"] as const)
+    ...(["keep", "http", "nodes", "config", "ipv6", "underlay6", "mode", "docker"] as const)
       .map((flag) => [flag, "down", "--down removes a kept lab"] as const),
   ],
   options: (values) => values,
-  notes: ["Needs root and iproute2. Everything is removed at the end, Ctrl-C included."],
+  notes: ["Needs root. Everything is removed at the end, Ctrl-C included."],
   examples: [
     "sudo tunnet lab",
     "sudo tunnet lab --nodes 5 --keep",
+    "sudo tunnet lab --http",
     "sudo tunnet lab --docker",
     "sudo tunnet lab --down",
   ],

@@ -1,39 +1,36 @@
-/** `tunnet lab`: a whole overlay in network namespaces on this machine, checked by pings. */
+/** `tunnet lab`: a whole overlay in network namespaces on this machine, tried by pings and TCP. */
 
 import { parseConfig } from "../config/parse.ts";
 import { resolveConfig, systemAccess } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
 import { ConfigError, EXIT, RunError } from "../base/errors.ts";
-import { LAB_NODES_MIN } from "../base/limits.ts";
-import { drawLab, drawPings } from "../tools/lab/draw.ts";
+import { DEFAULT_HTTP_PORT, LAB_NODES_MIN } from "../base/limits.ts";
+import { netnsNames } from "../host/netns.ts";
+import { askStatus } from "../status/client.ts";
+import { RUN_DIR, socketName } from "../status/socket.ts";
+import { checkDocker, DockerPods, sweepEngines } from "../tools/lab/docker.ts";
+import { drawLab, drawResults, type LabResults } from "../tools/lab/draw.ts";
+import { keptHints, nextHints } from "../tools/lab/hints.ts";
+import { Lab, removeLabs } from "../tools/lab/lab.ts";
+import { PING_COUNT, pingResult, pingsOf, type PodPair, podPairs } from "../tools/lab/pings.ts";
+import { type LabPods, namespacePods } from "../tools/lab/pods.ts";
+import { Progress } from "../tools/lab/progress.ts";
+import { LabThread } from "../tools/lab/thread.ts";
+import { measureThroughput, routeTo } from "../tools/lab/throughput.ts";
 import {
-  buildLab,
-  ip,
-  LAB_STATE_DIR,
-  LabProcess,
-  namespacesOf,
-  removeLab,
-  runProgram,
-} from "../tools/lab/lab.ts";
-import { checkDocker, DockerPods } from "../tools/lab/docker.ts";
-import { namespacePods } from "../tools/lab/pods.ts";
-import { pingAll, type PingResult } from "../tools/lab/pings.ts";
-import {
-  type LabPlan,
+  BRIDGE,
+  type LabNode,
   labYaml,
   namespacePrefix,
   planLab,
   unresolvedNode,
 } from "../tools/lab/topology.ts";
 import type { Options } from "./commands.ts";
-import { colourful, jsonText, say } from "./output.ts";
-import { selfCommand } from "./self.ts";
+import { colourful, complain, jsonText, say } from "./output.ts";
+import { selfCommand, typedCommand } from "./self.ts";
 
 /** The id of the one lab that is kept; other labs have their process id. */
 const KEPT = "lab";
-/** Of the directory of a lab that is not kept. */
-const DIR_PREFIX = "tunnet-lab-";
-const PIDS_FILE = `${LAB_STATE_DIR}/pids`;
 
 /** The config's text and what it says: of the file, or of the standard lab. */
 function labConfig(options: Options["lab"]): { yaml: string; config: Config } {
@@ -54,149 +51,175 @@ function labConfig(options: Options["lab"]): { yaml: string; config: Config } {
   return { yaml: Deno.readTextFileSync(options.config), config };
 }
 
-async function checkHost(): Promise<void> {
-  if (Deno.uid() !== 0) {
-    throw new RunError({
-      what: "the lab needs root",
-      why: "it makes network namespaces",
-      how: "sudo",
-    });
-  }
-  await ip(["-V"]);
-  await runProgram("ping", ["-V"]);
+function checkHost(): void {
+  if (Deno.uid() === 0) return;
+  throw new RunError({
+    what: "the lab needs root",
+    why: "it makes network namespaces",
+    how: "sudo",
+  });
 }
 
-function isAlive(pid: string): boolean {
-  try {
-    Deno.statSync(`/proc/${pid}`);
-    return true;
-  } catch {
-    return false;
+/** Says which namespaces of recorded names stay, since they are somebody else's. */
+function warnOfLeft(left: readonly string[]): void {
+  for (const name of left) {
+    complain(`tunnet: warn: the namespace ${name} stays: the lab did not make this one\n`);
   }
 }
 
-/** Removes what a lab left whose process was killed hard. */
-async function sweep(): Promise<void> {
-  const ids = (await namespacesOf("tunnet-")).map((name) => /^tunnet-(\d+)-/.exec(name)?.[1]);
-  for (const id of new Set(ids)) {
-    if (id === undefined || isAlive(id)) continue;
-    await stopStrangers(id);
-    await removeLab(id);
-  }
-}
-
-/** Ends the tunnet processes that a lab left in its node namespaces. */
-async function stopStrangers(id: string): Promise<void> {
-  for (const namespace of await namespacesOf(namespacePrefix(id))) {
-    for (const pid of (await ip(["netns", "pids", namespace])).split("\n")) {
-      // Only what a lab starts: a shell that somebody opened in there is not ours to end.
-      if (pid !== "" && await isOurs(pid)) Deno.kill(Number(pid), "SIGTERM");
-    }
-  }
-}
-
-async function isOurs(pid: string): Promise<boolean> {
-  const { stdout } = await runProgram("cat", [`/proc/${pid}/cmdline`]);
-  const words = stdout.split("\0");
-  // A Docker Engine of a lab, its containerd and its shims have the lab's directory among them.
-  return words.includes("--peer") && words.includes("--node") ||
-    words.some((word) => word.includes(`/${DIR_PREFIX}`));
-}
-
-async function down(): Promise<number> {
-  const kept = (await namespacesOf(namespacePrefix(KEPT))).length > 0;
-  await stopStrangers(KEPT);
-  await removeLab(KEPT);
-  try {
-    Deno.removeSync(LAB_STATE_DIR, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  say(kept ? "the lab is removed\n" : "there is no lab\n");
+async function down(workerUrl: string): Promise<number> {
+  const { ids, left } = await removeLabs(workerUrl, true, sweepEngines);
+  warnOfLeft(left);
+  const alike = netnsNames().filter((name) => name.startsWith(namespacePrefix(KEPT)));
+  const others = alike.length > 0 ? `; ${alike.join(", ")}: not made by a lab, left alone` : "";
+  say((ids.length > 0 ? "the lab is removed" : "there is no lab") + others + "\n");
   return 0;
 }
 
-function keepText(plan: LabPlan): string {
-  const [first, second] = plan.nodes;
-  const target = second!.podAddresses[0] ?? "";
-  return `\nThe lab is up. Enter a pod, ping another, end the lab:\n` +
-    `  ip netns exec ${first!.podNamespace} bash\n` +
-    `  ip netns exec ${first!.podNamespace} ping ${target}\n` +
-    `  tunnet lab --down\n`;
+/** What a lab is asked for, worked out before anything is made. */
+function prepare(options: Options["lab"], workerUrl: string) {
+  const { yaml, config } = labConfig(options);
+  const keep = options.keep || options.http;
+  const id = keep ? KEPT : `${Deno.pid}`;
+  const plan = planLab(config, id, options.docker);
+  const dockerDirectory = `/tmp/tunnet-lab-${crypto.randomUUID().slice(0, 8)}`;
+  const directories = options.docker ? [dockerDirectory] : [];
+  const down = `${typedCommand().lab} --down`;
+  const lab = new Lab({ id, plan, device: config.device, directories, down, workerUrl });
+  const file = `${lab.directory}/tunnet.yaml`;
+  Deno.writeTextFileSync(file, yaml, { mode: 0o600 });
+  const pods = options.docker
+    ? new DockerPods(plan, parseConfig(yaml, file), dockerDirectory)
+    : namespacePods(config.bridge ?? BRIDGE);
+  return { lab, pods, file, keep, socketOf: statusSocketOf(config.device) };
 }
 
-function show(
-  plan: LabPlan,
-  bridge: string,
-  pings: readonly PingResult[],
-  options: Options["lab"],
-): number {
+type Prepared = ReturnType<typeof prepare>;
+
+/** Where a node's status is asked for. */
+function statusSocketOf(device: string): (node: LabNode) => string {
+  return ({ namespace }) => `${RUN_DIR}/${socketName(device, namespace)}`;
+}
+
+async function ping(pairs: readonly PodPair[], pods: LabPods, workerUrl: string) {
+  using thread = new LabThread(workerUrl);
+  const trips = await thread.call("ping", pingsOf(pairs, (node) => pods.path(node)), PING_COUNT);
+  return pairs.map((pair, i) => pingResult(pair, trips[i]!));
+}
+
+/** Makes the lab and tries it. */
+async function tryLab(
+  { lab, pods, file, socketOf }: Prepared,
+  workerUrl: string,
+  progress: Progress,
+): Promise<LabResults> {
+  const { nodes } = lab.plan;
+  progress.say(`making ${nodes.length} nodes and their pods`);
+  await lab.build();
+  await pods.up();
+  progress.say(`waiting for ${nodes.length} nodes to start`);
+  const command = [...selfCommand(), "--peer", "-c", file, "--json", "--node"];
+  await Promise.all(nodes.map(async (node) => {
+    const started = await lab.startOn(node, [...command, node.name]);
+    await started.ready();
+  }));
+  progress.say("pinging every pod from every other");
+  const pairs = podPairs(lab.plan);
+  const pings = await ping(pairs, pods, workerUrl);
+  const first = pairs.find((_, i) => pings[i]!.received > 0);
+  if (!first) return { pings, throughput: undefined, route: undefined };
+  progress.say("sending as much as gets through for two seconds");
+  const throughput = await measureThroughput(first, pods, workerUrl);
+  const route = routeTo(await askStatus(socketOf(first.from)), first.to.name);
+  return { pings, throughput, route };
+}
+
+function jsonOf({ lab: { plan } }: Prepared, results: LabResults, ok: boolean, kept: boolean) {
+  const nodes = plan.nodes.map((
+    { name, address, subnets, podAddresses, namespace, podNamespace },
+  ) => ({ name, address, subnets, pods: podAddresses, namespace, podNamespace }));
+  const { pings, throughput = null, route = null } = results;
+  return { ok, kept, nodes, pings, throughput, route, sealed: false };
+}
+
+/** Shows the results; the exit status. */
+function show(prepared: Prepared, results: LabResults, page: string | undefined, json: boolean) {
+  const { lab: { plan }, pods, keep, file, socketOf } = prepared;
+  const { pings } = results;
   const ok = pings.length > 0 && pings.every(({ loss_pct }) => loss_pct === 0);
-  if (options.json) {
-    const nodes = plan.nodes.map((
-      { name, address, subnets, podAddresses, namespace, podNamespace },
-    ) => ({ name, address, subnets, pods: podAddresses, namespace, podNamespace }));
-    say(jsonText({ ok, kept: options.keep, nodes, pings }));
+  if (json) {
+    say(jsonText({ ...jsonOf(prepared, results, ok, keep), ...(page ? { page } : {}) }));
   } else {
-    say(drawLab(plan, bridge) + "\n" + drawPings(pings, colourful()));
-    if (options.keep) say(keepText(plan));
+    const socket = socketOf(plan.nodes[0]!);
+    say(drawLab(plan, pods.bridge) + "\n" + drawResults(results, colourful()));
+    say(
+      keep
+        ? keptHints({ plan, socket, config: file, page }, typedCommand())
+        : nextHints(typedCommand()),
+    );
   }
   return ok ? 0 : EXIT.failed;
 }
 
-/** Runs the lab; resolves to the exit status: 0 only if no ping was lost. */
-export async function runLab(options: Options["lab"]): Promise<number> {
-  await checkHost();
-  if (options.down) return await down();
-  const { yaml, config } = labConfig(options);
-  if (options.docker) await checkDocker();
-  await sweep();
-  const id = options.keep ? KEPT : `${Deno.pid}`;
-  if (options.keep && (await namespacesOf(namespacePrefix(KEPT))).length > 0) {
-    throw new RunError({ what: "there is a lab already", how: "tunnet lab --down" });
-  }
-  const plan = planLab(config, id, options.docker);
-  if (options.keep) Deno.mkdirSync(LAB_STATE_DIR, { recursive: true, mode: 0o700 });
-  const dir = options.keep ? LAB_STATE_DIR : Deno.makeTempDirSync({ prefix: DIR_PREFIX });
-  const file = `${dir}/tunnet.yaml`;
-  Deno.writeTextFileSync(file, yaml, { mode: 0o600 });
+/** Serves the first node's page from outside of the lab's namespaces; its URL. */
+async function openPage({ lab, socketOf }: Prepared): Promise<string> {
+  const port = freePort();
+  const socket = socketOf(lab.plan.nodes[0]!);
+  const at = `127.0.0.1:${port}`;
+  const command = [...selfCommand(), "status", "--socket", socket, "--http", at];
+  const server = await lab.startOutside("page", command);
+  await server.listens(port);
+  return `http://${at}/`;
+}
 
-  const pods = options.docker ? new DockerPods(plan, parseConfig(yaml, file), dir) : namespacePods;
-  const processes: LabProcess[] = [];
+/** The page's usual port, or another one if that is taken. */
+function freePort(): number {
+  for (const port of [DEFAULT_HTTP_PORT, 0]) {
+    try {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port });
+      return listener.addr.port;
+    } catch (error) {
+      if (port === 0 || !(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error("unreachable");
+}
+
+/** Runs the lab; resolves to the exit status: 0 only if no ping was lost. */
+export async function runLab(options: Options["lab"], workerUrl: string): Promise<number> {
+  checkHost();
+  if (options.down) return await down(workerUrl);
+  if (options.docker) await checkDocker();
+  warnOfLeft((await removeLabs(workerUrl, false, sweepEngines)).left);
+  const prepared = prepare(options, workerUrl);
+  const { lab, pods, keep } = prepared;
+  using progress = new Progress();
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => {});
   const interrupt = () => interrupted.reject(new RunError({ what: "the lab was interrupted" }));
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, interrupt);
-  let kept = false;
-  const bring = async (): Promise<PingResult[]> => {
-    await buildLab(plan);
-    await pods.up();
-    const command = [...selfCommand(), "--peer", "-c", file, "--json", "--node"];
-    for (const node of plan.nodes) {
-      processes.push(new LabProcess(node, [...command, node.name], `${dir}/${node.name}.log`));
-    }
-    await Promise.all(processes.map((process) => process.ready()));
-    return await pingAll(plan, pods);
+  const bring = async () => {
+    const results = await tryLab(prepared, workerUrl, progress);
+    return { results, page: options.http ? await openPage(prepared) : undefined };
   };
-  // Cleaning up waits for the step under way: a namespace must not appear after the sweep.
+  // Cleaning up waits for the step under way: a namespace must not appear after the removal.
   const work = bring();
   work.catch(() => {});
+  let kept = false;
   try {
-    const pings = await Promise.race([work, interrupted.promise]);
-    kept = options.keep;
-    return show(plan, pods.bridge, pings, options);
+    const { results, page } = await Promise.race([work, interrupted.promise]);
+    kept = keep;
+    progress.clear();
+    return show(prepared, results, page, options.json);
   } finally {
-    if (kept) {
-      Deno.writeTextFileSync(PIDS_FILE, processes.map(({ pid }) => `${pid}\n`).join(""));
-      for (const process of processes) process.release();
-    } else {
-      await Promise.all(processes.map((process) => process.stop()));
+    if (kept) lab.keep();
+    else {
+      progress.say("removing all of it");
+      await lab.stop();
       await work.catch(() => {});
-      await Promise.all(processes.map((process) => process.stop()));
       await pods.down();
-      await removeLab(id);
-      Deno.removeSync(dir, { recursive: true });
+      await lab.remove();
     }
     for (const signal of signals) Deno.removeSignalListener(signal, interrupt);
   }

@@ -17,7 +17,7 @@ import { runSetup } from "./setup.ts";
 import { runStatus } from "./status.ts";
 import { runUp } from "./up.ts";
 
-/** What runs each command; resolves to the exit status. `workerUrl` is the lanes' module. */
+/** What runs each command; resolves to the exit status. `workerUrl` is the Workers' module. */
 const RUN: {
   readonly [N in CommandName]: (
     options: Options[N],

@@ -4,9 +4,12 @@ import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
 import { askStatus } from "../status/client.ts";
 import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
+import { formatEndpoint } from "../net/prefix.ts";
+import { type HttpEndpoint, serveHttp, snapshotOf } from "../status/server.ts";
 import type { Options } from "./commands.ts";
 import { colourful, jsonText, say } from "./output.ts";
 import { socketOf } from "./running.ts";
+import { openLog } from "./up.ts";
 
 const HIDE_CURSOR = "\x1b[?25l";
 const SHOW_CURSOR = "\x1b[?25h";
@@ -84,11 +87,29 @@ async function watch(path: string, json: boolean): Promise<number> {
   }
 }
 
+/** Serves the node's page, its status and its metrics until a signal ends it. */
+async function serve(path: string, endpoint: HttpEndpoint): Promise<number> {
+  const { node } = await askStatus(path);
+  const log = openLog({ logLevel: "info", json: false });
+  const server = serveHttp(endpoint, log, async () => snapshotOf(await askStatus(path)));
+  const ended = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => ended.resolve());
+  }
+  say(
+    `http://${formatEndpoint(endpoint.host, endpoint.port)}/ shows ${node.name} (Ctrl-C ends it)\n`,
+  );
+  await ended.promise;
+  await server.close();
+  return 0;
+}
+
 /** Shows the status; resolves to the exit status. Throws a RunError when no node answers. */
 export async function runStatus(options: Options["status"]): Promise<number> {
   const { json } = options;
   const path = socketOf(options);
   if (options.watch) return await watch(path, json);
+  if (options.http) return await serve(path, options.http);
   const status = await askStatus(path);
   say(json ? jsonText(status) : statusText(status, { colour: colourful() }));
   return 0;

@@ -33,7 +33,9 @@ function reader(options: Options["up"], { file }: LoadedConfig) {
 }
 
 /** The log on standard error. */
-function openLog({ logLevel: level, json }: Options["up"]): EndingLog {
+export function openLog(
+  { logLevel: level, json }: Pick<Options["up"], "logLevel" | "json">,
+): EndingLog {
   return createLog({
     level,
     json,

@@ -21,6 +21,7 @@ import {
   TUNGETFEATURES,
   TUNSETIFF,
   TUNSETOFFLOAD,
+  TUNSETPERSIST,
 } from "../../ffi/tun.ts";
 import type { Mode } from "../wire/mode.ts";
 import type { Burst } from "./arena.ts";
@@ -112,6 +113,18 @@ function enableOffloads(fd: number, wanted: ReadonlySet<Feature>): DeviceFeature
     tcp6: (taken & TUN_F_TSO6) !== 0,
     udp: (taken & TUN_F_USO4) !== 0,
   };
+}
+
+/** Makes a tap device that stays without a program (`ip tuntap add`). Throws a SyscallError. */
+export function makePersistentTap(name: string): void {
+  const { call, check } = libc();
+  const fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC));
+  try {
+    check("TUNSETIFF", attach(fd, name, IFF_TAP | IFF_NO_PI));
+    check("TUNSETPERSIST", call.ioctl_value(fd, TUNSETPERSIST, 1));
+  } finally {
+    call.close(fd);
+  }
 }
 
 /**

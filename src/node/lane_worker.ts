@@ -1,4 +1,4 @@
-/** Entry of a lane's Worker: wires the real device and socket into the loop. */
+/** A lane's Worker: wires the real device and socket into the loop. */
 
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
@@ -49,11 +49,14 @@ function run(setup: LaneSetup): void {
   say({ type: "ended", reason });
 }
 
-self.onmessage = ({ data }: MessageEvent<LaneSetup>) => {
-  try {
-    run(data);
-  } catch (error) {
-    say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
-  }
-  self.close();
-};
+/** Runs the lane that the first message describes; the Worker ends with it. */
+export function serveLane(): void {
+  self.onmessage = ({ data }: MessageEvent<LaneSetup>) => {
+    try {
+      run(data);
+    } catch (error) {
+      say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
+    }
+    self.close();
+  };
+}

@@ -39,7 +39,8 @@ export function answer(
   };
 }
 
-const TEXT = "text/plain; charset=utf-8";
+/** What an answer in words is. */
+export const TEXT = "text/plain; charset=utf-8";
 
 /** The name or address in a Host header, without brackets and port; empty if it has none. */
 export function hostOf(header: string | null): string {

@@ -3,7 +3,7 @@
 import { RunError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
-import { handle } from "./handler.ts";
+import { answer, handle, TEXT } from "./handler.ts";
 import type { ReloadOutcome } from "../peers/source/source.ts";
 import type { HttpAnswer } from "./http/answer.ts";
 import type { HttpRequest } from "./http/request.ts";
@@ -128,18 +128,11 @@ export class StatusServer {
     return reloadAnswer(outcome);
   }
 
-  #openHttp({ host, port }: HttpEndpoint): void {
-    const isOurs = (name: string) =>
-      parseAddress(name) !== undefined || name === "localhost" || name === host;
-    const parts = { snapshots: this.#snapshots, isOurs };
+  #openHttp(endpoint: HttpEndpoint): void {
+    const { host, port } = endpoint;
+    const { log } = this.parts;
+    this.#servers.push(serveHttp(endpoint, log, () => this.#snapshots));
     const where = formatEndpoint(host, port);
-    let listener: Deno.Listener;
-    try {
-      listener = Deno.listen({ hostname: host, port });
-    } catch (error) {
-      throw new RunError({ what: `cannot open --http ${where}`, ...httpFailure(error, port) });
-    }
-    this.#serve(listener, where, (request) => handle(request, parts));
     this.#http = `http://${where}`;
     if (!isLoopback(host)) {
       this.parts.log.warn(
@@ -151,6 +144,40 @@ export class StatusServer {
 }
 
 const now_ms = () => performance.now();
+
+/** One status, to answer a request with. */
+export function snapshotOf(status: Status): Snapshots {
+  return new Snapshots(() => status, now_ms);
+}
+
+/**
+ * Serves a node's page, status and metrics over HTTP; `snapshots` may have to ask for them. Throws
+ * a RunError where it cannot listen.
+ */
+export function serveHttp(
+  { host, port }: HttpEndpoint,
+  log: Log,
+  snapshots: () => Snapshots | Promise<Snapshots>,
+): HttpServer {
+  const isOurs = (name: string) =>
+    parseAddress(name) !== undefined || name === "localhost" || name === host;
+  const where = formatEndpoint(host, port);
+  let listener: Deno.Listener;
+  try {
+    listener = Deno.listen({ hostname: host, port });
+  } catch (error) {
+    throw new RunError({ what: `cannot open --http ${where}`, ...httpFailure(error, port) });
+  }
+  const respond = async (request: HttpRequest) => {
+    try {
+      return handle(request, { snapshots: await snapshots(), isOurs });
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      return answer(`${error.message}\n`, TEXT, 502);
+    }
+  };
+  return new HttpServer({ listener, answer: respond, where, log, now_ms });
+}
 
 function isLoopback(host: string): boolean {
   const address = parseAddress(host);

@@ -4,6 +4,9 @@ import { RunError } from "../base/errors.ts";
 import { UNIX_PATH_MAX_BYTES } from "../base/limits.ts";
 import { withUmask } from "../host/umask.ts";
 
+/** Where root's nodes have their sockets. */
+export const RUN_DIR = "/run/tunnet";
+
 /** What the path depends on. */
 export interface SocketPlace {
   readonly device: string;
@@ -18,7 +21,7 @@ export interface SocketPlace {
  * /run/user/UID).
  */
 export function socketDirectories(uid: number): readonly string[] {
-  return uid === 0 ? ["/run/tunnet"] : ["/run/tunnet", `/run/user/${uid}/tunnet`];
+  return uid === 0 ? [RUN_DIR] : [RUN_DIR, `/run/user/${uid}/tunnet`];
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { Bed } from "../e2e/harness.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 
 /** Growth of resident memory between the first minute and the end that is still no leak. */
 const GROWTH_MAX_MB = 10;
@@ -120,7 +120,7 @@ export async function soak(minutes: number): Promise<boolean> {
   const enough = minutes < 10 || total >= TEN_MINUTES_BYTES;
   line("carried, a to b and b to a", carried.map((n) => `${n / 1e9} GB`).join(", "), enough);
   line("transfers with a wrong SHA-256", `${wrong}`, wrong === 0);
-  nodes.forEach(({ node: { name } }, i) => {
+  nodes.forEach(({ name }, i) => {
     const [before, after] = [first[i]!, last[i]!];
     const mb = `${before.rss_mb.toFixed(1)} MB -> ${after.rss_mb.toFixed(1)} MB`;
     const seconds = `${(mark_ms / 1000).toFixed(0)} s`;

@@ -2,12 +2,13 @@
 
 import { parseConfig } from "../../src/config/parse.ts";
 import { RunError } from "../../src/base/errors.ts";
-import { checkDocker, DockerPods } from "../../src/tools/lab/docker.ts";
-import { namespacesOf, runProgram } from "../../src/tools/lab/lab.ts";
+import { checkDocker, DockerPods, POD } from "../../src/tools/lab/docker.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 import { namespacePrefix } from "../../src/tools/lab/topology.ts";
 import { dockerScript } from "../../src/tools/setup/docker.ts";
 import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
 import { Bed, tunnetCommand, until } from "./harness.ts";
+import { namespacesOf } from "./ip.ts";
 
 /** What goes through the tunnel in the TCP test. */
 const BYTES = 50_000_000;
@@ -39,7 +40,7 @@ async function rules(bed: Bed, i: number): Promise<string> {
 
 /** The other end of an established connection to a port, as a container sees it. */
 async function sourceSeen(pods: DockerPods, bed: Bed, i: number, port: number): Promise<string> {
-  const { stdout } = await pods.run(bed.node(i), ["netstat", "-tn"]);
+  const { stdout } = await pods.engine(bed.node(i)).docker("exec", POD, "netstat", "-tn");
   return new RegExp(`:${port} +(\\S+):\\d+ +ESTABLISHED`).exec(stdout)?.[1]?.replace(
     "::ffff:",
     "",
@@ -64,7 +65,7 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
     dockerScript({ loaded, self: loaded.config.nodes[i]!, undo });
   const ping = async (count = 5) => {
     const words = ["ping", "-c", `${count}`, "-i", "0.2", "-W", "3", bed.podAddress(1)];
-    return (await pods.run(a, words)).stdout;
+    return (await pods.engine(a).docker("exec", POD, ...words)).stdout;
   };
   try {
     await pods.up();
@@ -115,12 +116,12 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
     }
     await t.step(`TCP: ${BYTES} bytes arrive as they were sent`, async () => {
       const make = `head -c ${BYTES} /dev/urandom >/tmp/sent; sha256sum </tmp/sent`;
-      const sent = await pods.run(b, ["sh", "-c", make]);
+      const sent = await pods.engine(b).docker("exec", POD, "sh", "-c", make);
       await pods.engine(b).must(...["exec", "--detach", "pod"], "httpd", "-f", "-h", "/tmp");
       const address = bed.podAddress(1);
       const get = `until nc -w 1 ${address} 80 </dev/null; do sleep 0.1; done; ` +
         `wget -q -O - http://${address}/sent | sha256sum`;
-      const received = await pods.run(a, ["timeout", "300", "sh", "-c", get]);
+      const received = await pods.engine(a).docker("exec", POD, "timeout", "300", "sh", "-c", get);
       assertMatch(received.stdout, /^[0-9a-f]{64} /, received.stderr);
       assertEquals(received.stdout, sent.stdout);
     });
@@ -180,7 +181,7 @@ function lab(): Deno.ChildProcess {
 
 /** What a lab left: namespaces, cgroups, processes with its directory in their words. */
 async function left(pid: number): Promise<string> {
-  const namespaces = await namespacesOf(namespacePrefix(`${pid}`));
+  const namespaces = namespacesOf(`${pid}`);
   const cgroups = await runProgram("find", ["/sys/fs/cgroup", "-name", `tunnet-${pid}-*`]);
   return namespaces.join() + cgroups.stdout;
 }
@@ -215,7 +216,7 @@ Deno.test("lab --docker: one line says what is missing", async () => {
   // A path with the programs that the lab itself needs, and no Docker.
   const dir = Deno.makeTempDirSync({ prefix: "tunnet-test-" });
   try {
-    const needed = ["ip", "ping", "sh", "env", "cat", "nsenter", "tar", "busybox", "iptables"];
+    const needed = ["sh", "env", "cat", "nsenter", "tar", "busybox", "iptables"];
     for (const name of needed) {
       const { stdout } = await runProgram("sh", ["-c", `command -v ${name}`]);
       if (stdout !== "") Deno.symlinkSync(stdout.trim(), `${dir}/${name}`);

@@ -1,7 +1,7 @@
 /** Set-ups broken on purpose: the doctor finds each, names what fixes it, and that does. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 import { Bed, until } from "./harness.ts";
 
 /** As in the doctor's JSON. */

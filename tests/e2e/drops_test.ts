@@ -1,7 +1,8 @@
 /** What the kernel drops is counted, and a jam in one direction does not hold up the other. */
 
 import { assert, assertEquals } from "../assert.ts";
-import { ip, runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
+import { ip } from "./ip.ts";
 import { Bed, stopped, until } from "./harness.ts";
 
 /** A node whose packets all go by its lanes: only they stand still, or are jammed. */

@@ -6,7 +6,9 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { buildLab, LabProcess, removeLab, runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
+import { Lab } from "../../src/tools/lab/lab.ts";
+import { LabProcess } from "../../src/tools/lab/process.ts";
 import {
   type LabNode,
   type LabPlan,
@@ -105,18 +107,24 @@ export class Words {
   }
 }
 
+/** How long a node may take until it is ready, on a host that others use as well. */
+const READY_TIMEOUT_MS = 15_000;
+
 /** A test bed: a lab's namespaces without any tunnet yet. Always removed at the end. */
 export class Bed implements AsyncDisposable {
   readonly #processes: LabProcess[] = [];
   readonly #children: Deno.ChildProcess[] = [];
 
   private constructor(
-    readonly id: string,
+    readonly lab: Lab,
     readonly dir: string,
-    readonly plan: LabPlan,
     readonly yaml: string,
     readonly source: boolean,
   ) {}
+
+  get plan(): LabPlan {
+    return this.lab.plan;
+  }
 
   /**
    * Builds the namespaces; tunnet.yaml describes the first `configured` nodes (default: all).
@@ -128,14 +136,18 @@ export class Bed implements AsyncDisposable {
     const full = { nodes: 2, ipv6: false, underlay6: false, ...shape };
     // Test files may run beside each other in one process.
     const id = `e${crypto.randomUUID().slice(0, 8)}`;
-    const plan = planLab(parseConfig(labYaml(full), "lab").config, id, shape.bare);
+    const { config } = parseConfig(labYaml(full), "lab");
+    const plan = planLab(config, id, shape.bare);
     const yaml = labYaml({ ...full, nodes: shape.configured ?? full.nodes });
     const dir = Deno.makeTempDirSync({ prefix: "tunnet-e2e-" });
     Deno.mkdirSync(`${dir}/empty`);
     Deno.writeTextFileSync(`${dir}/tunnet.yaml`, yaml);
-    const bed = new Bed(id, dir, plan, yaml, shape.source ?? false);
+    const { device } = config;
+    const workerUrl = `file://${repoPath("src/cli/worker.ts")}`;
+    const lab = new Lab({ id, plan, device, directories: [dir], down: "", workerUrl });
+    const bed = new Bed(lab, dir, yaml, shape.source ?? false);
     try {
-      await buildLab(plan);
+      await bed.lab.build();
       return bed;
     } catch (error) {
       await bed[Symbol.asyncDispose]();
@@ -178,7 +190,16 @@ export class Bed implements AsyncDisposable {
   /** Starts a command on node i whose log is tunnet's. */
   launchWords(i: number, command: readonly string[]): LabProcess {
     const log = `${this.dir}/node${i}.${this.#processes.length}.log`;
-    const started = new LabProcess(this.node(i), command, log);
+    // The shell only redirects: `exec` makes the child tunnet itself.
+    const logged = ["sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"', "sh", log, ...command];
+    const { name, namespace } = this.node(i);
+    const child = new Deno.Command("ip", {
+      args: ["netns", "exec", namespace, ...logged],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const started = new LabProcess(name, child, log, READY_TIMEOUT_MS);
     this.#processes.push(started);
     return started;
   }
@@ -357,7 +378,6 @@ export class Bed implements AsyncDisposable {
       }
       await child.status;
     }
-    await removeLab(this.id);
-    Deno.removeSync(this.dir, { recursive: true });
+    await this.lab.remove();
   }
 }

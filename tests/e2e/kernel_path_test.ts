@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { ipv4 } from "../fakes/packets.ts";
-import { ip, type LabProcess, runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
+import { ip } from "./ip.ts";
 import { Bed, stopped, until } from "./harness.ts";
 import { picture } from "./picture.ts";
 import { kernelTest } from "../kernel_path/possible.ts";

@@ -1,7 +1,7 @@
 /** What a user of the host without rights may do to a node: over HTTP, and by files. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { askStatus } from "../../src/status/client.ts";
 import { Bed, until } from "./harness.ts";
 

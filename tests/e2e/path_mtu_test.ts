@@ -1,7 +1,8 @@
 /** Underlays wide and narrow, and a path that narrows on the way: TCP goes through at once. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import { ip, type LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
+import { ip } from "./ip.ts";
 import { Bed, until } from "./harness.ts";
 
 const BYTES = 1_000_000;

@@ -3,7 +3,7 @@
  * firewall and packet filters of a network namespace, as text that can be compared.
  */
 
-import { runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 
 /** How long the kernel may take to bring a link's operational state into line with its carrier. */
 const SETTLED_TIMEOUT_MS = 3_000;

@@ -1,7 +1,7 @@
 /** The config read again while the node runs: by signal, by watching, under load, with a bad file. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 
 /** A node of a test's config. */
@@ -349,10 +349,10 @@ async function reloading(bed: Bed, engine: string) {
     for (const node of nodes.slice(0, 2)) {
       const { outbound, inbound } = await bed.counters(node);
       for (const reason of ["no_route", "send_failed", "device_down"]) {
-        assertEquals(outbound[reason] ?? 0, 0, `${node.node.name} outbound ${reason}`);
+        assertEquals(outbound[reason] ?? 0, 0, `${node.name} outbound ${reason}`);
       }
       for (const reason of ["wrong_port", "spoofed_source", "device_down"]) {
-        assertEquals(inbound[reason] ?? 0, 0, `${node.node.name} inbound ${reason}`);
+        assertEquals(inbound[reason] ?? 0, 0, `${node.name} inbound ${reason}`);
       }
     }
   };

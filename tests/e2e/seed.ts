@@ -1,7 +1,7 @@
 /** The tutorial's C program, built from the tutorial at run time, as a node's other end. */
 
 import { assertEquals } from "../assert.ts";
-import { runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 import { type Bed, repoPath, until } from "./harness.ts";
 
 const SEED = Deno.env.get("TUNNET_SEED") ?? repoPath("../shared/seed/tuntap-tutorial.md");

@@ -107,7 +107,7 @@ Deno.test("service manager: ready, alive, reloading, ready again, stopping", asy
 Deno.test("service manager: an abstract socket, and none at all", async (t) => {
   await using bed = await Bed.create();
   await t.step("an abstract name, which is the network namespace's own", async () => {
-    const name = `tunnet-${bed.id}`;
+    const name = `tunnet-${bed.lab.parts.id}`;
     const socat = ["socat", "-u", `ABSTRACT-RECVFROM:${name}`, "STDOUT"];
     const manager = bed.spawn(bed.node(0).namespace, socat);
     await until(

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "../assert.ts";
-import { ip, runProgram } from "../../src/tools/lab/lab.ts";
+import { runProgram } from "../../src/base/run_program.ts";
+import { ip } from "./ip.ts";
 import { Bed } from "./harness.ts";
 
 /** Runs `tunnet setup ...` on node i of a bed; the script that it prints. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { parseMetrics, valueOf } from "../status/format/prometheus.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { type PeerStatus, type Status, STATUS_FORMAT } from "../../src/status/model/types.ts";
 import { Bed, type Ran, until } from "./harness.ts";
 

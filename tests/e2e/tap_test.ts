@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { frame } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { MAC_AGEING_S, MAC_LEARNED_MAX, MAC_LEARNS_PER_S } from "../../src/base/limits.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 
 const BYTES = 100_000_000;

@@ -4,9 +4,9 @@ import { RunError } from "../../base/errors.ts";
 import { runTool } from "./run.ts";
 
 /** The Worker's module, as main.ts names it. */
-export const WORKER_SOURCE = "./src/node/lane_worker.ts";
+export const WORKER_SOURCE = "./src/cli/worker.ts";
 /** The Worker's bundle, beside main.js. */
-export const WORKER_NAME = "lane_worker.js";
+export const WORKER_NAME = "worker.js";
 
 /** The first bundle of a machine fetches esbuild from npm. */
 const BUNDLE_TIMEOUT_MS = 120_000;

@@ -2,14 +2,14 @@
 
 import type { LoadedConfig } from "../../config/types.ts";
 import { RunError } from "../../base/errors.ts";
-import { type Ran, runIfThere } from "../../base/run_program.ts";
+import { runIfThere, runProgram } from "../../base/run_program.ts";
 import { dockerNetworks, dockerScript } from "../setup/docker.ts";
-import { DockerEngine } from "./engine.ts";
-import { runProgram } from "./lab.ts";
+import { DockerEngine, removeEngine } from "./engine.ts";
 import type { LabPods } from "./pods.ts";
+import type { LabRecord } from "./record.ts";
 import type { LabNode, LabPlan } from "./topology.ts";
 
-/** What the lab needs beside iproute2; Debian's packages. */
+/** What the lab needs; Debian's packages. */
 const PROGRAMS = [
   "dockerd",
   "containerd",
@@ -23,7 +23,8 @@ const PROGRAMS = [
 const PACKAGES = "docker.io iptables busybox-static";
 
 const IMAGE = "tunnet-lab";
-const POD = "pod";
+/** Name of each node's container. */
+export const POD = "pod";
 
 /** An image without a registry: busybox and its applets; $1 is an empty directory. */
 const BUILD_IMAGE = `
@@ -57,10 +58,21 @@ export async function checkDocker(path = "$PATH"): Promise<void> {
   });
 }
 
+const cgroupOf = (namespace: string) => `${namespace}-docker`;
+
+/** Ends the engines of a lab that was killed, and removes what they left in the system. */
+export async function sweepEngines({ namespaces, directories }: LabRecord): Promise<void> {
+  for (const directory of directories) {
+    for (const namespace of namespaces) await removeEngine(directory, cgroupOf(namespace));
+  }
+}
+
 /** Pods that are containers, each of its node's own Docker Engine. */
 export class DockerPods implements LabPods {
   readonly bridge: string;
   readonly #engines: ReadonlyMap<string, DockerEngine>;
+  /** Of each container, by its node's name. */
+  readonly #pids = new Map<string, string>();
 
   /** Nothing is made yet. Throws UsageError where a node's subnets do not fit Docker's networks. */
   constructor(readonly plan: LabPlan, readonly loaded: LoadedConfig, readonly dir: string) {
@@ -69,7 +81,7 @@ export class DockerPods implements LabPods {
     this.#engines = new Map(plan.nodes.map((node, i) => [
       node.name,
       // Short: a unix socket's path ends at 107 bytes.
-      new DockerEngine(node, `${dir}/${i}`, `${node.namespace}-docker`),
+      new DockerEngine(node, `${dir}/${i}`, cgroupOf(node.namespace)),
     ]));
   }
 
@@ -78,9 +90,8 @@ export class DockerPods implements LabPods {
     return this.#engines.get(node.name)!;
   }
 
-  /** busybox has neither -n nor -l; it waits for the last reply. */
-  ping(count: number): readonly string[] {
-    return ["ping", "-q", "-c", `${count}`, "-i", "0.2", "-W", "3"];
+  path({ name }: LabNode): string {
+    return `/proc/${this.#pids.get(name)}/ns/net`;
   }
 
   async up(): Promise<void> {
@@ -91,6 +102,7 @@ export class DockerPods implements LabPods {
   }
 
   async #buildImage(): Promise<string> {
+    Deno.mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     const root = `${this.dir}/image`;
     const { code, stderr } = await runProgram("sh", ["-ec", BUILD_IMAGE, "sh", root]);
     if (code === 0) return `${root}.tar`;
@@ -125,10 +137,8 @@ export class DockerPods implements LabPods {
       ...["run", "--detach", "--name", POD, "--hostname", `pod-${node.name}`],
       ...["--network", network, ...addresses, IMAGE, "tail", "-f", "/dev/null"],
     );
-  }
-
-  run(node: LabNode, words: readonly string[]): Promise<Ran> {
-    return this.engine(node).docker("exec", POD, ...words);
+    const pid = await engine.must("inspect", "--format", "{{.State.Pid}}", POD);
+    this.#pids.set(node.name, pid.trim());
   }
 
   async down(): Promise<void> {

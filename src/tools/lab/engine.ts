@@ -1,8 +1,8 @@
 /** A Docker Engine of its own inside a lab's node: dockerd, containerd and their files. */
 
 import { RunError } from "../../base/errors.ts";
-import { type Ran, runIfThere } from "../../base/run_program.ts";
-import { runProgram } from "./lab.ts";
+import { type Ran, runIfThere, runProgram } from "../../base/run_program.ts";
+import { netnsPath } from "../../host/netns.ts";
 import type { LabNode } from "./topology.ts";
 
 /** dockerd starts containerd, loads its plugins and writes firewall rules: seconds on a busy host. */
@@ -57,7 +57,7 @@ export class DockerEngine {
     ].flat();
     this.#child = new Deno.Command("nsenter", {
       // Only the network is the node's: in a /sys of its own there would be no cgroups.
-      args: [`--net=/run/netns/${this.node.namespace}`, "unshare", "--mount", "--propagation"]
+      args: [`--net=${netnsPath(this.node.namespace)}`, "unshare", "--mount", "--propagation"]
         .concat("slave", "sh", "-c", START, "sh", this.#log, options),
       stdin: "null",
       stdout: "null",
@@ -109,9 +109,8 @@ export class DockerEngine {
 
   /** Runs a shell script on the node, with docker on this engine. */
   script(text: string): Promise<Ran> {
-    const { namespace } = this.node;
-    return runProgram("ip", [
-      ...["netns", "exec", namespace, "env"],
+    return runProgram("nsenter", [
+      ...[`--net=${netnsPath(this.node.namespace)}`, "env"],
       ...this.environment,
       ...["sh", "-c", text],
     ]);
@@ -125,7 +124,7 @@ export class DockerEngine {
       if (containers.length > 0) await this.docker("rm", "-f", ...containers);
       await this.#end(this.#child);
     }
-    await runIfThere("sh", ["-c", SWEEP, "sh", this.#dir, this.#cgroup]);
+    await removeEngine(this.#dir, this.#cgroup);
   }
 
   async #end(child: Deno.ChildProcess): Promise<void> {
@@ -143,12 +142,17 @@ export class DockerEngine {
   }
 }
 
+/** Removes what an engine leaves that was killed hard; `dir` is its directory, or one above. */
+export async function removeEngine(dir: string, cgroup: string): Promise<void> {
+  await runIfThere("sh", ["-c", SWEEP, "sh", dir, cgroup]);
+}
+
 /**
  * After an engine that was killed hard: ends its containerd and shims, which
  * have its directory on their command lines, and what is left in its cgroups.
  */
 const SWEEP = `
-for file in $(grep -lsF "$1/exec/" /proc/[0-9]*/cmdline 2>/dev/null); do
+for file in $(grep -lsF "$1/" /proc/[0-9]*/cmdline 2>/dev/null); do
   process=\${file%/cmdline}
   process=\${process#/proc/}
   [ "$process" = $$ ] || kill -9 "$process" 2>/dev/null

@@ -1,127 +1,166 @@
-/** A standing lab: namespaces, and one tunnet process per node. */
+/** A lab: namespaces, one tunnet process per node, and the removal of all of it. */
 
 import { RunError } from "../../base/errors.ts";
-import { type Ran, runIfThere } from "../../base/run_program.ts";
-import { type LabNode, type LabPlan, namespacePrefix } from "./topology.ts";
+import { netnsNames, netnsPath } from "../../host/netns.ts";
+import { isOfNamespace, RUN_DIR } from "../../status/socket.ts";
+import { endAll, LabProcess } from "./process.ts";
+import {
+  isRunning,
+  labDirectory,
+  type LabRecord,
+  newRecord,
+  processId,
+  readRecords,
+  removeRecord,
+  writeRecord,
+} from "./record.ts";
+import { LabThread } from "./thread.ts";
+import { type LabNode, type LabPlan, namespacesOf } from "./topology.ts";
 
-/** How long a node may take until it says that it is ready. */
-const READY_TIMEOUT_MS = 15_000;
-/** How long a node may take to end after SIGTERM. */
-const END_TIMEOUT_MS = 5_000;
-/** Where a kept lab's logs and process ids stand. */
-export const LAB_STATE_DIR = "/run/tunnet-lab";
+/** The network namespace of the main thread, which never leaves it. */
+const OUTSIDE = "/proc/self/ns/net";
 
-/** Runs a program to its end; its output as text. Throws a RunError where the program is missing. */
-export async function runProgram(
-  program: string,
-  args: readonly string[],
-): Promise<Ran> {
-  const ran = await runIfThere(program, args);
-  if (ran) return ran;
-  const debian = program === "ping" ? "iputils-ping" : "iproute2";
-  throw new RunError({
-    what: `the lab needs the program ${program}`,
-    why: "it is not on this host",
-    how: `apt-get install ${debian}`,
-  });
-}
-
-/** Runs `ip`; throws a RunError with its complaint. */
-export async function ip(args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProgram("ip", args);
-  if (code !== 0) {
-    throw new RunError({ what: `ip ${args.join(" ")} failed`, why: stderr.trim() });
-  }
-  return stdout;
-}
-
-/** Names of the namespaces of this host that start with `prefix`. */
-export async function namespacesOf(prefix: string): Promise<readonly string[]> {
-  const lines = (await ip(["netns", "list"])).split("\n");
-  return lines.map((line) => line.split(" ")[0]!).filter((name) => name.startsWith(prefix));
-}
-
-/** Builds a plan's namespaces. On failure what was made is removed again. */
-export async function buildLab(plan: LabPlan): Promise<void> {
-  for (const args of plan.switchCommands) await ip(args);
-  for (const node of plan.nodes) {
-    for (const args of node.commands) await ip(args);
+/** Removes sockets that nodes which were killed have left. */
+function removeSockets(namespaces: readonly string[]): void {
+  for (const { name } of Deno.readDirSync(RUN_DIR)) {
+    if (namespaces.some((one) => isOfNamespace(name, one))) Deno.removeSync(`${RUN_DIR}/${name}`);
   }
 }
 
-/** Removes all namespaces of a lab, with everything in them. */
-export async function removeLab(id: string): Promise<void> {
-  for (const name of await namespacesOf(namespacePrefix(id))) await ip(["netns", "del", name]);
+/**
+ * Removes what a lab has made and its record names: processes, namespaces that bear its mark,
+ * sockets, files. The names of namespaces that do not bear it, and stay.
+ */
+async function removeRecorded(
+  record: LabRecord,
+  thread: LabThread,
+  sweepPods: (record: LabRecord) => Promise<void>,
+): Promise<readonly string[]> {
+  await endAll(record.processes);
+  await sweepPods(record);
+  const left = await thread.call("remove", record.namespaces, record.mark);
+  removeSockets(record.namespaces.filter((name) => !left.includes(name)));
+  removeRecord(record);
+  return left;
 }
 
-/** A tunnet process of a lab. */
-export class LabProcess {
-  readonly #child: Deno.ChildProcess;
-  readonly #log: string;
-  readonly status: Promise<Deno.CommandStatus>;
-  #ended = false;
+/** What removing labs came to. */
+export interface Removed {
+  readonly ids: readonly string[];
+  /** Namespaces of recorded names that the labs have not made. */
+  readonly left: readonly string[];
+}
 
-  /** Starts `command` in the node's namespace; standard error goes to the file `log`. */
-  constructor(readonly node: LabNode, command: readonly string[], log: string) {
-    this.#log = log;
-    Deno.writeTextFileSync(log, "", { mode: 0o600 });
-    this.#child = new Deno.Command("ip", {
-      // The shell only redirects: `exec` makes the child tunnet itself.
-      args: ["netns", "exec", node.namespace, "sh", "-c", 'log=$1; shift; exec "$@" 2>>"$log"']
-        .concat("sh", log, command),
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    this.status = this.#child.status.then((status) => {
-      this.#ended = true;
-      return status;
-    });
-  }
+/**
+ * Removes labs that nobody ends any more: those whose process was killed, and with `kept` also the
+ * one that was kept. `sweepPods` removes what only the pods know of.
+ */
+export async function removeLabs(
+  workerUrl: string,
+  kept: boolean,
+  sweepPods: (record: LabRecord) => Promise<void>,
+): Promise<Removed> {
+  const records = readRecords().filter(({ owner }) => owner === null ? kept : !isRunning(owner));
+  if (records.length === 0) return { ids: [], left: [] };
+  using thread = new LabThread(workerUrl);
+  const left: string[] = [];
+  for (const record of records) left.push(...await removeRecorded(record, thread, sweepPods));
+  return { ids: records.map(({ id }) => id), left };
+}
 
-  get pid(): number {
-    return this.#child.pid;
-  }
+/** What a lab is made from. */
+export interface LabParts {
+  readonly id: string;
+  readonly plan: LabPlan;
+  /** Name of the nodes' devices. */
+  readonly device: string;
+  /** Directories outside of the lab's own that it removes at its end. */
+  readonly directories: readonly string[];
+  /** What a user types to remove a lab that was kept. */
+  readonly down: string;
+  readonly workerUrl: string;
+}
 
-  /** What the node has logged so far. */
-  get log(): string {
-    return Deno.readTextFileSync(this.#log);
-  }
+/** One lab, from before anything is made until everything is removed. */
+export class Lab {
+  readonly plan: LabPlan;
+  readonly processes: LabProcess[] = [];
+  readonly #thread: LabThread;
+  #record: LabRecord;
+  #ending = false;
 
-  /** Resolves when the node logs that it is ready; rejects with its last words otherwise. */
-  async ready(): Promise<void> {
-    const deadline_ms = performance.now() + READY_TIMEOUT_MS;
-    while (!this.log.includes('"event":"ready"')) {
-      if (this.#ended || performance.now() > deadline_ms) {
-        const last = this.log.trim().split("\n").pop() ?? "";
-        throw new RunError({
-          what: `${this.node.name} did not come up`,
-          why: last || `nothing was logged in ${READY_TIMEOUT_MS / 1000} s`,
-        });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+  /**
+   * Records what is about to be made. Throws a RunError, and changes nothing, if a lab of this id
+   * or a namespace of one of its names exists.
+   */
+  constructor(readonly parts: LabParts) {
+    this.plan = parts.plan;
+    if (readRecords().some(({ id }) => id === parts.id)) {
+      throw new RunError({ what: "there is a lab already", how: parts.down });
     }
+    const namespaces = namespacesOf(parts.plan);
+    const taken = netnsNames().find((name) => namespaces.includes(name));
+    if (taken !== undefined) {
+      throw new RunError({
+        what: `the namespace name ${taken} is taken`,
+        why: "the lab would call one so, and it did not make this one",
+        how: `ip netns del ${taken}, if nobody needs it`,
+      });
+    }
+    const { id, device, directories } = parts;
+    this.#record = newRecord({ id, device, directories, namespaces });
+    writeRecord(this.#record);
+    this.#thread = new LabThread(parts.workerUrl);
   }
 
-  /** Ends the process: SIGTERM, and SIGKILL if that is not heeded. */
+  /** The directory for its config and logs. */
+  get directory(): string {
+    return labDirectory(this.parts.id);
+  }
+
+  /** Makes the namespaces and the network in them. */
+  async build(): Promise<void> {
+    await this.#thread.call("build", this.plan.steps, this.#record.mark);
+  }
+
+  /** Starts a command in a node's namespace. */
+  startOn({ name, namespace }: LabNode, command: readonly string[]): Promise<LabProcess> {
+    return this.#start(netnsPath(namespace), name, command);
+  }
+
+  /** Starts a command outside, in this process's own namespace. */
+  startOutside(name: string, command: readonly string[]): Promise<LabProcess> {
+    return this.#start(OUTSIDE, name, command);
+  }
+
+  async #start(path: string, name: string, command: readonly string[]): Promise<LabProcess> {
+    if (this.#ending) throw new RunError({ what: "the lab ends" });
+    const log = `${this.directory}/${name}.log`;
+    const pid = await this.#thread.call("start", path, command, log);
+    const processes = [...this.#record.processes, processId(pid)];
+    writeRecord(this.#record = { ...this.#record, processes });
+    const started = new LabProcess(name, { pid, status: this.#thread.call("ended", pid) }, log);
+    this.processes.push(started);
+    await this.#thread.call("release", pid);
+    return started;
+  }
+
+  /** Leaves the lab to whoever ends it by `lab --down`. */
+  keep(): void {
+    writeRecord(this.#record = { ...this.#record, owner: null });
+    this.#thread[Symbol.dispose]();
+  }
+
+  /** Ends the nodes; no other starts any more. */
   async stop(): Promise<void> {
-    if (this.#ended) return;
-    this.#signal("SIGTERM");
-    const timer = setTimeout(() => this.#signal("SIGKILL"), END_TIMEOUT_MS);
-    await this.status;
-    clearTimeout(timer);
+    this.#ending = true;
+    await Promise.all(this.processes.map((process) => process.stop()));
   }
 
-  /** Lets the process outlive this one. */
-  release(): void {
-    this.#child.unref();
-  }
-
-  #signal(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended in the meantime.
-    }
+  /** Removes everything. */
+  async remove(): Promise<void> {
+    await this.stop();
+    await removeRecorded(this.#record, this.#thread, () => Promise.resolve());
+    this.#thread[Symbol.dispose]();
   }
 }

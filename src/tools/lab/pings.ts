@@ -1,7 +1,10 @@
-/** Pings between all pods of a lab, and what came of them. */
+/** Pings between all pods of a lab, and what came of them. Pure. */
 
-import type { LabPods } from "./pods.ts";
-import type { LabPlan } from "./topology.ts";
+import type { Ping, RoundTrips } from "./inside.ts";
+import type { LabNode, LabPlan } from "./topology.ts";
+
+/** How many echo requests each pod sends to each address of the others. */
+export const PING_COUNT = 3;
 
 /** One pod pinging another. */
 export interface PingResult {
@@ -15,33 +18,46 @@ export interface PingResult {
   readonly rtt_ms: number | null;
 }
 
-const COUNT = 3;
-
-/** Reads the summary that ping prints, of iputils or of busybox. Pure. */
-export function parsePing(text: string): Pick<PingResult, "sent" | "received" | "rtt_ms"> {
-  const counts = /(\d+) packets transmitted, (\d+)(?: packets)? received/.exec(text);
-  const rtt = /= [\d.]+\/([\d.]+)\//.exec(text);
-  return {
-    sent: Number(counts?.[1] ?? 0),
-    received: Number(counts?.[2] ?? 0),
-    rtt_ms: rtt ? Number(rtt[1]) : null,
-  };
+/** One pod, and an address of another that it can reply from. */
+export interface PodPair {
+  readonly from: LabNode;
+  readonly to: LabNode;
+  readonly address: string;
 }
 
-/** Pings every pod from every other one, all at once. */
-export function pingAll(plan: LabPlan, pods: LabPods): Promise<PingResult[]> {
-  const pairs = plan.nodes.flatMap((from) =>
-    plan.nodes.filter((to) => to !== from).flatMap((to) =>
+/** Every pod with each address of every other one. */
+export function podPairs({ nodes }: LabPlan): readonly PodPair[] {
+  return nodes.flatMap((from) =>
+    nodes.filter((to) => to !== from).flatMap((to) =>
       to.podAddresses
         // A pod without an address of that IP version has no way to reply.
         .filter((one) => from.podAddresses.some((own) => own.includes(":") === one.includes(":")))
         .map((address) => ({ from, to, address }))
     )
   );
-  return Promise.all(pairs.map(async ({ from, to, address }) => {
-    const { stdout } = await pods.run(from, [...pods.ping(COUNT), address]);
-    const { sent, received, rtt_ms } = parsePing(stdout);
-    const loss_pct = sent === 0 ? 100 : 100 * (sent - received) / sent;
-    return { from: from.name, to: to.name, address, sent, received, loss_pct, rtt_ms };
-  }));
+}
+
+/** What to ask for; `path` tells where a pod's namespace is. */
+export function pingsOf(
+  pairs: readonly PodPair[],
+  path: (node: LabNode) => string,
+): readonly Ping[] {
+  return pairs.map(({ from, address }) => ({ path: path(from), address }));
+}
+
+/** Times are rounded to microseconds. */
+export function pingResult({ from, to, address }: PodPair, roundTrips: RoundTrips): PingResult {
+  const sent = roundTrips.length;
+  const times_ms = roundTrips.filter((time) => time !== null);
+  const received = times_ms.length;
+  const mean_ms = times_ms.reduce((sum, time) => sum + time, 0) / received;
+  return {
+    from: from.name,
+    to: to.name,
+    address,
+    sent,
+    received,
+    loss_pct: sent === 0 ? 100 : 100 * (sent - received) / sent,
+    rtt_ms: received === 0 ? null : Math.round(mean_ms * 1000) / 1000,
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * What a lab consists of, worked out from a config before anything is made:
- * namespaces, addresses, and the `ip` commands that build them. Pure.
+ * namespaces, addresses, and the steps that build them. Pure.
  *
  * Each node is a namespace with a bridge br0 and an eth0 on a common switch;
  * its pod is a namespace of its own behind br0. The switch is a namespace too,
@@ -24,6 +24,34 @@ import {
   type Prefix,
 } from "../../net/prefix.ts";
 
+/** A device in a namespace. */
+interface Device {
+  readonly namespace: string;
+  readonly device: string;
+}
+
+/** One step of building a lab; each needs what the steps before it have made. */
+export type Step =
+  | { readonly kind: "namespace"; readonly namespace: string }
+  | { readonly kind: "bridge" } & Device
+  | { readonly kind: "veth"; readonly peer: Device } & Device
+  /** A persistent tap device, without a program. */
+  | { readonly kind: "tap" } & Device
+  | {
+    readonly kind: "link";
+    readonly mtu_bytes?: number;
+    /** Name of the bridge to become a port of. */
+    readonly bridge?: string;
+    readonly up?: true;
+  } & Device
+  | { readonly kind: "address"; readonly address: string; readonly length_bits: number } & Device
+  | {
+    readonly kind: "route";
+    readonly prefix: string;
+    readonly source?: string;
+    readonly gateway?: string;
+  } & Device;
+
 /** One node of a lab and its pod. */
 export interface LabNode {
   readonly name: string;
@@ -34,16 +62,15 @@ export interface LabNode {
   readonly subnets: readonly string[];
   /** The pod's addresses, one for each subnet that has room for one, as text. */
   readonly podAddresses: readonly string[];
-  /** Arguments of the `ip` commands that build the node; run in order. */
-  readonly commands: readonly (readonly string[])[];
 }
 
 /** A whole lab. */
 export interface LabPlan {
   /** Namespace of the switch that joins the nodes. */
   readonly switchNamespace: string;
-  readonly switchCommands: readonly (readonly string[])[];
   readonly nodes: readonly LabNode[];
+  /** What builds all of it, in order. */
+  readonly steps: readonly Step[];
 }
 
 /** What the standard lab looks like. */
@@ -58,7 +85,10 @@ export interface LabShape {
 }
 
 /** The bridge of a node's pods, unless the config names one. */
-const BRIDGE = "br0";
+export const BRIDGE = "br0";
+
+/** The bridge that joins the nodes. */
+const SWITCH = "switch";
 
 /** Where the pods of the standard lab live in mode tap. */
 const TAP_NETWORKS = ["10.1.0.0/24", "fd00:10:1::/64"] as const;
@@ -105,7 +135,7 @@ function sharedNetworks({ networks }: Config): readonly Prefix[] {
 }
 
 /** Mode tap: the pods are stations of one Ethernet, and the bridge needs no address. */
-function tapCommands(config: Config, index: number, namespace: string, pod: string): string[][] {
+function tapSteps(config: Config, index: number, namespace: string, pod: string): Step[] {
   const { device, bridge, mtu_bytes, nodes } = config;
   const overhead_bytes = nodes[index]!.endpoint.host.includes(":")
     ? OVERHEAD_IPV6_BYTES
@@ -113,86 +143,86 @@ function tapCommands(config: Config, index: number, namespace: string, pod: stri
   // A switch cannot tell a station that a frame is too large: pods have to know.
   const auto = UNDERLAY_MTU_BYTES - overhead_bytes - OVERHEAD_ETHERNET_BYTES;
   const mtu = mtu_bytes === "auto" ? auto : mtu_bytes;
-  const within = (text: string) => ["-n", namespace, ...text.split(" ")];
-  const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
+  const inPod = { namespace: pod, device: "eth0" };
   return [
-    inPod(`link set eth0 mtu ${mtu}`),
-    ...sharedNetworks(config).map((network) =>
-      inPod(`addr add ${hostAddress(network, index + 1)}/${network.length_bits} dev eth0 nodad`)
-    ),
+    { kind: "link", ...inPod, mtu_bytes: mtu },
+    ...sharedNetworks(config).map((network): Step => ({
+      kind: "address",
+      ...inPod,
+      address: hostAddress(network, index + 1),
+      length_bits: network.length_bits,
+    })),
     // Without a bridge in the config, the device has to be in one beforehand.
     ...(bridge === undefined
       ? [
-        within(`tuntap add dev ${device} mode tap`),
-        within(`link set ${device} master ${BRIDGE}`),
+        { kind: "tap", namespace, device } as const,
+        { kind: "link", namespace, device, bridge: BRIDGE } as const,
       ]
       : []),
   ];
 }
 
+/** The addresses of one host alone. */
+function hostPrefix(address: string): string {
+  return `${address}/${address.includes(":") ? 128 : 32}`;
+}
+
 /** A node on the switch, without bridge and pod. */
-function nodeCommands(
+function nodeSteps(
   node: NodeConfig,
   namespace: string,
-  switchNamespace: string,
-  port: string,
+  port: Device,
   others: readonly string[],
-): string[][] {
-  const within = (text: string) => ["-n", namespace, ...text.split(" ")];
-  const version6 = node.endpoint.host.includes(":");
-  const own = `${node.endpoint.host}/${version6 ? 128 : 32}`;
+): Step[] {
+  const { host } = node.endpoint;
+  const wire = { namespace, device: "eth0" };
   return [
-    ["netns", "add", namespace],
-    within("link set lo up"),
-    [..."link add eth0 netns".split(" "), namespace, ..."type veth peer name".split(" ")].concat(
-      port,
-      "netns",
-      switchNamespace,
-    ),
-    ["-n", switchNamespace, ..."link set".split(" "), port, "master", "switch", "up"],
-    within(`addr add ${own} dev eth0 nodad`),
-    within("link set eth0 up"),
+    { kind: "namespace", namespace },
+    { kind: "veth", ...wire, peer: port },
+    { kind: "link", ...port, bridge: SWITCH, up: true },
+    { kind: "address", ...wire, address: host, length_bits: host.includes(":") ? 128 : 32 },
+    { kind: "link", ...wire, up: true },
     // The nodes' addresses need not share a network: each is a neighbour by a route of its own.
-    ...others.map((other) => within(`route add ${other} dev eth0 src ${node.endpoint.host}`)),
+    ...others.map((other): Step => ({
+      kind: "route",
+      ...wire,
+      prefix: hostPrefix(other),
+      source: host,
+    })),
   ];
 }
 
 /** The bridge of a node, and the pod behind it. */
-function podCommands(
-  config: Config,
-  node: NodeConfig,
-  namespace: string,
-  pod: string,
-): string[][] {
-  const within = (text: string) => ["-n", namespace, ...text.split(" ")];
-  const inPod = (text: string) => ["-n", pod, ...text.split(" ")];
-  const bridge = config.bridge ?? BRIDGE;
-  const commands = [
-    ["netns", "add", pod],
-    inPod("link set lo up"),
-    within(`link add ${bridge} type bridge`),
-    within(`link set ${bridge} up`),
-    [..."link add pod netns".split(" "), namespace, ..."type veth peer name eth0 netns".split(" ")]
-      .concat(pod),
-    within(`link set pod master ${bridge} up`),
-    inPod("link set eth0 up"),
+function podSteps(config: Config, node: NodeConfig, namespace: string, pod: string): Step[] {
+  const bridge = { namespace, device: config.bridge ?? BRIDGE };
+  const inPod = { namespace: pod, device: "eth0" };
+  const port = { namespace, device: "pod" };
+  const steps: Step[] = [
+    { kind: "namespace", namespace: pod },
+    { kind: "bridge", ...bridge },
+    { kind: "link", ...bridge, up: true },
+    { kind: "veth", ...port, peer: inPod },
+    { kind: "link", ...port, bridge: bridge.device, up: true },
+    { kind: "link", ...inPod, up: true },
   ];
   if (config.mode === "tap") {
-    return [...commands, ...tapCommands(config, config.nodes.indexOf(node), namespace, pod)];
+    return [...steps, ...tapSteps(config, config.nodes.indexOf(node), namespace, pod)];
   }
-  const gateways = new Set<number>();
+  const routed = new Set<number>();
   for (const subnet of node.subnets.filter(hasHostRoom)) {
     const { version, length_bits } = subnet;
-    commands.push(
-      within(`addr add ${hostAddress(subnet, 1)}/${length_bits} dev ${bridge} nodad`),
-      inPod(`addr add ${hostAddress(subnet, 2)}/${length_bits} dev eth0 nodad`),
+    const gateway = hostAddress(subnet, 1);
+    steps.push(
+      { kind: "address", ...bridge, address: gateway, length_bits },
+      { kind: "address", ...inPod, address: hostAddress(subnet, 2), length_bits },
     );
-    if (!gateways.has(version)) {
-      commands.push(inPod(`-${version} route add default via ${hostAddress(subnet, 1)}`));
+    if (!routed.has(version)) {
+      const prefix = version === 4 ? "0.0.0.0/0" : "::/0";
+      steps.push({ kind: "route", ...inPod, prefix, gateway });
     }
-    gateways.add(version);
+    routed.add(version);
   }
-  return commands;
+  return steps;
 }
 
 /** The first address of each IP version. */
@@ -210,16 +240,11 @@ export function planLab(config: Config, id: string, bare = false): LabPlan {
   const prefix = namespacePrefix(id);
   const switchNamespace = `${prefix}switch`;
   const nodes = config.nodes.map((node, i): LabNode => {
-    const namespace = `${prefix}${node.name}`;
-    const podNamespace = `${prefix}pod-${node.name.replace(/^node-/, "")}`;
-    const others = config.nodes.filter((other) => other !== node).map(({ endpoint }) =>
-      endpoint.host
-    );
     const podAddresses = node.subnets.filter(hasHostRoom).map((subnet) => hostAddress(subnet, 2));
     return {
       name: node.name,
-      namespace,
-      podNamespace,
+      namespace: `${prefix}${node.name}`,
+      podNamespace: `${prefix}pod-${node.name.replace(/^node-/, "")}`,
       address: node.endpoint.host,
       ...(config.mode === "tap"
         ? {
@@ -230,21 +255,33 @@ export function planLab(config: Config, id: string, bare = false): LabPlan {
           subnets: node.subnets.map(formatPrefix),
           podAddresses: bare ? firsts(podAddresses) : podAddresses,
         }),
-      commands: [
-        ...nodeCommands(node, namespace, switchNamespace, `port${i}`, others),
-        ...(bare ? [] : podCommands(config, node, namespace, podNamespace)),
-      ],
     };
   });
+  const steps = config.nodes.flatMap((node, i) => {
+    const { namespace, podNamespace } = nodes[i]!;
+    const port = { namespace: switchNamespace, device: `port${i}` };
+    const others = nodes.filter((other) => other !== nodes[i]).map(({ address }) => address);
+    return [
+      ...nodeSteps(node, namespace, port, others),
+      ...(bare ? [] : podSteps(config, node, namespace, podNamespace)),
+    ];
+  });
+  const bridge = { namespace: switchNamespace, device: SWITCH };
   return {
     switchNamespace,
-    switchCommands: [
-      ["netns", "add", switchNamespace],
-      ["-n", switchNamespace, "link", "add", "switch", "type", "bridge"],
-      ["-n", switchNamespace, "link", "set", "switch", "up"],
-    ],
     nodes,
+    steps: [
+      { kind: "namespace", namespace: switchNamespace },
+      { kind: "bridge", ...bridge },
+      { kind: "link", ...bridge, up: true },
+      ...steps,
+    ],
   };
+}
+
+/** The names of the namespaces that a plan makes. */
+export function namespacesOf({ steps }: LabPlan): readonly string[] {
+  return steps.filter(({ kind }) => kind === "namespace").map(({ namespace }) => namespace);
 }
 
 /** The first node whose address is a host name: a lab cannot give it one. */

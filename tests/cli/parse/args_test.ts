@@ -56,6 +56,7 @@ const LAB = {
   underlay6: false,
   docker: false,
   keep: false,
+  http: false,
   down: false,
   json: false,
 };
@@ -66,6 +67,7 @@ const STATUS = {
   json: false,
   device: undefined,
   socket: undefined,
+  http: undefined,
 };
 
 const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = [
@@ -153,6 +155,10 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["status"], { kind: "status", options: STATUS }],
   [["status", "-w", "--json"], { kind: "status", options: { ...STATUS, watch: true, json: true } }],
   [["status", "--device", "t0"], { kind: "status", options: { ...STATUS, device: "t0" } }],
+  [["status", "--http", "127.0.0.1:80"], {
+    kind: "status",
+    options: { ...STATUS, http: { host: "127.0.0.1", port: 80 } },
+  }],
   [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
   [["lab"], { kind: "lab", options: LAB }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],

@@ -180,8 +180,12 @@ Deno.test("decodeAttributes: lengths that cannot hold", async (t) => {
 Deno.test("decodeLink", async (t) => {
   const kind = { type: 18, data: attributes(textAttribute(1, "tun")) };
   const name = textAttribute(3, "tunnet0");
-  await t.step("a tun device that is up", () => {
-    const payload = concat(linkBody(9, 0x1091), attributes(name, u32Attribute(4, 1400), kind));
+  await t.step("a tun device that is up and has an alias", () => {
+    const alias = textAttribute(20, "somebody's");
+    const payload = concat(
+      linkBody(9, 0x1091),
+      attributes(name, u32Attribute(4, 1400), kind, alias),
+    );
     assertEquals(decodeLink(payload), {
       index: 9,
       name: "tunnet0",
@@ -190,7 +194,7 @@ Deno.test("decodeLink", async (t) => {
       master: 0,
       kind: "tun",
       ethernet: false,
-      alias: undefined,
+      alias: "somebody's",
     });
   });
   await t.step("Ethernet, by its type", () => {

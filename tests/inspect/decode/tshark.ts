@@ -1,7 +1,7 @@
 /** tshark (Wireshark's dissectors) as the judge of our decoders. */
 
 import { assertEquals } from "../../assert.ts";
-import { runProgram } from "../../../src/tools/lab/lab.ts";
+import { runProgram } from "../../../src/base/run_program.ts";
 
 const FIELDS = [
   ...["frame.len", "frame.interface_name", "frame.packet_flags_direction", "frame.comment"],

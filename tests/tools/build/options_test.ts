@@ -84,8 +84,8 @@ Deno.test("a bundle does not tell where it was made", () => {
 
 Deno.test("the Worker is found beside the bundle", () => {
   const main = (url: string) => `new URL("${url}", import.meta.url)`;
-  assertEquals(relinkWorker(main("./src/node/lane_worker.ts")), main("./lane_worker.js"));
-  for (const text of ["", main("./src/node/lane_worker.ts").repeat(2)]) {
+  assertEquals(relinkWorker(main("./src/cli/worker.ts")), main("./worker.js"));
+  for (const text of ["", main("./src/cli/worker.ts").repeat(2)]) {
     assertThrows(() => relinkWorker(text), Error, "main.ts must name");
   }
   relinkWorker(Deno.readTextFileSync(new URL("main.ts", ROOT)));

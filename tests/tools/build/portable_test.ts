@@ -177,7 +177,7 @@ Deno.test("the portable executable", async (t) => {
     await t.step("a file changed in the cache is put right", async () => {
       const program = entry(cache, "program-");
       const runtime = `${entry(cache, "runtime-")}/tunnet`;
-      for (const path of [`${program}/main.js`, `${program}/lane_worker.js`, runtime]) {
+      for (const path of [`${program}/main.js`, `${program}/worker.js`, runtime]) {
         const before = await Deno.readFile(path);
         const { mtime } = await Deno.stat(path);
         await Deno.chmod(path, 0o700);

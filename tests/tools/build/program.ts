@@ -26,7 +26,7 @@ if (what === "wait") {
   say(\`ready \${Deno.pid}\`);
 }
 if (what === "worker") {
-  const url = new URL("./src/node/lane_worker.ts", import.meta.url).href;
+  const url = new URL("./src/cli/worker.ts", import.meta.url).href;
   const worker = new Worker(url, { type: "module" });
   worker.onmessage = ({ data }) => {
     say(data);
@@ -65,12 +65,12 @@ export interface Start {
 /** Writes the tiny program into a new directory below `parent`; its path. */
 export async function writeProgram(parent: string): Promise<string> {
   const root = `${parent}/program`;
-  await Deno.mkdir(`${root}/src/node`, { recursive: true });
+  await Deno.mkdir(`${root}/src/cli`, { recursive: true });
   await Deno.mkdir(`${root}/src/config`);
   await Deno.mkdir(`${root}/ffi`);
   await Deno.writeTextFile(`${root}/deno.json`, `{ "unstable": ["net"] }`);
   await Deno.writeTextFile(`${root}/main.ts`, MAIN);
-  await Deno.writeTextFile(`${root}/src/node/lane_worker.ts`, WORKER);
+  await Deno.writeTextFile(`${root}/src/cli/worker.ts`, WORKER);
   await Deno.writeTextFile(
     `${root}/src/config/embedded.ts`,
     "export const EMBEDDED_CONFIG: string | undefined = undefined;\n",
