@@ -103,8 +103,17 @@ export const LANES_AUTO_MAX = 4;
 /** ICMP errors a lane may send per second: a scan must not turn into a flood (RFC 1812, 4.3.2.8). */
 export const ICMP_ERRORS_PER_S = 100;
 
-/** Hello datagrams handed from a lane to the main thread per second; the rest is counted. */
-export const HELLOS_PER_S = 1_000;
+/**
+ * Hellos of one peer's address that echo no token of ours and are shown to the main thread, per
+ * second: a peer that starts again sends one or two. The rest is counted.
+ */
+export const UNVERIFIED_HELLOS_PER_S = 8;
+
+/** How often the main thread looks at hellos while they keep coming: newer ones replace what waits. */
+export const MAIL_INTERVAL_MS = 20;
+
+/** Hellos that are handled in one go, some 30 µs each: signals and status must not wait for more. */
+export const MAIL_BATCH = 256;
 
 /** Datagrams from a wrong port shown to the main thread per second; all of them are counted. */
 export const WRONG_PORTS_PER_S = 50;

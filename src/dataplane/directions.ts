@@ -7,7 +7,7 @@ import type { LaneRecord } from "./observer.ts";
 import { FrameAdmission, FrameLookup } from "./tap.ts";
 import { PacketAdmission } from "./admit.ts";
 import { PacketLookup } from "./lookup.ts";
-import { Inbound, type OnControl } from "./inbound.ts";
+import { type ControlSink, Inbound } from "./inbound.ts";
 import type { Direction } from "./lanes/lane.ts";
 import { Outbound } from "./outbound.ts";
 
@@ -33,8 +33,8 @@ export function makeOutbound(
 export function makeInbound(
   { device, socket, macs, now_ms }: DirectionParts,
   counters: LaneRecord,
-  onControl: OnControl,
+  control: ControlSink,
 ): Direction {
   const admission = macs ? new FrameAdmission(macs, counters, now_ms) : new PacketAdmission();
-  return new Inbound(device, socket, counters, admission, onControl, now_ms);
+  return new Inbound(device, socket, counters, admission, control, now_ms);
 }

@@ -1,7 +1,13 @@
 /** From the peers to the device: UDP -> classify -> admit -> merge -> device. One call handles one burst. */
 
-import { CONTROL_MAX_BYTES, HELLOS_PER_S, NODES_MAX, WRONG_PORTS_PER_S } from "../base/limits.ts";
+import {
+  CONTROL_MAX_BYTES,
+  NODES_MAX,
+  UNVERIFIED_HELLOS_PER_S,
+  WRONG_PORTS_PER_S,
+} from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
+import { echoTokenAt } from "../wire/hello.ts";
 import { classify, DATAGRAM, type DatagramKind } from "../wire/classify.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
 import { Merger } from "../offload/coalesce.ts";
@@ -9,27 +15,29 @@ import { readSockaddr, type Sender, SOCKADDR_WORDS } from "../io/sockaddr.ts";
 import type { PacketSocket } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
 import { COUNTER } from "../forwarding/counters.ts";
+import type { Mailbox } from "../forwarding/mailbox.ts";
 import type { LaneRecord } from "./observer.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
 import { TRANSPORT } from "../forwarding/peer_row.ts";
 import { type Admission, ADMITTED } from "./admit.ts";
-import { RateLimit } from "./rate_limit.ts";
+import { PeerRateLimit, RateLimit } from "./rate_limit.ts";
 import { Senders, UNKNOWN_PEER } from "./senders.ts";
 
-/** What a lane tells the main thread of a datagram. */
-export interface ControlDatagram {
-  /** The peer with the sender's address and port, or UNKNOWN_PEER. */
-  readonly peer: number;
+/** A datagram from a peer's address, but not from its port. */
+export interface WrongPortDatagram {
   readonly sender: Sender;
-  /**
-   * A copy of a control datagram's first CONTROL_MAX_BYTES. Empty where only
-   * the sender tells something: a peer's address, but not its port.
-   */
+  /** A copy of a hello's first CONTROL_MAX_BYTES; empty if it was none. */
   readonly bytes: Uint8Array;
 }
 
-/** Takes a control datagram to the main thread. */
-export type OnControl = (datagram: ControlDatagram) => void;
+/** Where a lane takes what is for the main thread. */
+export interface ControlSink {
+  /** The hellos of peers. */
+  readonly mailbox: Mailbox;
+  /** There is something in it; called once until somebody has looked. */
+  readonly onMail: () => void;
+  readonly onWrongPort: (datagram: WrongPortDatagram) => void;
+}
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -40,12 +48,14 @@ const NOT_ASKED = -2;
 export class Inbound {
   readonly #burst = new Burst(undefined, 0, simdArena);
   readonly #merger: Merger;
-  readonly #controlLimit: RateLimit;
+  readonly #unverifiedLimit: PeerRateLimit;
   readonly #wrongPortLimit: RateLimit;
   /** One of TRANSPORT for each peer. */
   readonly #transport = new Uint8Array(NODES_MAX);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
   readonly #partial = new Uint8Array(NODES_MAX);
+  /** What each peer's hellos have to echo, the lower half first; zeros: none does. */
+  readonly #tokens = new Uint32Array(2 * NODES_MAX);
   readonly #senders = new Senders();
   /** The peer that sent the current slot's datagrams, UNKNOWN_PEER or NOT_ASKED. */
   #sender = NOT_ASKED;
@@ -56,11 +66,11 @@ export class Inbound {
     readonly socket: PacketSocket,
     readonly counters: LaneRecord,
     readonly admission: Admission,
-    readonly onControl: OnControl,
+    readonly control: ControlSink,
     now_ms: () => number,
   ) {
     this.#merger = new Merger(this, device.features);
-    this.#controlLimit = new RateLimit(HELLOS_PER_S, now_ms);
+    this.#unverifiedLimit = new PeerRateLimit(NODES_MAX, UNVERIFIED_HELLOS_PER_S, now_ms);
     this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
   }
 
@@ -69,8 +79,10 @@ export class Inbound {
     this.#senders.useTable(table);
     this.admission.useTable(table);
     for (const index of table.changed) {
-      const { transport, heard } = table.peer(index);
+      const { transport, heard, token } = table.peer(index);
       this.#transport[index] = transport;
+      this.#tokens[2 * index] = Number(BigInt.asUintN(32, token));
+      this.#tokens[2 * index + 1] = Number(BigInt.asUintN(32, token >> 32n));
       this.#partial[index] = this.device.features.partial && heard ? 1 : 0;
     }
   }
@@ -107,7 +119,7 @@ export class Inbound {
     const kind = classify(view, offset, length, admission.mode);
     const peer = this.#peerOf(slot);
     if (peer === UNKNOWN_PEER) return this.#unknown(slot, kind, offset, length);
-    if (kind === DATAGRAM.hello) return this.#control(slot, offset, length);
+    if (kind === DATAGRAM.hello) return this.#hello(slot, peer, offset, length);
     if (this.#transport[peer] === TRANSPORT.other_mode) {
       return this.#drop(COUNTER.wrong_mode, peer, offset, length);
     }
@@ -159,10 +171,32 @@ export class Inbound {
     if (result === WRITE.gone) this.#deviceGone = true;
   }
 
-  #control(slot: number, offset: number, length: number): void {
-    if (!this.#controlLimit.take()) return this.#count(COUNTER.control_flood);
+  /**
+   * A hello from a peer's address. One that echoes what only the peer has been told is its own; of
+   * others, which anybody can send, a few are shown. Neither makes a queue grow.
+   */
+  #hello(slot: number, peer: number, offset: number, length: number): void {
+    const verified = this.#echoesToken(peer, offset, length);
+    if (!verified && !this.#unverifiedLimit.take(peer)) {
+      return this.#drop(COUNTER.control_flood, peer, offset, length);
+    }
     this.#count(COUNTER.control);
-    this.#tell(slot, this.#copy(offset, length));
+    const { mailbox, onMail } = this.control;
+    const { bytes, sender } = this.#burst;
+    const at = slot * SOCKADDR_WORDS;
+    if (mailbox.put(peer, verified, bytes, offset, length, sender, at)) {
+      this.#count(COUNTER.control_replaced);
+    }
+    if (mailbox.announce()) onMail();
+  }
+
+  #echoesToken(peer: number, offset: number, length: number): boolean {
+    const { view } = this.#burst;
+    const low = this.#tokens[2 * peer]!;
+    const high = this.#tokens[2 * peer + 1]!;
+    const at = echoTokenAt(view, offset, length);
+    return at >= 0 && (low | high) !== 0 && view.getUint32(at) === high &&
+      view.getUint32(at + 4) === low;
   }
 
   /**
@@ -174,16 +208,10 @@ export class Inbound {
     const reason = peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer;
     this.#drop(reason, UNKNOWN_PEER, offset, length);
     if (!peerHost || !this.#wrongPortLimit.take()) return;
-    this.#tell(slot, kind === DATAGRAM.hello ? this.#copy(offset, length) : NO_BYTES);
-  }
-
-  #copy(offset: number, length: number): Uint8Array {
-    return this.#burst.bytes.slice(offset, offset + Math.min(length, CONTROL_MAX_BYTES));
-  }
-
-  #tell(slot: number, bytes: Uint8Array): void {
     const sender = readSockaddr(this.#burst.sender, slot);
-    this.onControl({ peer: this.#peerOf(slot), sender, bytes });
+    const end = offset + Math.min(length, CONTROL_MAX_BYTES);
+    const bytes = kind === DATAGRAM.hello ? this.#burst.bytes.slice(offset, end) : NO_BYTES;
+    this.control.onWrongPort({ sender, bytes });
   }
 
   #drop(counter: number, peer: number, offset: number, length: number): void {

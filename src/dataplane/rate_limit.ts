@@ -21,3 +21,27 @@ export class RateLimit {
     return true;
   }
 }
+
+/** A token bucket for each peer, like RateLimit. */
+export class PeerRateLimit {
+  readonly #tokens: Float64Array;
+  readonly #last_ms: Float64Array;
+
+  constructor(peers: number, readonly perSecond: number, readonly now_ms: () => number) {
+    this.#tokens = new Float64Array(peers).fill(perSecond);
+    this.#last_ms = new Float64Array(peers).fill(now_ms());
+  }
+
+  /** Whether one more of a peer may pass now. */
+  take(peer: number): boolean {
+    if (this.#tokens[peer]! < 1) {
+      const now = this.now_ms();
+      const gained = (now - this.#last_ms[peer]!) * this.perSecond / 1000;
+      if (gained < 1) return false;
+      this.#tokens[peer] = Math.min(this.perSecond, this.#tokens[peer]! + gained);
+      this.#last_ms[peer] = now;
+    }
+    this.#tokens[peer]!--;
+    return true;
+  }
+}

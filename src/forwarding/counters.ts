@@ -10,6 +10,8 @@ export const COUNTERS = [
   "packets",
   "bytes",
   "control",
+  /** Hellos that were replaced by a newer one before anybody had looked at them. */
+  "control_replaced",
   "icmp_errors",
   "flooded",
   "mac_learned",

@@ -26,9 +26,11 @@ export const ROW = {
   mtu: 2,
   capabilities: 3,
   address: 4,
+  /** Two words, the lower one first. */
+  token: 8,
 } as const;
 /** Words from one row to the next. */
-export const ROW_WORDS = 8;
+export const ROW_WORDS = 10;
 
 const SEQUENCES_AT = 4 * HEADER_WORDS;
 const ROWS_AT = SEQUENCES_AT + 4 * NODES_MAX;

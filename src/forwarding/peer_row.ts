@@ -1,5 +1,6 @@
 /** What lanes know of a peer: one row of the forwarding table. */
 
+import { NO_TOKEN } from "../wire/hello.ts";
 import { ROW, ROW_WORDS } from "./layout.ts";
 
 /**
@@ -37,6 +38,8 @@ export interface PeerRow {
   readonly heard: boolean;
   /** How it is reached. */
   readonly transport: Transport;
+  /** What a hello of this peer has to echo (wire/hello.ts); 64 bits, NO_TOKEN: none does. */
+  readonly token: bigint;
 }
 
 /** The row of an index that is nobody's. */
@@ -47,6 +50,7 @@ export const VACANT: PeerRow = {
   capabilities: 0,
   heard: false,
   transport: TRANSPORT.unresolved,
+  token: NO_TOKEN,
 };
 
 /** Whether lanes exchange packets in the clear with a peer that is reached so. */
@@ -66,13 +70,16 @@ export function encodeRow(row: PeerRow, words: Int32Array, bytes: Uint8Array): v
   words[ROW.capabilities] = row.capabilities | 0;
   words.fill(0, ROW.address, ROW_WORDS);
   bytes.set(row.address, 4 * ROW.address);
+  words[ROW.token] = Number(BigInt.asIntN(32, row.token));
+  words[ROW.token + 1] = Number(BigInt.asIntN(32, row.token >> 32n));
 }
 
 /** The row whose words start at `at`, copied out. */
 export function decodeRow(words: Int32Array, at: number): PeerRow {
   const kind = words[at + ROW.kind]!;
   const size = kind >>> 16;
-  const address = words.slice(at + ROW.address, at + ROW_WORDS);
+  const address = words.slice(at + ROW.address, at + ROW.token);
+  const [low, high] = words.subarray(at + ROW.token, at + ROW_WORDS);
   return {
     address: new Uint8Array(address.buffer, 0, size),
     port: words[at + ROW.port]!,
@@ -80,5 +87,6 @@ export function decodeRow(words: Int32Array, at: number): PeerRow {
     capabilities: words[at + ROW.capabilities]! >>> 0,
     heard: (kind & 1 << 8) !== 0,
     transport: (kind & 0xff) as Transport,
+    token: BigInt(high! >>> 0) << 32n | BigInt(low! >>> 0),
   };
 }

@@ -35,7 +35,7 @@ export function makeLanes(
   workerUrl: string,
   lanes: number,
   mode: Mode,
-  { onControl, onEnd }: Pick<DatagramParts, "onControl" | "onEnd">,
+  { control, onEnd }: Pick<DatagramParts, "control" | "onEnd">,
   tracer: Tracer | undefined,
 ): Lanes {
   if (!udp.batch) {
@@ -49,7 +49,7 @@ export function makeLanes(
         const { memory, snap_bytes } = tracer.openRing();
         return new RingWriter(memory, snap_bytes, new WallClock());
       }),
-      onControl,
+      control,
       onEnd,
     });
   }
@@ -66,7 +66,7 @@ export function makeLanes(
       close: (eventFd) => void libc().call.close(eventFd),
     },
     openObserver: tracer && (() => tracer.openRing()),
-    onControl,
+    control,
     onEnd,
   });
 }

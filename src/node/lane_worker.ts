@@ -9,10 +9,11 @@ import { LinuxTun } from "../io/tun_linux.ts";
 import { BatchSocket } from "../io/udp_batch.ts";
 import { MacTable } from "../forwarding/macs.ts";
 import { WallClock } from "../io/clock.ts";
+import { Mailbox } from "../forwarding/mailbox.ts";
 import { laneCounters } from "../forwarding/counters.ts";
 import { makeInbound, makeOutbound } from "../dataplane/directions.ts";
 import { LaneTable } from "../forwarding/lane_table.ts";
-import type { ControlDatagram } from "../dataplane/inbound.ts";
+import type { ControlSink } from "../dataplane/inbound.ts";
 import { runLane } from "../dataplane/lanes/lane.ts";
 import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "../dataplane/lanes/protocol.ts";
 import { PollWait } from "../io/poll.ts";
@@ -24,7 +25,11 @@ function run(setup: LaneSetup): void {
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
   const macs = setup.macs && new MacTable(setup.macs);
   const parts = { device, socket, macs, now_ms: () => performance.now() };
-  const onControl = (datagram: ControlDatagram) => say({ type: "control", datagram });
+  const control: ControlSink = {
+    mailbox: new Mailbox(setup.mailbox),
+    onMail: () => say({ type: "mail" }),
+    onWrongPort: (datagram) => say({ type: "wrong_port", datagram }),
+  };
   const { observer } = setup;
   const ring = observer && new RingWriter(observer.memory, observer.snap_bytes, new WallClock());
   const directions = setup.directions.map((name) => {
@@ -34,7 +39,7 @@ function run(setup: LaneSetup): void {
     };
     return name === "outbound"
       ? makeOutbound(parts, counters)
-      : makeInbound(parts, counters, onControl);
+      : makeInbound(parts, counters, control);
   });
   const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
   // It reads what comes from anywhere, and all it does from now on is read and write.

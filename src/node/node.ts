@@ -83,8 +83,12 @@ export class Node {
       totals: (direction) => this.#lanes.totals(direction),
       log,
     });
+    const wrongPorts = new WrongPorts(registry, log);
     const lanes = makeLanes(udp, workerUrl, laneCount, config.mode, {
-      onControl: (datagram) => this.#hellos.hear(datagram),
+      control: {
+        onMail: () => this.#hellos.onMail(),
+        onWrongPort: ({ sender, bytes }) => wrongPorts.hear(sender, bytes),
+      },
       onEnd: (reason) => void this.#recover(reason),
     }, this.#tracer);
     this.#lanes = lanes;
@@ -111,9 +115,9 @@ export class Node {
     this.#pathWatch = new PathWatch(registry, paths, publisher, this.#device, log);
     this.#resolver = new ResolveLoop(registry, log, resolveHost, time);
     const sharedNames = source !== INLINE_SOURCE;
-    const wrongPorts = new WrongPorts(registry, log);
     this.#hellos = new HelloLoop({
-      ...{ registry, publisher, wrongPorts, sharedNames, time, log },
+      ...{ registry, publisher, sharedNames, time, log },
+      mailbox: lanes.mailbox,
       resolver: this.#resolver,
       prober: new Prober(
         registry,

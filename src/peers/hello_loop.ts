@@ -1,6 +1,9 @@
 /** Hello to and from the peers: who is there, and what it understands. */
 
-import type { ControlDatagram } from "../dataplane/inbound.ts";
+import { HELLO_BYTES } from "../wire/hello.ts";
+import { MAIL_BATCH, MAIL_INTERVAL_MS } from "../base/limits.ts";
+import type { Mail, Mailbox } from "../forwarding/mailbox.ts";
+import { readSockaddr } from "../io/sockaddr.ts";
 import type { Log } from "../base/log.ts";
 import type { Time } from "../base/time.ts";
 import type { Address } from "../net/prefix.ts";
@@ -10,7 +13,6 @@ import type { Prober } from "./prober.ts";
 import type { Publisher } from "./publish.ts";
 import type { Registry } from "./registry.ts";
 import type { ResolveLoop } from "./resolve_loop.ts";
-import type { WrongPorts } from "./wrong_port.ts";
 
 /** Sends one datagram. Throws where the underlay is down. */
 export type SendDatagram = (
@@ -25,7 +27,8 @@ export interface HelloLoopParts {
   readonly publisher: Pick<Publisher, "publishPeer">;
   readonly resolver: Pick<ResolveLoop, "tick">;
   readonly prober: Pick<Prober, "round" | "check" | "close">;
-  readonly wrongPorts: WrongPorts;
+  /** Where lanes put the peers' hellos. */
+  readonly mailbox: Pick<Mailbox, "take" | "announced">;
   readonly send: SendDatagram;
   /** Packets from each peer so far, by index. */
   readonly packets: () => Float64Array;
@@ -38,6 +41,7 @@ export interface HelloLoopParts {
 /** Says hello and hears the peers'. */
 export class HelloLoop {
   #stopped = false;
+  #reading = false;
   /** What the peers have last been told of this node. */
   #announced = "";
 
@@ -57,6 +61,8 @@ export class HelloLoop {
       if (liveness.isToBeAsked(now_ms)) this.hello(peer);
     }
     prober.check(now_ms);
+    // A lane that was ended may have announced something to nobody.
+    if (this.parts.mailbox.announced) this.onMail();
   }
 
   /** One round: says hello to all, and looks where those are that are reached by name. */
@@ -85,11 +91,17 @@ export class HelloLoop {
   }
 
   /** Says hello to one peer; `leaving` says that it is the last one. */
-  hello({ name, address, port, liveness }: Peer, leaving = false): void {
-    const { registry: { description }, send, time, log } = this.parts;
+  hello(peer: Peer, leaving = false): void {
+    const { registry: { description }, time } = this.parts;
+    if (!peer.address || this.#stopped) return;
+    this.#send(peer, peer.liveness.hello(description, time.now_ms(), leaving));
+  }
+
+  #send({ name, address, port }: Peer, datagram: Uint8Array<ArrayBuffer>): void {
+    const { send, log } = this.parts;
     if (!address || this.#stopped) return;
     try {
-      send(liveness.hello(description, time.now_ms(), leaving), address, port);
+      send(datagram, address, port);
     } catch (error) {
       // The underlay may be down: the next hello tries again.
       const why = error instanceof Error ? error.message : String(error);
@@ -97,17 +109,51 @@ export class HelloLoop {
     }
   }
 
-  /** Takes in what a lane has heard. */
-  hear({ peer: index, sender, bytes }: ControlDatagram): void {
-    const { registry, wrongPorts, time } = this.parts;
-    const peer = registry.at(index);
-    // The table may have changed since the lane looked the sender up.
-    if (!peer?.isAt(sender.address, sender.port)) return wrongPorts.hear(sender, bytes);
-    const event = peer.liveness.hear(bytes, time.now_ms());
-    if (event) this.#react(peer, event);
+  /** Lanes have put hellos into the mailbox. */
+  onMail(): void {
+    if (!this.#reading) void this.#read();
   }
 
-  #react(peer: Peer, event: LivenessEvent): void {
+  /** Reads the mailbox, so much at a time that everything else gets its turn. */
+  async #read(): Promise<void> {
+    const { mailbox, time } = this.parts;
+    this.#reading = true;
+    try {
+      // A lane on this very thread is in the middle of a turn.
+      await Promise.resolve();
+      do {
+        const taken = mailbox.take(MAIL_BATCH, (mail) => this.#hear(mail));
+        await time.sleep(taken === MAIL_BATCH ? 0 : MAIL_INTERVAL_MS);
+        if (taken < MAIL_BATCH && !mailbox.announced) return;
+      } while (!this.#stopped);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #hear(mail: Mail): void {
+    const { registry, time } = this.parts;
+    const peer = registry.at(mail.peer);
+    const { address, port } = readSockaddr(mail.sender, 0);
+    // The table may have changed since the lane looked the sender up.
+    if (!peer?.isAt(address, port)) return;
+    const event = peer.liveness.hear(mail.bytes, time.now_ms(), mail.largest);
+    if (event === "unverified") this.#answer(peer, mail);
+    else if (event) this.#react(peer, event);
+  }
+
+  /**
+   * A hello that does not echo our token: the answer brings it, to the peer's address. It is as
+   * long as any hello, and what asks for it must be too.
+   */
+  #answer(peer: Peer, { bytes, length }: Mail): void {
+    const { registry: { description }, time } = this.parts;
+    if (length < HELLO_BYTES) return;
+    const answer = peer.liveness.answer(description, bytes, time.now_ms());
+    if (answer) this.#send(peer, answer);
+  }
+
+  #react(peer: Peer, event: Exclude<LivenessEvent, "unverified">): void {
     const { registry: { config }, publisher, log, sharedNames } = this.parts;
     const { name, liveness: { said, why } } = peer;
     if (event === "bad_control") {

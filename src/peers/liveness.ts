@@ -2,7 +2,7 @@
 
 import type { Timers } from "../base/time.ts";
 import { VERSION } from "../base/version.ts";
-import { decodeHello, encodeHello, type Hello, PROTOCOL_VERSION } from "../wire/hello.ts";
+import { decodeHello, encodeHello, type Hello, NO_TOKEN, PROTOCOL_VERSION } from "../wire/hello.ts";
 import type { Mode } from "../wire/mode.ts";
 import { HelloLoss } from "./loss.ts";
 
@@ -22,6 +22,8 @@ export type LivenessEvent =
   /** It calls itself otherwise than before, or runs in another mode. */
   | "described"
   | "asked"
+  /** It does not echo our token: anybody may have sent it. It may be answered, and changes nothing. */
+  | "unverified"
   | "bad_control";
 
 /** Who we are, as we say it in a hello. */
@@ -41,6 +43,7 @@ export function probeHello(self: SelfDescription, now_ms: number): Uint8Array<Ar
     ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
     ...{ sent_us: sentTime_us(now_ms), echo_us: 0, held_us: 0, number: 0 },
     ...{ answer: false, leaving: false, probe: true },
+    ...{ token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 },
   });
 }
 
@@ -73,11 +76,14 @@ export class Liveness {
   /** Hellos made for it so far, and when the last one was. */
   #sent = 0;
   #sent_ms = 0;
+  /** Size of the largest hello that has come of late. */
+  #largest_bytes = 0;
   /** Packets from it so far, and when they were counted. */
   #packets = 0;
   #counted_ms = 0;
 
-  constructor(readonly timers: Timers) {
+  /** `token`: what its hellos have to echo, 64 bits that nobody can guess. */
+  constructor(readonly timers: Timers, public token: bigint) {
     this.#loss = new HelloLoss(timers);
   }
 
@@ -92,15 +98,43 @@ export class Liveness {
     this.#sent_ms = now_ms;
     const echo_us = this.#echo_us;
     const held_us = echo_us === 0 ? 0 : Math.round((now_ms - this.heard_ms) * 1000);
-    return encodeHello({
-      ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
-      sent_us: sentTime_us(now_ms),
-      echo_us,
-      held_us: Math.min(held_us, 0xffff_ffff),
-      number: ++this.#sent,
+    return this.#encode(self, now_ms, {
+      ...{ echo_us, held_us: Math.min(held_us, 0xffff_ffff), leaving },
       answer: this.state !== "up" || this.#isOverdue(now_ms),
-      leaving,
-      probe: false,
+      echoToken: this.said?.token ?? NO_TOKEN,
+    });
+  }
+
+  /**
+   * The answer to a hello that does not echo our token: what it echoes is taken from there, and
+   * nothing of it is kept. Undefined: it is none, or wants no answer.
+   */
+  answer(
+    self: SelfDescription,
+    datagram: Uint8Array,
+    now_ms: number,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    const hello = decodeHello(datagram);
+    if (!hello || hello.token === NO_TOKEN || hello.probe || hello.leaving) return undefined;
+    const { sent_us: echo_us, token: echoToken } = hello;
+    return this.#encode(self, now_ms, {
+      ...{ echo_us, held_us: 0, leaving: false, answer: this.state !== "up", echoToken },
+    });
+  }
+
+  #encode(
+    self: SelfDescription,
+    now_ms: number,
+    said: Pick<Hello, "echo_us" | "held_us" | "answer" | "leaving" | "echoToken">,
+  ): Uint8Array<ArrayBuffer> {
+    return encodeHello({
+      ...{ ...self, version: PROTOCOL_VERSION, program: VERSION, probe: false, ...said },
+      // A peer that has not been heard gets complete packets only, and sends us such.
+      capabilities: this.said ? self.capabilities : 0,
+      sent_us: sentTime_us(now_ms),
+      number: ++this.#sent,
+      token: this.token,
+      largest_bytes: this.#largest_bytes,
     });
   }
 
@@ -118,10 +152,19 @@ export class Liveness {
     return this.state !== "up" || this.#isOverdue(now_ms);
   }
 
-  /** Takes in a control datagram; tells what changed, or that an answer is asked for. */
-  hear(datagram: Uint8Array, now_ms: number): LivenessEvent | undefined {
+  /**
+   * Takes in a control datagram; tells what changed, or that an answer is asked for. `size_bytes`
+   * is the size of the largest one that has come since the last call.
+   */
+  hear(
+    datagram: Uint8Array,
+    now_ms: number,
+    size_bytes = datagram.length,
+  ): LivenessEvent | undefined {
     const hello = decodeHello(datagram);
     if (!hello) return "bad_control";
+    if (hello.echoToken !== this.token) return "unverified";
+    this.#largest_bytes = size_bytes;
     // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
     const restarted = hello.sent_us < this.#echo_us - 1000 * this.timers.ask_ms;
     if (restarted) {
@@ -207,6 +250,13 @@ export class Liveness {
     if (rtt_ms < 0 || rtt_ms >= this.timers.silence_ms) return;
     this.rtt_ms = rtt_ms;
     this.#heardUs_ms = hello.echo_us / 1000;
+  }
+
+  /** It is reached elsewhere from now on: whoever was told the old token cannot speak for it there. */
+  moved(token: bigint): void {
+    this.token = token;
+    this.said = undefined;
+    if (this.state === "up") this.#enter("plain", this.heard_ms);
   }
 
   /** Its time of sending, to be echoed. */

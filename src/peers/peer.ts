@@ -46,9 +46,11 @@ export class Peer {
     node: NodeConfig,
     readonly ipVersion: IpVersion,
     timers: Timers,
+    /** Makes 64 bits that nobody can guess. */
+    readonly newToken: () => bigint,
   ) {
     this.#node = node;
-    this.liveness = new Liveness(timers);
+    this.liveness = new Liveness(timers, newToken());
   }
 
   /** The node as the config has it. */
@@ -91,6 +93,7 @@ export class Peer {
     const address = pickVersion(addresses, this.ipVersion);
     if (!address || addresses.some((one) => same(this.#address, one))) return false;
     this.#address = address;
+    this.liveness.moved(this.newToken());
     return true;
   }
 
@@ -100,6 +103,7 @@ export class Peer {
     const { host, port } = node.endpoint;
     this.#node = node;
     if (host !== before.host) this.#address = undefined;
+    if (port !== before.port) this.liveness.moved(this.newToken());
     return this.offer(addresses) || port !== before.port || host !== before.host;
   }
 }

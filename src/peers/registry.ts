@@ -17,6 +17,10 @@ export interface RegistryChange {
   readonly moved: readonly Peer[];
 }
 
+function randomToken(): bigint {
+  return crypto.getRandomValues(new BigUint64Array(1))[0]!;
+}
+
 /** The peers, in the order of the config. */
 export class Registry {
   /** What this node says of itself in its hellos. */
@@ -29,7 +33,12 @@ export class Registry {
   /** Indexes that were used before: the one that has been free for longest comes first. */
   #free: number[] = [];
 
-  constructor(members: Members, readonly ipVersion: IpVersion, readonly timers: Timers) {
+  constructor(
+    members: Members,
+    readonly ipVersion: IpVersion,
+    readonly timers: Timers,
+    readonly newToken: () => bigint = randomToken,
+  ) {
     const { config, self } = members;
     this.description = { name: self.name, mode: config.mode, mtu_bytes: 0, capabilities: 0 };
     this.#members = members;
@@ -95,7 +104,7 @@ export class Registry {
       const peer = known.get(name);
       known.delete(name);
       if (!peer) {
-        const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers);
+        const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers, this.newToken);
         fresh.offer(addressesOf(host, resolved));
         this.#byIndex[fresh.index] = fresh;
         added.push(fresh);

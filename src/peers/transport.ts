@@ -7,10 +7,11 @@ import type { Peer } from "./peer.ts";
 
 /** How a peer is reached by a node of this mode. */
 export function transportOf({ address, liveness }: Peer, mode: Mode): Transport {
-  const { said, capabilities, hearsUs } = liveness;
+  const { said, state, capabilities, hearsUs } = liveness;
   if (!address) return TRANSPORT.unresolved;
   if (!said) return TRANSPORT.plain;
-  if (said.mode !== mode) return TRANSPORT.other_mode;
+  // What it said once holds while it goes on saying it.
+  if (said.mode !== mode) return state === "up" ? TRANSPORT.other_mode : TRANSPORT.plain;
   // Both must have heard each other before packets go that way, so that what a firewall forbids
   // stays forbidden: hellos pass it like any datagram of the host, the programs do not.
   const kernel = (capabilities & CAPABILITY.kernelPath) !== 0 && hearsUs;
@@ -19,7 +20,7 @@ export function transportOf({ address, liveness }: Peer, mode: Mode): Transport 
 
 /** A peer's row in the forwarding table. `mtu_bytes`: the largest inner packet that its path carries. */
 export function rowOf(peer: Peer, mode: Mode, mtu_bytes: number): PeerRow {
-  const { address, port, liveness: { capabilities, said } } = peer;
+  const { address, port, liveness: { capabilities, said, token } } = peer;
   return {
     address: address?.bytes ?? new Uint8Array(0),
     port,
@@ -27,5 +28,6 @@ export function rowOf(peer: Peer, mode: Mode, mtu_bytes: number): PeerRow {
     capabilities,
     heard: said !== undefined,
     transport: transportOf(peer, mode),
+    token,
   };
 }

@@ -19,9 +19,18 @@
  * |        |       | probe, from another port than the sender's              |
  * | 37 + n | 1     | length of the program's version in bytes                |
  * | 38 + n | v     | the program's version, ASCII                            |
+ * | + 0    | 8     | token: what the peer has to echo to be believed         |
+ * | + 8    | 8     | the token of the peer's that is echoed, or 0            |
+ * | + 16   | 4     | size of the largest hello from the peer of late, in bytes |
  *
  * All numbers are in network order. What follows the name may be missing. A
- * longer datagram is a later version's and is read up to here.
+ * hello is filled up with zeros to HELLO_BYTES, or to more where it finds out
+ * what size a path carries; a longer datagram is read up to here.
+ *
+ * INVARIANT: nothing that a hello says changes anything before it has echoed a
+ * token that was sent to the peer's address: whoever cannot receive there
+ * cannot speak for the peer. A hello without it is answered, at most with as
+ * many bytes as it had.
  */
 
 import { NODE_NAME_MAX_BYTES, PROGRAM_VERSION_MAX_BYTES } from "../base/limits.ts";
@@ -32,6 +41,12 @@ export const CONTROL_FIRST_BYTE = 0xf1;
 
 /** The protocol version spoken here. */
 export const PROTOCOL_VERSION = 1;
+
+/** No token: nobody echoes it. */
+export const NO_TOKEN = 0n;
+
+/** Every hello is as long as the longest, so that no answer is longer than what asked for it. */
+export const HELLO_BYTES = 160;
 
 /** Capabilities, one bit each: what the sender understands beyond complete, valid packets. */
 export const CAPABILITY = {
@@ -61,6 +76,12 @@ export interface Hello {
   readonly probe: boolean;
   /** Version of the sender's program; empty if it does not say. */
   readonly program: string;
+  /** What the peer has to echo to be believed; NO_TOKEN: the sender knows of none. */
+  readonly token: bigint;
+  /** The last token that the sender has got from the peer, or NO_TOKEN. */
+  readonly echoToken: bigint;
+  /** Size of the largest hello that the sender has got from the peer of late, in bytes; 0: none. */
+  readonly largest_bytes: number;
 }
 
 const FIXED_BYTES = 32;
@@ -68,13 +89,20 @@ const FIXED_BYTES = 32;
 const TAIL_BYTES = 6;
 const FLAG = { answer: 1, leaving: 2, probe: 4 } as const;
 
-/** Encodes a hello. The name is at most NODE_NAME_MAX_BYTES long in UTF-8. */
-export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
+/** Behind the version's text: both tokens and a size. */
+const TOKENS_BYTES = 20;
+
+/**
+ * Encodes a hello as a datagram of `size_bytes`, at least HELLO_BYTES. The name is at most
+ * NODE_NAME_MAX_BYTES long in UTF-8.
+ */
+export function encodeHello(hello: Hello, size_bytes = HELLO_BYTES): Uint8Array<ArrayBuffer> {
   const encoder = new TextEncoder();
   const name = encoder.encode(hello.name).subarray(0, NODE_NAME_MAX_BYTES);
   const program = encoder.encode(hello.program).subarray(0, PROGRAM_VERSION_MAX_BYTES);
   const tail = FIXED_BYTES + name.length;
-  const bytes = new Uint8Array(tail + TAIL_BYTES + program.length);
+  const tokens = tail + TAIL_BYTES + program.length;
+  const bytes = new Uint8Array(Math.max(size_bytes, HELLO_BYTES));
   const view = new DataView(bytes.buffer);
   view.setUint8(0, CONTROL_FIRST_BYTE);
   view.setUint8(1, hello.version);
@@ -92,6 +120,9 @@ export function encodeHello(hello: Hello): Uint8Array<ArrayBuffer> {
   view.setUint8(tail + 4, flags);
   view.setUint8(tail + 5, program.length);
   bytes.set(program, tail + TAIL_BYTES);
+  view.setBigUint64(tokens, hello.token);
+  view.setBigUint64(tokens + 8, hello.echoToken);
+  view.setUint32(tokens + 16, hello.largest_bytes);
   return bytes;
 }
 
@@ -126,16 +157,25 @@ function decodeName(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes).replace(/[^A-Za-z0-9._-]/g, "?");
 }
 
+type Tokens = Pick<Hello, "token" | "echoToken" | "largest_bytes">;
+type Tail = Tokens & Pick<Hello, "number" | "answer" | "leaving" | "probe" | "program">;
+
+const NO_TOKENS: Tokens = { token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 };
+const NO_TAIL: Tail = {
+  ...{ number: 0, answer: false, leaving: false, probe: false, program: "" },
+  ...NO_TOKENS,
+};
+
 /** What follows the name; as of a sender that says nothing there, if it is not whole. */
 function decodeTail(
   view: DataView,
   bytes: Uint8Array,
   at: number,
-): Pick<Hello, "number" | "answer" | "leaving" | "probe" | "program"> {
+): Tail {
   const end = at + TAIL_BYTES;
   const length = end <= bytes.length ? view.getUint8(at + 5) : Infinity;
   if (length > PROGRAM_VERSION_MAX_BYTES || end + length > bytes.length) {
-    return { number: 0, answer: false, leaving: false, probe: false, program: "" };
+    return NO_TAIL;
   }
   const flags = view.getUint8(at + 4);
   return {
@@ -144,5 +184,30 @@ function decodeTail(
     leaving: (flags & FLAG.leaving) !== 0,
     probe: (flags & FLAG.probe) !== 0,
     program: decodeName(bytes.subarray(end, end + length)),
+    ...decodeTokens(view, end + length),
   };
+}
+
+/** What follows the version's text; as of a sender that knows of no tokens, if it is not whole. */
+function decodeTokens(view: DataView, at: number): Tokens {
+  if (at + TOKENS_BYTES > view.byteLength) return NO_TOKENS;
+  return {
+    token: view.getBigUint64(at),
+    echoToken: view.getBigUint64(at + 8),
+    largest_bytes: view.getUint32(at + 16),
+  };
+}
+
+/**
+ * Where the token that a hello of `length` bytes at `offset` echoes stands in `view`, or -1: for a
+ * lane, which compares it without decoding the rest.
+ */
+export function echoTokenAt(view: DataView, offset: number, length: number): number {
+  const name_bytes = length < FIXED_BYTES ? Infinity : view.getUint8(offset + 3);
+  if (name_bytes > NODE_NAME_MAX_BYTES) return -1;
+  const tail = FIXED_BYTES + name_bytes;
+  const program_bytes = tail + TAIL_BYTES > length ? Infinity : view.getUint8(offset + tail + 5);
+  if (program_bytes > PROGRAM_VERSION_MAX_BYTES) return -1;
+  const at = tail + TAIL_BYTES + program_bytes;
+  return at + TOKENS_BYTES > length ? -1 : offset + at + 8;
 }

@@ -1,5 +1,6 @@
 /** What a packet costs between device and socket, both in memory, and what a peer's row costs. */
 
+import { FakeControl } from "../fakes/control.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { NO_FEATURES } from "../fakes/device.ts";
 import { PacketAdmission } from "../../src/dataplane/admit.ts";
@@ -78,6 +79,7 @@ const rowOf = (index: number): PeerRow => ({
   capabilities: 0,
   heard: false,
   transport: TRANSPORT.plain,
+  token: 0n,
 });
 
 /** A table of so many peers, who own 10,000 prefixes between them. */
@@ -103,7 +105,14 @@ export function benchDataplane(): void {
     outbound.useTable(table);
     measure(`outbound, ${peers} peers`, 64, "packet", () => void outbound.turn());
     const into = new Endless(ipv4("10.0.1.2", "10.0.0.1"), rowOf(1));
-    const inbound = new Inbound(into, into, counters, new PacketAdmission(), () => {}, () => 0);
+    const inbound = new Inbound(
+      into,
+      into,
+      counters,
+      new PacketAdmission(),
+      new FakeControl(),
+      () => 0,
+    );
     inbound.useTable(table);
     measure(`inbound, ${peers} peers`, 64, "packet", () => void inbound.turn());
   }

@@ -141,7 +141,7 @@ const [what, flag, minutes = "10", ...rest] = Deno.args;
 if (what === undefined) {
   // First: a node pays for it before anything has been compiled.
   benchConfig();
-  benchPeers();
+  await benchPeers();
   for (const count of [2, 10_000]) benchLookup(count);
   benchSegments();
   benchAead();

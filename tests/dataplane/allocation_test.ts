@@ -1,3 +1,4 @@
+import { FakeControl } from "../fakes/control.ts";
 import { assertEquals, assertLess } from "../assert.ts";
 import { NO_FEATURES } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -136,7 +137,7 @@ Deno.test("a million packets in allocate less than 1 MB", () => {
     endless,
     counters,
     new PacketAdmission(),
-    () => {},
+    new FakeControl(),
     () => 0,
   );
   inbound.useTable(acquired(TABLE));
@@ -184,7 +185,7 @@ for (const [name, packets] of [["whole", bulk()], ["partial", bulk().map(partial
       endless,
       counters,
       new PacketAdmission(),
-      () => {},
+      new FakeControl(),
       () => 0,
     );
     inbound.useTable(acquired(TABLE));
@@ -216,7 +217,7 @@ Deno.test("a million frames each way, known and flooded, allocate less than 1 MB
     assertLess(allocatedBy(() => outbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, endless.swallowed);
     const admission = new FrameAdmission(macs, counters, () => 0);
-    const inbound = new Inbound(endless, endless, counters, admission, () => {}, () => 0);
+    const inbound = new Inbound(endless, endless, counters, admission, new FakeControl(), () => 0);
     inbound.useTable(acquired(TABLE));
     assertLess(allocatedBy(() => inbound.turn()), GROWTH_MAX_BYTES);
     assertLess(PACKETS, counters.totals[COUNTERS.indexOf("packets")]!);

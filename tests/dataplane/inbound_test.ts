@@ -1,3 +1,5 @@
+import { FakeControl } from "../fakes/control.ts";
+import { helloOf, TOKEN } from "../fakes/peers.ts";
 import { assertEquals } from "../assert.ts";
 import { FakeDevice, NO_FEATURES } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -10,8 +12,12 @@ import {
   laneCounters,
 } from "../../src/forwarding/counters.ts";
 import { PacketAdmission } from "../../src/dataplane/admit.ts";
-import { type ControlDatagram, Inbound } from "../../src/dataplane/inbound.ts";
-import { CONTROL_MAX_BYTES, HELLOS_PER_S, WRONG_PORTS_PER_S } from "../../src/base/limits.ts";
+import { Inbound, type WrongPortDatagram } from "../../src/dataplane/inbound.ts";
+import {
+  CONTROL_MAX_BYTES,
+  UNVERIFIED_HELLOS_PER_S,
+  WRONG_PORTS_PER_S,
+} from "../../src/base/limits.ts";
 import { DEVICE_GONE, WRITE } from "../../src/io/device.ts";
 import { UNKNOWN_PEER } from "../../src/dataplane/senders.ts";
 
@@ -19,17 +25,18 @@ const A = "fd00:1:0:0:0:0:0:2";
 const B = "fd00:2:0:0:0:0:0:2";
 
 function setup(defaultPeer = -1) {
+  const clock = { now_ms: 0 };
   const device = new FakeDevice();
   const socket = new FakeSocket();
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const heard: ControlDatagram[] = [];
+  const control = new FakeControl();
   const inbound = new Inbound(
     device,
     socket,
     counters,
     new PacketAdmission(),
-    (one) => heard.push(one),
-    () => 0,
+    control,
+    () => clock.now_ms,
   );
   const table = publishedTable(
     [
@@ -42,7 +49,7 @@ function setup(defaultPeer = -1) {
   socket.table = acquired(table);
   inbound.useTable(socket.table);
   const count = (name: CounterName) => counters.totals[COUNTERS.indexOf(name)]!;
-  return { device, socket, inbound, heard, counters, count };
+  return { device, socket, inbound, control, counters, count, clock };
 }
 
 const good = ipv4("172.2.0.2", "172.1.0.2");
@@ -140,11 +147,14 @@ const CASES: readonly {
 Deno.test("inbound: what becomes of a datagram", async (t) => {
   for (const { name, peer, bytes, becomes, defaultPeer } of CASES) {
     await t.step(name, () => {
-      const { device, socket, inbound, count, heard } = setup(defaultPeer);
+      const { device, socket, inbound, count, control } = setup(defaultPeer);
       socket.waiting = [{ peer, bytes }];
       assertEquals(inbound.turn(), 1);
       assertEquals(device.written, becomes === "packets" ? [bytes] : []);
-      assertEquals(heard.map((one) => one.peer), becomes === "control" ? [peer] : []);
+      assertEquals(
+        control.mails().map((one) => one.peer),
+        becomes === "control" ? [peer] : [],
+      );
       // Exactly one counter besides `bytes` has moved.
       for (const counter of COUNTERS) {
         if (counter !== "bytes") assertEquals(count(counter), counter === becomes ? 1 : 0, counter);
@@ -188,20 +198,34 @@ Deno.test("inbound: datagrams that the kernel received as one are judged one by 
   assertEquals([count("packets"), count("spoofed_source"), count("control")], [3, 1, 1]);
 });
 
-Deno.test("inbound: a flood of control datagrams is cut off and counted", () => {
-  const { socket, inbound, heard, count } = setup();
-  const hello = changed(good, 0, 0xf1);
-  socket.waiting = Array.from({ length: HELLOS_PER_S + 10 }, () => ({ peer: 0, bytes: hello }));
-  while (inbound.turn() > 0);
-  assertEquals(heard.length, HELLOS_PER_S);
-  assertEquals(count("control_flood"), 10);
+Deno.test("inbound: a flood in a peer's name costs nobody else a hello, and grows nothing", () => {
+  const { socket, inbound, control, count, clock } = setup();
+  const junk = Uint8Array.of(0xf1, 9);
+  const own = helloOf({ number: 7 });
+  const flood = (peer: number, bytes: Uint8Array<ArrayBuffer>, length: number) => {
+    socket.waiting = Array.from({ length }, () => ({ peer, bytes }));
+    while (inbound.turn() > 0);
+  };
+  flood(0, junk, UNVERIFIED_HELLOS_PER_S + 10);
+  assertEquals([count("control_flood"), control.told], [10, 1]);
+  flood(0, own, 1);
+  flood(1, helloOf({ echoToken: TOKEN + 1n }), 1);
+  assertEquals(
+    control.mails().map(({ peer, verified, bytes, length }) => [peer, verified, bytes[0], length]),
+    [[0, true, 0xf1, own.length], [0, false, 0xf1, 2], [1, false, 0xf1, own.length]],
+  );
+  assertEquals(count("control_replaced"), UNVERIFIED_HELLOS_PER_S - 1);
+  flood(0, own, 1000);
+  assertEquals([count("control_flood"), control.mails().length], [10, 1], "the newest is enough");
+  clock.now_ms = 500;
+  flood(0, junk, 100);
+  assertEquals(count("control_flood"), 10 + 100 - UNVERIFIED_HELLOS_PER_S / 2);
 });
 
 Deno.test("inbound: of datagrams of no peer, those from a peer's address are told", async (t) => {
   const hello = changed(good, 0, 0xf1);
   const long = Uint8Array.from([0xf1, ...new Uint8Array(CONTROL_MAX_BYTES)]);
   const told = (bytes: Uint8Array) => ({
-    peer: UNKNOWN_PEER,
     sender: { address: Uint8Array.of(192, 168, 0, 7), port: OTHER_PORT },
     bytes,
   });
@@ -211,7 +235,7 @@ Deno.test("inbound: of datagrams of no peer, those from a peer's address are tol
     peerHost: boolean,
     bytes: Uint8Array,
     counted: CounterName,
-    heard: readonly ControlDatagram[],
+    heard: readonly WrongPortDatagram[],
   ])[] = [
     ["a hello", false, hello, "unknown_peer", []],
     ["a packet", false, good, "unknown_peer", []],
@@ -223,21 +247,24 @@ Deno.test("inbound: of datagrams of no peer, those from a peer's address are tol
   ];
   for (const [name, peerHost, bytes, counted, expected] of cases) {
     await t.step(name, () => {
-      const { socket, inbound, heard, count } = setup();
+      const { socket, inbound, control, count } = setup();
       socket.waiting = [{ peer: UNKNOWN_PEER, bytes, peerHost }];
       inbound.turn();
-      assertEquals(heard, expected);
+      assertEquals(control.wrongPorts, expected);
       for (const counter of COUNTERS) assertEquals(count(counter), counter === counted ? 1 : 0);
     });
   }
 });
 
 Deno.test("inbound: a flood from a wrong port is counted, but shown within bounds", () => {
-  const { socket, inbound, heard, count } = setup();
+  const { socket, inbound, control, count } = setup();
   const flood = { peer: UNKNOWN_PEER, bytes: changed(good, 0, 0xf1), peerHost: true };
   socket.waiting = Array.from({ length: WRONG_PORTS_PER_S + 500 }, () => flood);
   while (inbound.turn() > 0);
-  assertEquals([heard.length, count("wrong_port")], [WRONG_PORTS_PER_S, WRONG_PORTS_PER_S + 500]);
+  assertEquals(
+    [control.wrongPorts.length, count("wrong_port")],
+    [WRONG_PORTS_PER_S, WRONG_PORTS_PER_S + 500],
+  );
 });
 
 Deno.test("inbound: only a peer that has said hello may leave checksums to this kernel", () => {
@@ -263,7 +290,7 @@ Deno.test("inbound: only a peer that has said hello may leave checksums to this 
       socket,
       counters,
       new PacketAdmission(),
-      () => {},
+      new FakeControl(),
       () => 0,
     );
     const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };

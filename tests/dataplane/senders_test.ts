@@ -20,6 +20,7 @@ const row = (address: Uint8Array, port: number, transport: Transport): PeerRow =
   mtu_bytes: 1472,
   capabilities: 0,
   heard: false,
+  token: 0n,
   transport,
 });
 

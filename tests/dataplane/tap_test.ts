@@ -1,5 +1,6 @@
 /** Mode tap: what becomes of frames on the way out and on the way in. */
 
+import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -61,13 +62,13 @@ function setup(mtu_bytes = 1472, capabilities = 0) {
   const lookup = new FrameLookup(macs, counters, now_ms);
   const outbound = new Outbound(device, socket, counters, lookup, now_ms);
   const admission = new FrameAdmission(macs, inCounters, now_ms);
-  const control: Uint8Array[] = [];
+  const control = new FakeControl();
   const inbound = new Inbound(
     device,
     socket,
     inCounters,
     admission,
-    ({ bytes }) => void control.push(bytes),
+    control,
     now_ms,
   );
   const table = acquired(publishedTable(
@@ -333,7 +334,7 @@ Deno.test("frames in: to the device and never to another peer; what is dropped, 
       const { into, socket, counted, inCounters, control } = setup();
       assertEquals(into(peer, bytes), becomes === "packets" ? [bytes] : []);
       assertEquals(socket.sent, []);
-      assertEquals(control.length, becomes === "control" ? 1 : 0);
+      assertEquals(control.mails().length, becomes === "control" ? 1 : 0);
       const { mac_learned: _, ...rest } = counted(inCounters);
       assertEquals(rest, { [becomes]: 1 });
     });
@@ -395,7 +396,7 @@ Deno.test("a storm of sources that are the peers' own stations: limited on the w
 
 Deno.test("a peer of the other mode, or out of reach, gets and gives nothing", () => {
   const { socket, outbound, inbound, out, into, counted, counters, inCounters } = setup();
-  const entry = { port: 1, mtu_bytes: 1472, capabilities: 0, heard: true };
+  const entry = { port: 1, mtu_bytes: 1472, capabilities: 0, heard: true, token: 0n };
   const published = new ForwardingTable();
   const { other_mode, unresolved, tunnet } = TRANSPORT;
   [other_mode, unresolved, tunnet].forEach((transport, index) =>

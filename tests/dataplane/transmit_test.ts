@@ -1,5 +1,6 @@
 /** From one kernel's device to another's: what two nodes do to packets together is nothing. */
 
+import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -60,7 +61,7 @@ function setup() {
     socket,
     counters(),
     new PacketAdmission(),
-    () => {},
+    new FakeControl(),
     () => 0,
   );
   socket.table = acquired(TABLE);

@@ -16,12 +16,15 @@ export function membersOf(nodes: Readonly<Record<string, string>>, more = ""): M
   return { config, self: config.nodes[0]! };
 }
 
+/** What every peer of a test has to echo. */
+export const TOKEN = 0x0123_4567_89ab_cdefn;
+
 export function registryOf(
   nodes: Readonly<Record<string, string>>,
   more = "",
   timers: Timers = timersOf(),
 ): Registry {
-  return new Registry(membersOf(nodes, more), 4, timers);
+  return new Registry(membersOf(nodes, more), 4, timers, () => TOKEN);
 }
 
 /** A log, and the lines that it has got. */
@@ -37,7 +40,7 @@ export function helloOf(change: Partial<Hello> = {}): Uint8Array<ArrayBuffer> {
   return encodeHello({
     ...{ version: 1, mode: "tun", capabilities: 0, sent_us: 1, echo_us: 0, held_us: 0 },
     ...{ mtu_bytes: 1472, name: "b", number: 1, answer: false, leaving: false, probe: false },
-    program: "1.2.3",
+    ...{ program: "1.2.3", token: 5n, echoToken: TOKEN, largest_bytes: 0 },
     ...change,
   });
 }

@@ -1,5 +1,6 @@
 /** A published forwarding table from text. */
 
+import { TOKEN } from "./peers.ts";
 import { LaneTable } from "../../src/forwarding/lane_table.ts";
 import { TRANSPORT } from "../../src/forwarding/peer_row.ts";
 import { ForwardingTable } from "../../src/forwarding/table.ts";
@@ -34,6 +35,7 @@ export function publishedTable(
       capabilities: capabilities ?? 0,
       heard: capabilities !== undefined,
       transport: capabilities === undefined ? TRANSPORT.plain : TRANSPORT.tunnet,
+      token: TOKEN,
     })
   );
   table.publishRoutes(routes, defaultPeer);

@@ -16,6 +16,7 @@ export function rowOf(index: number, n: number): PeerRow {
     capabilities: Math.imul(n, 0x9e3779b1) >>> 0,
     heard: n % 2 === 0,
     transport: n % (TRANSPORT.sealed + 1) as Transport,
+    token: BigInt.asUintN(64, BigInt(n) * 0x9e37_79b9_7f4a_7c15n),
   };
 }
 
@@ -24,7 +25,7 @@ export function isWhole(index: number, row: PeerRow): boolean {
   const wanted = rowOf(index, row.port);
   return String(row.address) === String(wanted.address) && row.mtu_bytes === wanted.mtu_bytes &&
     row.capabilities === wanted.capabilities && row.heard === wanted.heard &&
-    row.transport === wanted.transport;
+    row.transport === wanted.transport && row.token === wanted.token;
 }
 
 /** Routes that all lead to peer `hop`. */

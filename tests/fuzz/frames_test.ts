@@ -4,6 +4,7 @@
  * views of a frame agree with a slow reading of it.
  */
 
+import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -80,7 +81,7 @@ Deno.test(`fuzz: ${INPUTS} frames each way`, () => {
   const lookup = new FrameLookup(macs, outCounters, clock);
   const outbound = new Outbound(device, socket, outCounters, lookup, clock);
   const admission = new FrameAdmission(macs, inCounters, clock);
-  const inbound = new Inbound(device, socket, inCounters, admission, () => {}, clock);
+  const inbound = new Inbound(device, socket, inCounters, admission, new FakeControl(), clock);
   const table = acquired(publishedTable(
     ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, subnets: [], mtu_bytes: 120 })),
   ));

@@ -3,6 +3,7 @@
  * written outside, and nothing handed on that the kernel would misread.
  */
 
+import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
 import { FakeSocket } from "../fakes/socket.ts";
@@ -157,7 +158,7 @@ Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer inbound`, 
     socket,
     counters,
     new PacketAdmission(),
-    () => {},
+    new FakeControl(),
     () => 0,
   );
   // The default node may send any source: more gets past the checks.

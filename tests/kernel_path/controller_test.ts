@@ -77,6 +77,7 @@ const row = (last: number, change: Partial<PeerRow> = {}): PeerRow => ({
   mtu_bytes: 1472,
   capabilities: CAPABILITY.kernelPath,
   heard: true,
+  token: 0n,
   transport: TRANSPORT.kernel,
   ...change,
 });

@@ -1,3 +1,4 @@
+import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
@@ -28,7 +29,7 @@ function laneBursts(): readonly [Burst, Burst] {
     socket,
     counters,
     new PacketAdmission(),
-    () => {},
+    new FakeControl(),
     () => 0,
   );
   inbound.useTable(acquired(publishedTable([{ address: "192.0.2.1", subnets: ["172.2.0.0/16"] }])));

@@ -2,9 +2,11 @@ import { assertEquals } from "../assert.ts";
 import { formatAddress, formatEndpoint } from "../../src/net/prefix.ts";
 import { HelloLoop } from "../../src/peers/hello_loop.ts";
 import type { Peer } from "../../src/peers/peer.ts";
-import { WrongPorts } from "../../src/peers/wrong_port.ts";
+import { Mailbox } from "../../src/forwarding/mailbox.ts";
+import { putSockaddr, SOCKADDR_WORDS } from "../../src/io/sockaddr.ts";
+import { MAIL_INTERVAL_MS } from "../../src/base/limits.ts";
 import { decodeHello, type Hello } from "../../src/wire/hello.ts";
-import { helloOf, logged, registryOf } from "../fakes/peers.ts";
+import { helloOf, logged, registryOf, TOKEN } from "../fakes/peers.ts";
 import { FakeTime } from "../fakes/time.ts";
 
 /** A loop of two peers whose socket keeps what is sent. */
@@ -15,6 +17,7 @@ function setup() {
   const sent: { readonly to: string; readonly hello: Hello }[] = [];
   const published: string[] = [];
   const rounds: string[] = [];
+  const mailbox = new Mailbox();
   const packets = new Float64Array(registry.indexes);
   const state = { down: false, moved: [] as readonly Peer[] };
   const hellos = new HelloLoop({
@@ -26,7 +29,7 @@ function setup() {
       check: () => void rounds.push("check"),
       close: () => void rounds.push("close"),
     },
-    wrongPorts: new WrongPorts(registry, log),
+    mailbox,
     send(datagram, { bytes }, port) {
       if (state.down) throw new Error("the network is down");
       sent.push({
@@ -36,8 +39,15 @@ function setup() {
     },
   });
   const [b, c] = registry.peers;
-  const hear = (bytes: Uint8Array, peer = b!, port = peer.port) =>
-    hellos.hear({ peer: peer.index, sender: { address: peer.address!.bytes, port }, bytes });
+  /** Puts a hello into the mailbox as a lane does, and waits until it has been read. */
+  const hear = async (bytes: Uint8Array<ArrayBuffer>, peer = b!, port = peer.port) => {
+    const sender = new Int32Array(SOCKADDR_WORDS);
+    putSockaddr(sender, 0, peer.address!.bytes, port);
+    const verified = decodeHello(bytes)?.echoToken === TOKEN;
+    mailbox.put(peer.index, verified, bytes, 0, bytes.length, sender, 0);
+    if (mailbox.announce()) hellos.onMail();
+    await time.advance(MAIL_INTERVAL_MS);
+  };
   const to = () => sent.splice(0).map(({ to }) => to);
   return {
     registry,
@@ -76,39 +86,38 @@ Deno.test("hello loop: an underlay that is down ends nothing", () => {
   assertEquals(to().length, 2);
 });
 
-Deno.test("hello loop: what a peer says is published and answered", () => {
+Deno.test("hello loop: what a peer says is published and answered", async () => {
   const { hear, to, published, lines, sent } = setup();
-  hear(helloOf());
+  await hear(helloOf());
   assertEquals([published.splice(0), lines.splice(0)], [["b"], ["tunnet: b is up"]]);
   assertEquals(sent.map(({ hello }) => hello.echo_us), [1]);
   to();
-  hear(helloOf({ number: 2, sent_us: 2 }));
+  await hear(helloOf({ number: 2, sent_us: 2 }));
   assertEquals([published, to()], [[], []], "nothing new, nothing to publish");
-  hear(helloOf({ number: 3, sent_us: 3, answer: true }));
+  await hear(helloOf({ number: 3, sent_us: 3, answer: true }));
   assertEquals([published, to().length], [[], 1], "asked: answered");
-  hear(helloOf({ number: 4, sent_us: 4, capabilities: 2 }));
+  await hear(helloOf({ number: 4, sent_us: 4, capabilities: 2 }));
   assertEquals([published.splice(0), to().length], [["b"], 1]);
-  hear(helloOf({ number: 5, sent_us: 5, capabilities: 2, name: "z", mode: "tap" }));
+  await hear(helloOf({ number: 5, sent_us: 5, capabilities: 2, name: "z", mode: "tap" }));
   assertEquals([published.splice(0), lines.splice(0)], [["b"], [
     "tunnet: warn: b calls itself z: are the config files the same?",
     "tunnet: warn: b runs in mode tap, this node in tun",
   ]]);
   to();
-  hear(helloOf({ number: 6, sent_us: 6, leaving: true }));
+  await hear(helloOf({ number: 6, sent_us: 6, leaving: true }));
   assertEquals([published, to(), lines], [["b"], [], ["tunnet: b is down: it was stopped"]]);
 });
 
-Deno.test("hello loop: what comes from elsewhere, or is no hello, changes nothing", () => {
+Deno.test("hello loop: what comes from elsewhere, or is no hello, changes nothing", async () => {
   const { hear, to, published, lines, b } = setup();
-  hear(helloOf(), b, 4000);
-  assertEquals(lines.splice(0).length, 1, "the wrong port is named");
-  hear(Uint8Array.of(0xf1, 0));
+  await hear(helloOf(), b, 4000);
+  await hear(Uint8Array.of(0xf1, 0));
   assertEquals([published, to(), lines, b.liveness.state], [[], [], [], "plain"]);
 });
 
 Deno.test("hello loop: an overdue peer is asked every second, then it is silent", async () => {
   const { registry: { timers }, hellos, hear, sent, lines, published, time } = setup();
-  hear(helloOf());
+  await hear(helloOf());
   published.length = lines.length = 0;
   time.every(timers.health_ms, () => hellos.check());
   await time.advance(timers.overdue_ms - timers.health_ms);
@@ -125,7 +134,7 @@ Deno.test("hello loop: an overdue peer is asked every second, then it is silent"
 
 Deno.test("hello loop: one that sends packets and no hello is plain, not silent", async () => {
   const { registry: { timers }, hellos, hear, packets, time, b } = setup();
-  hear(helloOf());
+  await hear(helloOf());
   time.every(timers.health_ms, () => hellos.check());
   await time.advance(2 * timers.silence_ms);
   assertEquals(b.liveness.state, "silent");
@@ -148,4 +157,40 @@ Deno.test("hello loop: peers are told once of what has changed here, and of the 
   assertEquals(rounds, ["close"]);
   hellos.helloAll();
   assertEquals(to(), [], "it has said goodbye");
+});
+
+Deno.test("hello loop: a hello that does not echo our token changes nothing, and gets it", async () => {
+  const { hear, sent, published, lines, b } = setup();
+  const cases: readonly [name: string, hello: Uint8Array<ArrayBuffer>, answered: boolean][] = [
+    ["in the other mode", helloOf({ echoToken: 1n, mode: "tap" }), true],
+    ["leaving", helloOf({ echoToken: 0n, leaving: true }), false],
+    ["with other capabilities", helloOf({ echoToken: TOKEN - 1n, capabilities: 3 }), true],
+    ["with a number far ahead", helloOf({ echoToken: 1n, number: 0xffff_ffff }), true],
+    ["of an earlier version, which has no token", helloOf({ token: 0n, echoToken: 0n }), false],
+    ["shorter than the answer", helloOf({ echoToken: 1n }).slice(0, 159), false],
+  ];
+  for (const up of [false, true]) {
+    if (up) await hear(helloOf({ token: 77n }));
+    published.length = lines.length = sent.length = 0;
+    const before = JSON.stringify([b.liveness.state, b.liveness.capabilities, b.liveness.heard_ms]);
+    for (const [name, hello, answered] of cases) {
+      await hear(hello);
+      const after = [b.liveness.state, b.liveness.capabilities, b.liveness.heard_ms];
+      assertEquals([published, lines, JSON.stringify(after)], [[], [], before], name);
+      assertEquals(sent.length, answered ? 1 : 0, name);
+      for (const { to, hello: answer } of sent.splice(0)) {
+        assertEquals([to, answer.token, answer.echoToken], ["10.0.0.2:3009", TOKEN, 5n], name);
+      }
+    }
+  }
+});
+
+Deno.test("hello loop: two nodes that know nothing of each other come up within three hellos", async () => {
+  const { hellos, hear, sent, b } = setup();
+  hellos.hello(b);
+  const first = sent.splice(0)[0]!.hello;
+  assertEquals([first.token, first.echoToken, first.capabilities], [TOKEN, 0n, 0]);
+  await hear(helloOf({ token: 99n, echoToken: first.token, capabilities: 1 }));
+  const second = sent.splice(0)[0]!.hello;
+  assertEquals([second.echoToken, b.liveness.state], [99n, "up"]);
 });

@@ -1,3 +1,4 @@
+import { TOKEN } from "../fakes/peers.ts";
 import { assertEquals } from "../assert.ts";
 import { timersOf } from "../../src/base/time.ts";
 import { VERSION } from "../../src/base/version.ts";
@@ -18,13 +19,21 @@ const HELLO: Hello = {
   leaving: false,
   probe: false,
   program: "9.8.7-rc.1",
+  token: 5n,
+  echoToken: TOKEN,
+  largest_bytes: 0,
 };
 
 const SELF = { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 } as const;
 const TIMERS = timersOf();
 
+/** Tells one what another says, as if it had heard the token before. */
+function tell(to: Liveness, datagram: Uint8Array, now_ms: number) {
+  return to.hear(encodeHello({ ...decodeHello(datagram)!, echoToken: TOKEN }), now_ms);
+}
+
 Deno.test("liveness: up at the first hello, silent after a while, up again", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   assertEquals(peer.expire(1e9), undefined);
   assertEquals(peer.state, "plain");
   assertEquals(peer.hear(encodeHello(HELLO), 1000), "up");
@@ -40,35 +49,37 @@ Deno.test("liveness: up at the first hello, silent after a while, up again", () 
 });
 
 Deno.test("liveness: a hello tells what its sender is", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   peer.hear(encodeHello(HELLO), 1000);
   assertEquals([peer.said, peer.since_ms], [HELLO, 1000]);
 });
 
 Deno.test("liveness: one that is overdue is asked every second, and answers at once", () => {
-  const a = new Liveness(TIMERS);
-  const b = new Liveness(TIMERS);
+  const a = new Liveness(TIMERS, TOKEN);
+  const b = new Liveness(TIMERS, TOKEN);
   const first = decodeHello(a.hello(SELF, 0))!;
   assertEquals([first.number, first.answer, first.program], [1, true, VERSION], "b is not up yet");
-  b.hear(a.hello(SELF, 0), 0);
-  a.hear(b.hello(SELF, 0), 0);
-  assertEquals(decodeHello(a.hello(SELF, TIMERS.hello_ms))!.answer, false);
+  tell(b, a.hello(SELF, 0), 0);
+  tell(a, b.hello(SELF, 0), 0);
+  const second = a.hello(SELF, TIMERS.hello_ms);
+  assertEquals(decodeHello(second)!.answer, false);
+  assertEquals(tell(b, second, 0), "capabilities", "told once a has heard of b");
   assertEquals(a.isToBeAsked(TIMERS.overdue_ms - 1), false);
   assertEquals(a.isToBeAsked(TIMERS.overdue_ms), true);
   const asking = a.hello(SELF, TIMERS.overdue_ms);
   assertEquals(decodeHello(asking)!.answer, true);
   assertEquals(a.isToBeAsked(TIMERS.overdue_ms + TIMERS.ask_ms - 1), false);
   assertEquals(a.isToBeAsked(TIMERS.overdue_ms + TIMERS.ask_ms), true);
-  assertEquals(b.hear(asking, 0), "asked");
-  a.hear(b.hello(SELF, 1), TIMERS.overdue_ms + TIMERS.ask_ms);
+  assertEquals(tell(b, asking, 0), "asked");
+  tell(a, b.hello(SELF, 1), TIMERS.overdue_ms + TIMERS.ask_ms);
   assertEquals(a.isToBeAsked(TIMERS.overdue_ms + TIMERS.ask_ms), false);
 });
 
 Deno.test("liveness: one that leaves is down at once, and up when it is back", () => {
-  const a = new Liveness(TIMERS);
-  const b = new Liveness(TIMERS);
-  a.hear(b.hello(SELF, 1000), 5000);
-  assertEquals(a.hear(b.hello(SELF, 2000, true), 6000), "down");
+  const a = new Liveness(TIMERS, TOKEN);
+  const b = new Liveness(TIMERS, TOKEN);
+  tell(a, b.hello(SELF, 1000), 5000);
+  assertEquals(tell(a, b.hello(SELF, 2000, true), 6000), "down");
   const { state, since_ms, why, capabilities } = a;
   assertEquals({ state, since_ms, why, capabilities }, {
     ...{ state: "down", since_ms: 6000, why: LEFT, capabilities: 0 },
@@ -77,25 +88,25 @@ Deno.test("liveness: one that leaves is down at once, and up when it is back", (
   assertEquals(a.unreachable("port unreachable", 7000), false, "that is no news");
   a.reachable(8000);
   assertEquals(a.why, LEFT, "and its own word counts more");
-  const restarted = new Liveness(TIMERS);
-  assertEquals(a.hear(restarted.hello(SELF, 100), 9000), "up");
+  const restarted = new Liveness(TIMERS, TOKEN);
+  assertEquals(tell(a, restarted.hello(SELF, 100), 9000), "up");
   assertEquals([a.state, a.why], ["up", ""]);
 });
 
 Deno.test("liveness: a new start is noticed though it was never missed", () => {
-  const a = new Liveness(TIMERS);
-  const b = new Liveness(TIMERS);
-  a.hear(b.hello(SELF, 60_000), 1000);
-  a.hear(b.hello(SELF, 65_000), 6000);
-  assertEquals(a.hear(new Liveness(TIMERS).hello(SELF, 50), 8000), "up");
+  const a = new Liveness(TIMERS, TOKEN);
+  const b = new Liveness(TIMERS, TOKEN);
+  tell(a, b.hello(SELF, 60_000), 1000);
+  tell(a, b.hello(SELF, 65_000), 6000);
+  assertEquals(tell(a, new Liveness(TIMERS, TOKEN).hello(SELF, 50), 8000), "up");
   assertEquals(a.since_ms, 8000);
   const late = b.hello(SELF, 70_000);
-  a.hear(b.hello(SELF, 70_200), 9000);
-  assertEquals(a.hear(late, 9001), "asked", "one that was overtaken is no new start");
+  tell(a, b.hello(SELF, 70_200), 9000);
+  assertEquals(tell(a, late, 9001), "asked", "one that was overtaken is no new start");
 });
 
 Deno.test("liveness: what stands in the way of one makes it down, until it does not", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   assertEquals(peer.unreachable("no route", 1000), true);
   assertEquals(peer.unreachable("port unreachable", 2000), false);
   const { state, since_ms, why } = peer;
@@ -112,7 +123,7 @@ Deno.test("liveness: what stands in the way of one makes it down, until it does 
 });
 
 Deno.test("liveness: one that sends packets without a hello is plain, not down", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   let packets = 0;
   const look = (now_ms: number) => peer.carried(packets, now_ms);
   peer.hear(encodeHello(HELLO), 1000);
@@ -132,7 +143,7 @@ Deno.test("liveness: one that sends packets without a hello is plain, not down",
 });
 
 Deno.test("liveness: who is missing", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   assertEquals(peer.isMissing(1000), true, "never heard of");
   peer.hear(encodeHello(HELLO), 1000);
   assertEquals(peer.isMissing(1000 + TIMERS.overdue_ms - 1), false);
@@ -147,23 +158,23 @@ Deno.test("liveness: who is missing", () => {
 });
 
 Deno.test("liveness: two nodes measure the round trip between them", () => {
-  const a = new Liveness(TIMERS);
-  const b = new Liveness(TIMERS);
+  const a = new Liveness(TIMERS, TOKEN);
+  const b = new Liveness(TIMERS, TOKEN);
   // b's clock is far ahead of a's; each way takes 2 ms and b holds the hello for 500 ms.
   const ahead_ms = 5_000_000;
-  b.hear(a.hello(SELF, 100), ahead_ms + 102);
-  a.hear(b.hello({ ...SELF, name: "b" }, ahead_ms + 602), 604);
+  tell(b, a.hello(SELF, 100), ahead_ms + 102);
+  tell(a, b.hello({ ...SELF, name: "b" }, ahead_ms + 602), 604);
   assertEquals(a.rtt_ms, 4);
   assertEquals(a.said!.name, "b");
 });
 
 Deno.test("liveness: who hears us, by the hellos of ours that it echoes", () => {
-  const a = new Liveness(TIMERS);
-  const b = new Liveness(TIMERS);
+  const a = new Liveness(TIMERS, TOKEN);
+  const b = new Liveness(TIMERS, TOKEN);
   const hears = () => a.hearsUs;
-  const toA = (now_ms: number) => a.hear(b.hello(SELF, now_ms), now_ms);
+  const toA = (now_ms: number) => tell(a, b.hello(SELF, now_ms), now_ms);
   assertEquals([toA(1_000), hears()], ["up", false], "it has heard nothing of us");
-  b.hear(a.hello(SELF, 2_000), 2_000);
+  tell(b, a.hello(SELF, 2_000), 2_000);
   assertEquals([toA(3_000), hears()], ["capabilities", true], "told once");
   assertEquals([toA(4_000), hears()], [undefined, true]);
   // From now on our hellos do not get through; its own do.
@@ -177,18 +188,18 @@ Deno.test("liveness: who hears us, by the hellos of ours that it echoes", () => 
   assertEquals(a.expire(20_000), "capabilities");
   assertEquals(hears(), false);
   assertEquals(a.expire(20_500), undefined);
-  b.hear(a.hello(SELF, 21_000), 21_000);
+  tell(b, a.hello(SELF, 21_000), 21_000);
   assertEquals([toA(21_100), hears()], ["capabilities", true]);
   // It starts again and has heard nothing yet.
-  const anew = new Liveness(TIMERS);
-  assertEquals(a.hear(anew.hello(SELF, 10), 22_000), "up");
+  const anew = new Liveness(TIMERS, TOKEN);
+  assertEquals(tell(a, anew.hello(SELF, 10), 22_000), "up");
   assertEquals(hears(), false);
-  a.hear(b.hello(SELF, 23_000, true), 23_000);
+  tell(a, b.hello(SELF, 23_000, true), 23_000);
   assertEquals(hears(), false, "nor does one that is down");
 });
 
 Deno.test("liveness: a new name or mode is told once", () => {
-  const peer = new Liveness(TIMERS);
+  const peer = new Liveness(TIMERS, TOKEN);
   const hear = (change: Partial<Hello>) => peer.hear(encodeHello({ ...HELLO, ...change }), 1000);
   assertEquals(hear({}), "up");
   assertEquals(hear({ name: "z" }), "described");

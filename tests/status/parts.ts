@@ -1,5 +1,6 @@
 /** A node in memory, for the tests of what its status looks like. */
 
+import { TOKEN } from "../fakes/peers.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { COUNTERS } from "../../src/forwarding/counters.ts";
 import { timersOf } from "../../src/base/time.ts";
@@ -58,7 +59,7 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
     listen: { host: "192.168.0.8", port: 3009 },
     device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
     engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
-    peers: new Registry({ config, self }, 4, timersOf()).peers,
+    peers: new Registry({ config, self }, 4, timersOf(), () => TOKEN).peers,
     wrongPortOf: () => undefined,
     sharedNames: true,
     outbound: totals({ packets: 30, bytes: 3000, icmp_errors: 4, no_route: 5 }),
@@ -103,5 +104,6 @@ export const HELLO_OF_B = {
   answer: false,
   leaving: false,
   probe: false,
+  ...{ token: 5n, echoToken: TOKEN, largest_bytes: 0 },
   program: "1.2.4",
 } as const;

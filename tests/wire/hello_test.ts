@@ -1,5 +1,13 @@
-import { assertEquals } from "../assert.ts";
-import { decodeHello, encodeHello, type Hello } from "../../src/wire/hello.ts";
+import { assertEquals, assertLess } from "../assert.ts";
+import { random } from "../fuzz/random.ts";
+import {
+  decodeHello,
+  echoTokenAt,
+  encodeHello,
+  type Hello,
+  HELLO_BYTES,
+  NO_TOKEN,
+} from "../../src/wire/hello.ts";
 
 const HELLO: Hello = {
   version: 1,
@@ -15,6 +23,9 @@ const HELLO: Hello = {
   leaving: false,
   probe: false,
   program: "9.8.7-rc.1",
+  token: 0xffff_ffff_0000_0001n,
+  echoToken: 2n,
+  largest_bytes: 1472,
 };
 
 Deno.test("hello: what is encoded is decoded", () => {
@@ -27,8 +38,9 @@ Deno.test("hello: the layout on the wire", () => {
     ...{ sent_us: 258, echo_us: 1, held_us: 2, name: "ab" },
     ...{ number: 0x01020304, answer: true, leaving: true, probe: true, program: "7" },
   });
+  assertEquals(bytes.length, HELLO_BYTES);
   assertEquals(
-    [...bytes],
+    [...bytes.subarray(0, 62)],
     [
       ...[0xf1, 1, 1, 2, 0x80, 0, 0, 1],
       ...[0, 0, 0, 0, 0, 0, 1, 2],
@@ -36,6 +48,9 @@ Deno.test("hello: the layout on the wire", () => {
       ...[0, 0, 0, 2, 0, 0, 0x05, 0xc0],
       ...[0x61, 0x62],
       ...[1, 2, 3, 4, 7, 1, 0x37],
+      ...[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1],
+      ...[0, 0, 0, 0, 0, 0, 0, 2],
+      ...[0, 0, 0x05, 0xc0, 0],
     ],
   );
 });
@@ -61,10 +76,13 @@ Deno.test("hello: bytes that are none", () => {
 Deno.test("hello: what follows the name is read when it is whole", () => {
   const good = encodeHello(HELLO);
   const tail = 32 + HELLO.name.length;
-  const without = { ...HELLO, number: 0, program: "" };
+  const noTokens = { token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 };
+  const without = { ...HELLO, ...noTokens, number: 0, program: "" };
+  const version = tail + 6 + HELLO.program.length;
   assertEquals(decodeHello(good.slice(0, tail)), without, "an earlier tunnet says nothing there");
-  for (let length = tail + 1; length < good.length; length++) {
-    assertEquals(decodeHello(good.slice(0, length)), without, `cut to ${length} bytes`);
+  for (let length = tail + 1; length < version + 20; length++) {
+    const hello = length < version ? without : { ...HELLO, ...noTokens };
+    assertEquals(decodeHello(good.slice(0, length)), hello, `cut to ${length} bytes`);
   }
   assertEquals(decodeHello(Uint8Array.from([...good, 1, 2, 3])), HELLO, "a later tunnet says more");
   const long = good.slice();
@@ -73,4 +91,31 @@ Deno.test("hello: what follows the name is read when it is whole", () => {
   const loud = good.slice();
   loud[tail + 6] = 0x0a;
   assertEquals(decodeHello(loud)!.program, "?.8.7-rc.1", "a control character in the version");
+});
+
+Deno.test("hello: all are of one length, so that no answer is longer than what asked for it", () => {
+  const longest = encodeHello({ ...HELLO, name: "n".repeat(63), program: "9".repeat(32) });
+  assertEquals([longest.length, encodeHello(HELLO).length], [HELLO_BYTES, HELLO_BYTES]);
+  assertEquals(decodeHello(longest)!.largest_bytes, HELLO.largest_bytes, "all of it is there");
+  const large = encodeHello(HELLO, 1472);
+  assertEquals([large.length, decodeHello(large)], [1472, HELLO], "one that tries a size");
+});
+
+Deno.test("hello: a lane finds the echoed token where the decoder does, whatever the bytes", () => {
+  const { below } = random(9);
+  const good = encodeHello(HELLO);
+  let found = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const bytes = good.slice(0, i % 3 === 0 ? below(good.length) : good.length);
+    for (let k = 0; k < 2 && bytes.length > 0; k++) {
+      bytes[below(bytes.length)] = below(256);
+    }
+    const view = new DataView(Uint8Array.from([7, 7, 7, ...bytes]).buffer);
+    const at = echoTokenAt(view, 3, bytes.length);
+    if (at >= 0) found++;
+    const hello = decodeHello(bytes);
+    if (!hello) continue;
+    assertEquals(at < 0 ? NO_TOKEN : view.getBigUint64(at), hello.echoToken);
+  }
+  assertLess(5_000, found);
 });

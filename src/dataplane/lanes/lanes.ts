@@ -11,6 +11,7 @@ import {
   type LaneCounters,
   laneCounters,
 } from "../../forwarding/counters.ts";
+import { Mailbox } from "../../forwarding/mailbox.ts";
 import { ForwardingTable } from "../../forwarding/table.ts";
 import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
 
@@ -18,6 +19,8 @@ import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
 export abstract class Lanes {
   /** The table that the lanes follow. */
   readonly table: ForwardingTable = new ForwardingTable();
+  /** Where the lanes put hellos. */
+  readonly mailbox: Mailbox = new Mailbox();
   /** Memory of each lane's counters: one for each direction, in the order of LANE_DIRECTIONS. */
   readonly #counters: (readonly SharedArrayBuffer[])[] = [];
   /** The same for what never comes to a lane: the main thread writes it. */

@@ -12,7 +12,7 @@ import { laneCounters } from "../../forwarding/counters.ts";
 import { LaneTable } from "../../forwarding/lane_table.ts";
 import type { Mode } from "../../wire/mode.ts";
 import { makeInbound, makeOutbound } from "../directions.ts";
-import type { OnControl } from "../inbound.ts";
+import type { ControlSink } from "../inbound.ts";
 import type { Direction, LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import type { Observer } from "../observer.ts";
@@ -36,8 +36,8 @@ export interface DatagramParts {
   readonly openWait: (fd: number) => AsyncWait;
   /** Makes who is shown the lane's packets; absent: nobody. */
   readonly openObserver?: (() => Observer) | undefined;
-  /** A control datagram from a peer, or a datagram from a peer's wrong port. */
-  readonly onControl: OnControl;
+  /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
+  readonly control: Omit<ControlSink, "mailbox">;
   /** The lane ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
@@ -83,7 +83,7 @@ export class DatagramLanes extends Lanes {
     }));
     const run: Running = {
       table: new LaneTable(this.table.memory, 0),
-      inbound: makeInbound(way, inbound!, parts.onControl),
+      inbound: makeInbound(way, inbound!, { ...parts.control, mailbox: this.mailbox }),
       outbound: makeOutbound(way, outbound!),
       wait: parts.openWait(open.queues[0]!),
       stopped: false,

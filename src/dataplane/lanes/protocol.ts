@@ -2,7 +2,7 @@
 
 import type { IpVersion } from "../../net/prefix.ts";
 import type { OpenTun } from "../../io/device.ts";
-import type { ControlDatagram } from "../inbound.ts";
+import type { WrongPortDatagram } from "../inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 
 /** The two ways of a packet. */
@@ -37,6 +37,8 @@ export interface LaneSetup {
   readonly table: SharedArrayBuffer;
   /** This lane's counters of each direction, in the order of LANE_DIRECTIONS. */
   readonly counters: readonly SharedArrayBuffer[];
+  /** Where hellos go (forwarding/mailbox.ts). */
+  readonly mailbox: SharedArrayBuffer;
   readonly stop: SharedArrayBuffer;
   /** The switch's table; absent in mode tun. */
   readonly macs?: SharedArrayBuffer | undefined;
@@ -47,6 +49,7 @@ export interface LaneSetup {
 /** Lane to main thread. */
 export type LaneMessage =
   | { readonly type: "running" }
-  | { readonly type: "control"; readonly datagram: ControlDatagram }
+  | { readonly type: "mail" }
+  | { readonly type: "wrong_port"; readonly datagram: WrongPortDatagram }
   | { readonly type: "ended"; readonly reason: LaneEnd }
   | { readonly type: "failed"; readonly message: string };

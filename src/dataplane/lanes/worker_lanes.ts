@@ -5,7 +5,7 @@ import { RunError } from "../../base/errors.ts";
 import { LANES_MAX } from "../../base/limits.ts";
 import type { IpVersion } from "../../net/prefix.ts";
 import type { OpenTun } from "../../io/device.ts";
-import type { ControlDatagram } from "../inbound.ts";
+import type { ControlSink } from "../inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 import type { LaneMessage, LaneSetup, ObserverSetup } from "./protocol.ts";
 import { Lanes } from "./lanes.ts";
@@ -32,8 +32,8 @@ export interface SupervisorParts {
   readonly waker: Waker;
   /** Makes the place where a lane shows its packets; absent: nobody looks. */
   readonly openObserver?: (() => ObserverSetup) | undefined;
-  /** A control datagram from a peer, or a datagram from a peer's wrong port. */
-  readonly onControl: (datagram: ControlDatagram) => void;
+  /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
+  readonly control: Omit<ControlSink, "mailbox">;
   /** The lanes ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
@@ -115,8 +115,10 @@ export class Supervisor extends Lanes {
         switch (data.type) {
           case "running":
             return onRunning();
-          case "control":
-            return parts.onControl(data.datagram);
+          case "mail":
+            return parts.control.onMail();
+          case "wrong_port":
+            return parts.control.onWrongPort(data.datagram);
           case "ended":
             return end(data.reason);
           case "failed":
@@ -139,6 +141,7 @@ export class Supervisor extends Lanes {
       ipVersion: parts.ipVersion,
       table: this.table.memory,
       counters: this.countersOfLane(lane),
+      mailbox: this.mailbox.memory,
       stop,
       macs: this.macs?.memory,
       observer: parts.openObserver?.(),

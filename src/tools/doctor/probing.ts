@@ -6,7 +6,13 @@
  */
 
 import type { Mode } from "../../wire/mode.ts";
-import { decodeHello, encodeHello, type Hello, PROTOCOL_VERSION } from "../../wire/hello.ts";
+import {
+  decodeHello,
+  encodeHello,
+  type Hello,
+  NO_TOKEN,
+  PROTOCOL_VERSION,
+} from "../../wire/hello.ts";
 import { VERSION } from "../../base/version.ts";
 import type { Probe } from "./facts.ts";
 
@@ -35,6 +41,8 @@ export interface Asker {
   readonly name: string;
   readonly mode: Mode;
   readonly mtu_bytes: number;
+  /** What answers have to echo: 64 bits. */
+  readonly token: bigint;
 }
 
 /** What the probing needs of the system. */
@@ -109,10 +117,11 @@ class Course {
       leaving,
       probe: false,
       program: VERSION,
-    });
-    const padded = new Uint8Array(Math.max(hello.length, leaving ? 0 : this.#size_bytes));
-    padded.set(hello);
-    const errnoName = this.target.socket.send(padded);
+      token: this.asker.token,
+      echoToken: this.#heard?.token ?? NO_TOKEN,
+      largest_bytes: 0,
+    }, leaving ? 0 : this.#size_bytes);
+    const errnoName = this.target.socket.send(hello);
     if (errnoName !== undefined) this.#fail(errnoName);
   }
 

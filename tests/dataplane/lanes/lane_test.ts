@@ -1,3 +1,4 @@
+import { FakeControl } from "../../fakes/control.ts";
 import { assertEquals } from "../../assert.ts";
 import { FakeDevice } from "../../fakes/device.ts";
 import { acquired, publishedTable } from "../../fakes/table.ts";
@@ -41,7 +42,14 @@ function run(device: FakeDevice, socket: FakeSocket) {
   const end = runLane({
     directions: [
       new Outbound(device, socket, counters.outbound, new PacketLookup(), () => 0),
-      new Inbound(device, socket, counters.inbound, new PacketAdmission(), () => {}, () => 0),
+      new Inbound(
+        device,
+        socket,
+        counters.inbound,
+        new PacketAdmission(),
+        new FakeControl(),
+        () => 0,
+      ),
     ],
     table: laneTable(),
     wait: {

@@ -5,10 +5,9 @@ import { ipv4 } from "../../fakes/packets.ts";
 import type { RunError } from "../../../src/base/errors.ts";
 import { COUNTER, type CounterName } from "../../../src/forwarding/counters.ts";
 import { type AsyncWait, DatagramLanes } from "../../../src/dataplane/lanes/main_thread_lanes.ts";
-import type { ControlDatagram } from "../../../src/dataplane/inbound.ts";
+import type { WrongPortDatagram } from "../../../src/dataplane/inbound.ts";
 import type { LaneEnd } from "../../../src/dataplane/lanes/lane.ts";
 import type { OpenTun } from "../../../src/io/device.ts";
-import { UNKNOWN_PEER } from "../../../src/dataplane/senders.ts";
 
 const PEER: Deno.NetAddr = { transport: "udp", hostname: "192.168.0.7", port: 3009 };
 const STRANGER: Deno.NetAddr = { ...PEER, hostname: "192.168.0.9" };
@@ -83,7 +82,7 @@ async function setup() {
   const connection = new FakeConnection();
   const devices: FakeDevice[] = [];
   const waits: FakeWait[] = [];
-  const heard: ControlDatagram[] = [];
+  const heard: WrongPortDatagram[] = [];
   const ends: (LaneEnd | RunError)[] = [];
   const lanes = new DatagramLanes({
     connection,
@@ -96,7 +95,7 @@ async function setup() {
       waits.push(new FakeWait());
       return waits.at(-1)!;
     },
-    onControl: (datagram) => heard.push(datagram),
+    control: { onMail: () => {}, onWrongPort: (datagram) => heard.push(datagram) },
     onEnd: (reason) => ends.push(reason),
   });
   const peers = [{ address: PEER.hostname, subnets: ["172.2.0.0/16"], mtu_bytes: 1000 }];
@@ -131,10 +130,10 @@ Deno.test("datagram engine: packets leave in order, and arrive from known peers 
   await connection.arrive(Uint8Array.of(0xf1, 1), PEER);
   await connection.arrive(back, OTHER_PORT);
   assertEquals(devices[0]!.written, [back]);
+  lanes.mailbox.take(9, ({ peer, bytes }) => assertEquals([peer, [...bytes]], [0, [0xf1, 1]]));
   const address = Uint8Array.of(192, 168, 0, 7);
   assertEquals(heard, [
-    { peer: 0, sender: { address, port: 3009 }, bytes: Uint8Array.of(0xf1, 1) },
-    { peer: UNKNOWN_PEER, sender: { address, port: 3010 }, bytes: new Uint8Array(0) },
+    { sender: { address, port: 3010 }, bytes: new Uint8Array(0) },
   ]);
   assertEquals(
     (["packets", "unknown_peer", "wrong_port"] as const).map((name) => count("inbound", name)),

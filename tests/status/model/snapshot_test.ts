@@ -1,3 +1,4 @@
+import { TOKEN } from "../../fakes/peers.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { cpuTime_ms } from "../../cpu_time.ts";
 import { COUNTERS, DROPS } from "../../../src/forwarding/counters.ts";
@@ -177,7 +178,12 @@ Deno.test("snapshot: a device that is not up is the node's own problem", () => {
 /** Peers of these, as a registry has them. */
 function peersOf(nodes: readonly NodeConfig[]): Registry["peers"] {
   const { config, self } = snapshotParts();
-  return new Registry({ config: { ...config, nodes: [self, ...nodes] }, self }, 4, timersOf())
+  return new Registry(
+    { config: { ...config, nodes: [self, ...nodes] }, self },
+    4,
+    timersOf(),
+    () => TOKEN,
+  )
     .peers;
 }
 

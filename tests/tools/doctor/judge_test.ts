@@ -65,6 +65,9 @@ const HELLO = {
   leaving: false,
   probe: false,
   program: "1.0.0",
+  token: 1n,
+  echoToken: 2n,
+  largest_bytes: 0,
 };
 const ANSWERED: Probe = {
   kind: "answered",

@@ -4,7 +4,7 @@ import {
   type ProbeSystem,
   type Received,
 } from "../../../src/tools/doctor/probing.ts";
-import { decodeHello, encodeHello } from "../../../src/wire/hello.ts";
+import { decodeHello, encodeHello, HELLO_BYTES } from "../../../src/wire/hello.ts";
 import { assert, assertEquals } from "../../assert.ts";
 
 /** A peer and the way to it, as a function of each datagram; `tick` is one wait. */
@@ -67,7 +67,7 @@ function hello(echo_us: number, name = "node-b"): Received {
     answer: false,
     leaving: false,
     probe: false,
-    program: "1.0.0",
+    ...{ program: "1.0.0", token: 8n, echoToken: 9n, largest_bytes: 0 },
   });
   return { kind: "datagram", bytes };
 }
@@ -79,7 +79,7 @@ const upTo = (max_bytes: number) => (datagram: Uint8Array) =>
 function probe(way: Way, wanted_bytes = 1472) {
   const system = new FakeSystem();
   const socket = new FakeSocket(system, way);
-  const asker = { name: "node-a", mode: "tun" as const, mtu_bytes: 1472 };
+  const asker = { name: "node-a", mode: "tun" as const, mtu_bytes: 1472, token: 9n };
   const [result] = probeAll([{ socket, wanted_bytes }], asker, system);
   return { result: result!, sent: socket.sent, ticks: system.ticks };
 }
@@ -118,7 +118,7 @@ Deno.test("probing: a small MTU is asked for as it is", () => {
   const { result, sent } = probe({ answer: echo }, 68);
   assert(result.kind === "answered");
   assertEquals([result.largest_bytes, result.wanted_bytes], [68, 68]);
-  assert(sent.every(({ length }) => length < 100));
+  assert(sent.every(({ length }) => length === HELLO_BYTES), "no hello is shorter");
 });
 
 Deno.test("probing: a lost datagram is no verdict", () => {
@@ -157,7 +157,7 @@ Deno.test("probing: many peers at once take no longer than the slowest", () => {
   const system = new FakeSystem();
   const ways: Way[] = [{ answer: () => undefined }, { answer: echo }, { answer: upTo(1000) }];
   const targets = ways.map((way) => ({ socket: new FakeSocket(system, way), wanted_bytes: 1472 }));
-  const asker = { name: "node-a", mode: "tun" as const, mtu_bytes: 1472 };
+  const asker = { name: "node-a", mode: "tun" as const, mtu_bytes: 1472, token: 9n };
   const kinds = probeAll(targets, asker, system).map(({ kind }) => kind);
   assertEquals(kinds, ["silent", "answered", "answered"]);
   assert(system.ticks < probe(ways[2]!).ticks + 60);

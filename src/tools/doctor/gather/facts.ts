@@ -95,7 +95,8 @@ function probePeers(facts: Facts, own: Address): ReadonlyMap<PeerFacts, Probe> {
   }
   const wanted = targets.map(({ target }) => target.wanted_bytes - frame_bytes);
   const mtu_bytes = Math.min(MTU_MAX_BYTES, ...wanted);
-  const asker = { name: self.name, mode: config.mode, mtu_bytes };
+  const token = crypto.getRandomValues(new BigUint64Array(1))[0]!;
+  const asker = { name: self.name, mode: config.mode, mtu_bytes, token };
   const probes = probeAll(targets.map(({ target }) => target), asker, sockets);
   targets.forEach(({ peer }, i) => {
     const probe = probes[i]!;
