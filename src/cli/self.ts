@@ -5,8 +5,8 @@ import { type Typed, typedWords } from "../tools/lab/hints.ts";
 /** Set by the portable executable: its own path (the running binary is then deno itself). */
 const EXECUTABLE_VARIABLE = "TUNNET_EXE";
 
-/** Set by sudo: who called it. */
-const SUDO_VARIABLE = "SUDO_USER";
+/** Set by sudo: the user who called it. */
+const SUDO_VARIABLE = "SUDO_UID";
 
 /** Path of the executable; undefined when the program runs from its sources. */
 function executablePath(): string | undefined {

@@ -94,7 +94,9 @@ export async function build(
     if (!options.portable) {
       const why = await compileProgram(sources, made, options.target, VERSION);
       if (why === undefined) form = "compiled";
-      else say(`denort could not be had (${why}): building the portable form`);
+      else {say(
+          `building the portable form: denort, the base of the other one, is not available (${why})`,
+        );}
     }
     if (form === "portable") {
       const file = await portableFile({

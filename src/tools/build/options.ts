@@ -32,7 +32,7 @@ Usage: deno task build [options]
                      (else "deno compile", and the portable form where denort cannot be had)
   --runtime FILE     the deno executable to carry in the portable form; default: the one that runs
                      this build, or for another ARCH the npm package of the same version
-  --output FILE      default: dist/tunnet
+  --output FILE      default: dist/tunnet, for another ARCH dist/tunnet-ARCH
   --help             this text
 
 A relative FILE is looked for where the command was typed. "deno compile" looks for denort in $DENORT_BIN, then in Deno's cache, then downloads it.
@@ -79,13 +79,15 @@ export function parseBuildOptions(
       ? path
       : `${directory}/${path}`;
   };
+  const target = targetOf(values.get("--target") ?? machine);
   return {
     config: fileOf("--config"),
-    target: targetOf(values.get("--target") ?? machine),
+    target,
     // Only that form carries it.
     portable: portable || values.has("--runtime"),
     runtime: fileOf("--runtime"),
-    output: fileOf("--output") ?? "dist/tunnet",
+    // What is built for another machine must not take the place of what runs here.
+    output: fileOf("--output") ?? (target === machine ? "dist/tunnet" : `dist/tunnet-${target}`),
   };
 }
 

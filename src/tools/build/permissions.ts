@@ -12,8 +12,6 @@ export const ENV_NAMES = [
   "WATCHDOG_PID",
   // Whether standard error is its journal.
   "JOURNAL_STREAM",
-  // Whether commands to type need sudo.
-  "SUDO_USER",
 ] as const;
 
 /** System facts the program asks for, as Deno names them. */

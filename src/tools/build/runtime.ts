@@ -24,23 +24,61 @@ export function isElfFor(target: Target, bytes: Uint8Array): boolean {
     view.getUint16(18, true) === ELF_MACHINES[target];
 }
 
+/** What npm says of the package, as its own configuration leads it to the registry. */
+interface Packed {
+  readonly filename: string;
+  /** What the registry says it must be: `sha512-` and the digest in Base64 (W3C SRI). */
+  readonly integrity: string;
+}
+
+/** Whether the bytes are what the registry's metadata say. Only SHA-512 counts. */
+export async function isIntact(
+  bytes: Uint8Array<ArrayBuffer>,
+  integrity: string,
+): Promise<boolean> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-512", bytes)).toBase64();
+  return integrity.split(/\s+/).includes(`sha512-${digest}`);
+}
+
+/** Fetches the package into a directory, checks and unpacks it; the path of the executable. */
 async function fetchRuntime(target: Target, directory: string): Promise<string> {
   const name = `${PACKAGES[target]}@${Deno.version.deno}`;
   const fail = (why: string): never => {
     throw new RunError({
-      what: `the runtime for ${target} could not be had`,
-      why: why || `npm pack ${name} failed`,
+      what: `the runtime for ${target} is not available`,
+      why,
       how: `--runtime FILE with a deno ${Deno.version.deno} for ${target}`,
     });
   };
   const options = { cwd: directory, timeout_ms: FETCH_TIMEOUT_MS };
-  const pack = await runTool("npm", ["pack", name], options);
-  if (!pack.ok) fail(pack.why);
-  const files = [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".tgz"));
-  if (files.length !== 1) fail("npm left no package");
-  const unpack = await runTool("tar", ["-xzf", files[0]!.name, "package/deno"], options);
+  const view = await runTool("npm", ["view", "--json", name, "dist.integrity"], options);
+  if (!view.ok) fail(view.why || `npm view ${name} failed`);
+  const pack = await runTool("npm", ["pack", "--json", name], options);
+  if (!pack.ok) fail(pack.why || `npm pack ${name} failed`);
+  const { filename, integrity } = readAnswers(view.stdout, pack.stdout) ??
+    fail("npm names no file");
+  if (!await isIntact(await Deno.readFile(`${directory}/${filename}`), integrity)) {
+    fail(`${filename} is not what the registry's checksum says`);
+  }
+  const unpack = await runTool("tar", ["-xzf", filename, "package/deno"], options);
   if (!unpack.ok) fail(unpack.why);
   return `${directory}/package/deno`;
+}
+
+/** What `npm view` and `npm pack` answer; undefined where that is not what is asked for. Pure. */
+export function readAnswers(view: string, pack: string): Packed | undefined {
+  try {
+    const integrity: unknown = JSON.parse(view);
+    const [packed]: readonly { readonly filename?: unknown }[] = JSON.parse(pack);
+    const filename = packed?.filename;
+    if (typeof integrity !== "string" || typeof filename !== "string") return undefined;
+    // npm 8 writes the scope's slash into the name that it reports, and a dash into the file's.
+    const file = filename.replace(/^@/, "").replaceAll("/", "-");
+    return /^[\w.-]+$/.test(file) ? { filename: file, integrity } : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -19,8 +19,20 @@ Deno.test("the build's options", () => {
   const table: [string[], unknown][] = [
     [[], { ...none, ...defaults }],
     [["--portable"], { ...none, ...defaults, portable: true }],
-    [["--target", "aarch64"], { ...none, ...defaults, target: "aarch64" }],
-    [["--target=aarch64"], { ...none, ...defaults, target: "aarch64" }],
+    [["--target", "x86_64"], { ...none, ...defaults }],
+    // What runs on this machine stays.
+    [["--target", "aarch64"], {
+      ...none,
+      ...defaults,
+      target: "aarch64",
+      output: "dist/tunnet-aarch64",
+    }],
+    [["--target=aarch64", "--output", "x"], {
+      ...none,
+      ...defaults,
+      target: "aarch64",
+      output: "x",
+    }],
     [["--config", "a b.yaml"], { ...none, ...defaults, config: "a b.yaml" }],
     [["--config=a=b"], { ...none, ...defaults, config: "a=b" }],
     [["--runtime", "deno", "--output=x"], {
