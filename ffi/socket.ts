@@ -11,6 +11,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
@@ -27,6 +28,9 @@ export const IPPROTO_ICMPV6 = 58;
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
 export const SO_ERROR = 4;
+export const SO_PEERCRED = 17;
+/** struct ucred: linux/socket.h. */
+export const UCRED = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;

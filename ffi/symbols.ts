@@ -119,6 +119,13 @@ export const LIBC = {
     ],
     result: "i32", // int
   },
+  listen: {
+    parameters: [
+      "i32", // int sockfd
+      "i32", // int backlog
+    ],
+    result: "i32", // int
+  },
   getsockname: {
     parameters: [
       "i32", // int sockfd

@@ -148,6 +148,9 @@ export const LOG_LINES_PER_EVENT = 20;
 /** The time over which repetitions of a log event are counted. */
 export const LOG_WINDOW_MS = 10_000;
 
+/** A shortage that has not been met for so long is told again when it comes back. */
+export const SHORTAGE_QUIET_MS = 60_000;
+
 /** A changed config is read when it has been left alone for so long: editors write in several steps. */
 export const CONFIG_QUIET_MS = 200;
 

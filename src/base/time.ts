@@ -19,6 +19,26 @@ export interface Time {
   sleep(delay_ms: number): Promise<void>;
 }
 
+/** Hears what a timer's work has thrown. */
+export type OnTimerError = (error: unknown) => void;
+
+/** Time whose timers go on whatever their work throws: `onError` hears of it. */
+export function guardedTime(time: Time, onError: OnTimerError): Time {
+  const guarded = (run: () => void) => () => {
+    try {
+      run();
+    } catch (error) {
+      onError(error);
+    }
+  };
+  return {
+    now_ms: () => time.now_ms(),
+    wall_ms: () => time.wall_ms(),
+    every: (interval_ms, run) => time.every(interval_ms, guarded(run)),
+    sleep: (delay_ms) => time.sleep(delay_ms),
+  };
+}
+
 /** The time of this machine. */
 export const systemTime: Time = {
   now_ms: () => performance.now(),

@@ -9,6 +9,7 @@ import { WallClock } from "../io/clock.ts";
 import { RunError } from "../base/errors.ts";
 import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../base/limits.ts";
 import { configureDevice } from "../host/device_config.ts";
+import { lockDevice } from "../host/device_lock.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { openRtnetlink } from "../host/netlink/linux.ts";
 import { createLog, type Log } from "../base/log.ts";
@@ -165,6 +166,17 @@ function configure(rt: Rtnetlink, { device, addresses }: Options["dump"], log: L
   return () => configured.undo();
 }
 
+/** Takes the device's lock. Throws a RunError where a node has it, which shows its packets itself. */
+function lockForDump(rt: Rtnetlink, device: string): Disposable | undefined {
+  try {
+    return lockDevice(device, () => rt.getLink(device) !== undefined);
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    const how = `tcpdump -i ${device}, or --trace for a node when it starts`;
+    throw new RunError({ ...error.parts, how });
+  }
+}
+
 /** Dumps a device until a signal or the count ends it; resolves to the exit status. */
 export async function runDump(options: Options["dump"]): Promise<number> {
   const log = createLog({
@@ -179,6 +191,7 @@ export async function runDump(options: Options["dump"]): Promise<number> {
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, dump.stop);
   try {
     await dump.openCapture();
+    using _lock = lockForDump(rt, options.device);
     const tun = openTun(options.device, options.mode, new Set());
     try {
       const undo = configure(rt, options, log);

@@ -6,7 +6,7 @@ import type { LaneEnd } from "../dataplane/lanes/lane.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
 import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
-import { systemTime, type Time, type Timer } from "../base/time.ts";
+import type { Time, Timer } from "../base/time.ts";
 import { netnsName } from "../host/netns.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { formatEndpoint } from "../net/prefix.ts";
@@ -15,7 +15,7 @@ import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
 import { UdpPaths } from "../io/path_mtu.ts";
 import { Tracer } from "../inspect/trace/tracer.ts";
-import { enableForwarding } from "../host/ip_forward.ts";
+import { Forwarding } from "../host/ip_forward.ts";
 import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller.ts";
 import { HelloLoop } from "../peers/hello_loop.ts";
 import { Paths } from "../peers/paths.ts";
@@ -30,6 +30,7 @@ import { WrongPorts } from "../peers/wrong_port.ts";
 import type { Served } from "../service/service.ts";
 import { StatusServer } from "../status/server.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
+import { runAll } from "./guard.ts";
 import { KernelDrops } from "./kernel_drops.ts";
 import type { NodeOptions } from "./options.ts";
 import { PathWatch } from "./path_watch.ts";
@@ -43,9 +44,10 @@ import { TunnelDevice } from "./tunnel_device.ts";
 export class Node {
   readonly #options: NodeOptions;
   readonly #udp: UdpSide;
-  readonly #time: Time = systemTime;
+  readonly #time: Time;
   readonly #registry: Registry;
   readonly #device: TunnelDevice;
+  readonly #forwarding: Forwarding;
   readonly #tracer: Tracer | undefined;
   readonly #lanes: Lanes;
   readonly #kernel: KernelPathController;
@@ -61,9 +63,10 @@ export class Node {
   #timers: Timer[] = [];
   #stopping = false;
 
-  constructor(options: NodeOptions, rt: Rtnetlink, udp: UdpSide) {
+  /** `time` takes what its timers' work throws. */
+  constructor(options: NodeOptions, rt: Rtnetlink, udp: UdpSide, time: Time) {
     const { loaded: { config, source }, self, workerUrl, engine, timers, log } = options;
-    const time = this.#time;
+    this.#time = time;
     this.#options = options;
     this.#udp = udp;
     // A lane may fail before anybody waits for the end.
@@ -73,6 +76,7 @@ export class Node {
     this.#registry = registry;
     const laneCount = lanesOf(engine, config.mode);
     const wanted = { features: wantedFeatures(engine), queues: queuesFor(laneCount) };
+    this.#forwarding = new Forwarding(log);
     this.#device = new TunnelDevice(rt, paths, registry, wanted, log);
     this.#tracer = options.trace && new Tracer({
       options: options.trace,
@@ -166,10 +170,22 @@ export class Node {
     const { laneCount } = this.#lanes;
     if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel.inUse);
     this.#sampler.sample();
+    // Each has a timer of its own: what one of them cannot do now, the others do.
+    const every = (interval_ms: number, ...work: readonly (() => void)[]) =>
+      work.map((run) => this.#time.every(interval_ms, run));
     this.#timers = [
-      this.#time.every(timers.hello_ms, () => this.#hellos.tick()),
-      this.#time.every(timers.health_ms, () => this.#health()),
-      this.#time.every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
+      ...every(timers.hello_ms, () => this.#hellos.tick()),
+      ...every(
+        timers.health_ms,
+        () => this.#lanes.macs?.tick(this.#time.now_ms() / 1000),
+        () => this.#checkKernelPath(),
+        () => this.#hellos.check(),
+        () => this.#publisher.retry(),
+        () => this.#device.check(),
+        () => this.#checkForwarding(),
+        () => this.#pathWatch.check() && this.#hellos.announce(),
+      ),
+      ...every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
     ];
     await this.#server.open();
     const { socket = null, http = null } = this.#server;
@@ -222,17 +238,24 @@ export class Node {
     };
   }
 
-  /** Ends the lanes and leaves the host as it was. */
+  /** Makes `ended` reject. */
+  fail(error: RunError): void {
+    this.#ended.reject(error);
+  }
+
+  /** Ends the lanes and leaves the host as it was, as far as each part lets it. */
   async down(): Promise<void> {
     this.#stopping = true;
-    await this.#server.close();
     for (const timer of this.#timers) timer.cancel();
-    await this.#lanes.stop();
-    await this.#tracer?.close();
-    // After the last packet: what comes later is of a new start.
-    this.#hellos.goodbye();
-    this.#kernel.end();
-    this.#device.close();
+    await runAll([
+      () => this.#server.close(),
+      () => this.#lanes.stop(),
+      () => this.#tracer?.close(),
+      // After the last packet: what comes later is of a new start.
+      () => this.#hellos.goodbye(),
+      () => this.#kernel.end(),
+      () => this.#device.close(),
+    ]);
   }
 
   /** Opens the device and all that belongs to it: at the start, and after a device was lost. */
@@ -247,41 +270,37 @@ export class Node {
     this.#hellos.announce();
   }
 
+  /** Lets go of a device that is lost, and of all that belongs to it. */
+  async #letGo(): Promise<void> {
+    await this.#lanes.stop();
+    this.#tracer?.closeRings();
+    this.#kernel.close();
+    this.#device.close();
+  }
+
   /** Brings in step what follows from the config and the device; a reload does the same. */
   #bringInStep(): void {
-    const { sysctl, log } = this.#options;
+    const { sysctl } = this.#options;
     const { config: { mode }, self } = this.#registry;
     // Frames are switched, not routed.
-    if (sysctl && mode === "tun") enableForwarding(self, log);
+    if (sysctl && mode === "tun") this.#forwarding.enable(self);
     this.#device.describe();
     this.#publisher.publishAll();
   }
 
-  #health(): void {
-    const { log } = this.#options;
-    this.#lanes.macs?.tick(this.#time.now_ms() / 1000);
-    this.#checkKernelPath();
-    this.#hellos.check();
-    this.#publisher.retry();
-    this.#device.check();
-    try {
-      if (this.#pathWatch.check()) this.#hellos.announce();
-    } catch (error) {
-      // The kernel was short of memory, or the device has just gone: the next check looks again.
-      log.debug("health", error instanceof Error ? error.message : String(error));
-    }
+  #checkForwarding(): void {
+    const { config: { mode }, self } = this.#registry;
+    if (mode === "tun") this.#forwarding.check(self);
   }
 
   /** Looks after the path; the peers are told when it has been given up. */
   #checkKernelPath(): void {
     try {
       this.#kernel.check();
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#options.log.debug("kernel_path", why);
+    } finally {
+      this.#device.describeKernelPath(this.#kernel.inUse);
+      this.#hellos.announce();
     }
-    this.#device.describeKernelPath(this.#kernel.inUse);
-    this.#hellos.announce();
   }
 
   /** The lanes have ended: a lost device is made again, a bug ends the node. */
@@ -290,12 +309,11 @@ export class Node {
     const { log, timers, loaded: { config: { device } } } = this.#options;
     if (reason instanceof RunError) return this.#ended.reject(reason);
     log.warn("device_gone", `${device} was removed; making it again`);
-    await this.#lanes.stop();
-    this.#tracer?.closeRings();
-    this.#kernel.close();
-    this.#device.close();
     for (let failure = ""; !this.#stopping;) {
       try {
+        // Also what an attempt has left that came half of the way.
+        await this.#letGo();
+        if (this.#stopping) return;
         await this.#bringUp();
         if (!this.#stopping) log.info("device_back", `${device} is back`);
         return;

@@ -68,8 +68,9 @@ export class HelloLoop {
   /** One round: says hello to all, and looks where those are that are reached by name. */
   tick(): void {
     this.helloAll();
-    this.parts.prober.round(this.parts.time.now_ms());
     void this.#follow();
+    // The last: it throws where it is out of descriptors.
+    this.parts.prober.round(this.parts.time.now_ms());
   }
 
   /** Says hello to all peers. */

@@ -35,18 +35,29 @@ export class Prober {
     readonly onDown: (peer: Peer) => void,
   ) {}
 
-  /** One round: sends a probe to each missing peer. */
+  /**
+   * One round: sends a probe to each missing peer. Throws what opening a socket does, when all has
+   * been done that could be.
+   */
   round(now_ms: number): void {
+    const failed: unknown[] = [];
     const missing = new Set<Peer>();
     for (const peer of this.registry.peers) {
       if (!peer.liveness.isMissing(now_ms)) continue;
       missing.add(peer);
       if (!peer.address) this.#unreachable(peer, unknownName(peer), now_ms);
-      else if (missing.size <= PROBES_MAX) this.#probe(peer, peer.address, now_ms);
+      else if (missing.size <= PROBES_MAX) {
+        try {
+          this.#probe(peer, peer.address, now_ms);
+        } catch (error) {
+          failed.push(error);
+        }
+      }
     }
     for (const peer of this.#running.keys()) {
       if (!missing.has(peer)) this.#end(peer);
     }
+    if (failed.length > 0) throw failed[0];
   }
 
   /** Takes in what has come back of the probes. */

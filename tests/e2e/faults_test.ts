@@ -122,3 +122,18 @@ Deno.test("traffic resumes by itself", async (t) => {
     assertEquals(await bed.transfer(1, 0, path), sha256);
   });
 });
+
+Deno.test("forwarding that is switched off under a node is told, and left", async () => {
+  await using bed = await Bed.create({ ipv6: true });
+  const a = await bed.start(0, ["-c", `${bed.dir}/tunnet.yaml`, "--hello-interval", "500ms"]);
+  for (const name of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]) {
+    const told = (event: string) =>
+      a.log.split("\n").filter((line) => line.includes(event) && line.includes(name)).length;
+    await bed.onNode(0, "sysctl", "-qw", `${name}=0`);
+    await until("it is told", 5_000, () => told("forwarding_off") === 1);
+    assertEquals((await bed.onNode(0, "sysctl", "-n", name)).stdout, "0\n");
+    await bed.onNode(0, "sysctl", "-qw", `${name}=1`);
+    await until("its return is told", 5_000, () => told("forwarding_on") === 1);
+    assertEquals(told("forwarding_off"), 1, "once");
+  }
+});

@@ -1,5 +1,6 @@
-import { assertEquals } from "../assert.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
 import { ERRNO } from "../../ffi/errno.ts";
+import { SyscallError } from "../../ffi/libc.ts";
 import { PROBES_MAX } from "../../src/base/limits.ts";
 import { formatAddress, parseAddress } from "../../src/net/prefix.ts";
 import { Prober } from "../../src/peers/prober.ts";
@@ -13,11 +14,12 @@ function setup(nodes: Readonly<Record<string, string>>) {
   const down: string[] = [];
   const open = new Set<string>();
   const sent: string[] = [];
-  const errors = { send: 0, back: 0 };
+  const errors = { send: 0, back: 0, open: 0 };
   const prober = new Prober(
     registry,
     ({ bytes }) => {
       const host = formatAddress(bytes);
+      if (errors.open !== 0) throw new SyscallError("socket", errors.open);
       open.add(host);
       return {
         send(datagram) {
@@ -88,4 +90,24 @@ Deno.test("prober: sockets are bounded", () => {
   const { prober, open } = setup(Object.fromEntries(nodes));
   prober.round(1_000);
   assertEquals(open.size, PROBES_MAX);
+});
+
+Deno.test("prober: out of descriptors, the sockets that are open are used, and the rest later", () => {
+  const { prober, open, sent, errors, registry, lines } = setup({
+    ...{ b: "10.0.0.2", c: "10.0.0.3", d: "d.test", e: "10.0.0.5" },
+  });
+  const [b, c] = registry.peers;
+  c!.liveness.hear(helloOf({ name: "c" }), 1_000);
+  registry.peers[3]!.liveness.hear(helloOf({ name: "e" }), 1_000);
+  prober.round(1_000);
+  assertEquals([...open], [formatAddress(b!.address!.bytes)]);
+  errors.open = ERRNO.EMFILE;
+  sent.length = 0;
+  // Those two have fallen silent by now.
+  assertThrows(() => prober.round(60_000), SyscallError, "EMFILE");
+  assertEquals([[...sent], [...open]], [["10.0.0.2"], ["10.0.0.2"]]);
+  assertEquals(lines.length, 1, "what has no name is told nevertheless");
+  errors.open = 0;
+  prober.round(65_000);
+  assertEquals(open, new Set(["10.0.0.2", "10.0.0.3", "10.0.0.5"]));
 });

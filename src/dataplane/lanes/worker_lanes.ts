@@ -41,6 +41,9 @@ export interface SupervisorParts {
 /** What ends the lanes, and counts the turns of each (see LaneParts.stop). */
 const STOP_BYTES = 4 * (1 + LANES_MAX);
 
+/** What a Worker takes at its start (10: its event loop, its module, libc), and some to spare. */
+const WORKER_DESCRIPTORS = 16;
+
 interface Lane {
   readonly worker: Worker;
   readonly eventFd: number;
@@ -64,6 +67,7 @@ export class Supervisor extends Lanes {
     const stop = new SharedArrayBuffer(STOP_BYTES);
     this.#stop = stop;
     const plans = planLanes(this.parts.lanes, device.queues.length);
+    this.#checkRoom(plans.length);
     const running = plans.map((plan, lane) =>
       new Promise<void>((resolve, reject) => {
         this.#lanes.push(this.#startLane(plan, lane, device, stop, resolve, reject));
@@ -88,6 +92,20 @@ export class Supervisor extends Lanes {
   turns(): readonly number[] {
     const cells = new Int32Array(this.#stop);
     return this.#lanes.map((_, lane) => Atomics.load(cells, 1 + lane));
+  }
+
+  /**
+   * Throws a SyscallError where there are too few descriptors for that many Workers: Deno ends the
+   * whole process when one of its threads finds none.
+   */
+  #checkRoom(workers: number): void {
+    const { waker } = this.parts;
+    const taken: number[] = [];
+    try {
+      while (taken.length < workers * WORKER_DESCRIPTORS) taken.push(waker.open());
+    } finally {
+      for (const fd of taken) waker.close(fd);
+    }
   }
 
   #startLane(

@@ -1,0 +1,81 @@
+/** A node of a host that is out of something for a while goes on, and ends in order where it cannot. */
+
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import { Bed, until } from "./harness.ts";
+
+const HELLO_MS = 200;
+const FILES_MAX = 4_096;
+
+const descriptorsOf = ({ pid }: LabProcess) =>
+  [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => Number(name));
+
+async function limit(bed: Bed, { pid }: LabProcess, files: number): Promise<void> {
+  const { code } = await bed.onNode(0, "prlimit", `--nofile=${files}:${FILES_MAX}`, `--pid=${pid}`);
+  assertEquals(code, 0);
+}
+
+/** Leaves the process room for that many descriptors more. */
+function leave(bed: Bed, process: LabProcess, room: number): Promise<void> {
+  const open = new Set(descriptorsOf(process));
+  let files = 0;
+  for (let free = 0; open.has(files) || free++ < room;) files++;
+  return limit(bed, process, files);
+}
+
+type Shape = Parameters<typeof Bed.create>[0];
+
+const SHAPES: readonly [string, Shape, readonly string[]][] = [
+  ["mode tun, by the kernel path", {}, []],
+  ["over IPv6, by lanes", { ipv6: true, underlay6: true }, ["--engine", "batch"]],
+  ["one datagram at a time", {}, ["--engine", "datagram"]],
+  ["mode tap", { mode: "tap" }, []],
+];
+
+for (const [name, shape, engine] of SHAPES) {
+  Deno.test(`out of descriptors: ${name}`, async () => {
+    // Two nodes that nobody starts are probed, which takes a socket each.
+    await using bed = await Bed.create({ ...shape, nodes: 4 });
+    const before = await bed.state(0);
+    const args = ["-c", `${bed.dir}/tunnet.yaml`, "--hello-interval", `${HELLO_MS}ms`, ...engine];
+    const a = bed.launch(0, args, ["prlimit", `--nofile=${FILES_MAX}:${FILES_MAX}`]);
+    await Promise.all([a.ready(), bed.start(1, args)]);
+    await until("they know each other", 10_000, () => a.log.includes('"event":"peer_up"'));
+    await leave(bed, a, 0);
+    const told = () => a.log.split("\n").filter((line) => line.includes('"event":"shortage"'));
+    await until("it says so", 10_000, () => told().length > 0);
+    await bed.ping(0, 1);
+    // Every timer has had its turn meanwhile.
+    const { inbound } = await bed.counters(a);
+    assert(inbound.packets! > 0);
+    assertEquals(told().length, 1, "once");
+    assertMatch(told()[0]!, /no descriptor left \(RLIMIT_NOFILE\).*goes on without/);
+    await limit(bed, a, FILES_MAX);
+    await bed.ping(1, 0);
+    await a.stop();
+    assertEquals((await a.status).code, 0);
+    assertEquals(await bed.state(0), before);
+  });
+}
+
+Deno.test("out of descriptors: a device that is lost meanwhile comes back afterwards", async () => {
+  await using bed = await Bed.create();
+  const before = await bed.state(0);
+  const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+  await bed.ping(0, 1);
+  await limit(bed, a, FILES_MAX);
+  await leave(bed, a, 0);
+  await bed.onNode(0, "ip", "link", "del", "tunnet0");
+  const failures = () => a.log.split("\n").filter((line) => line.includes("EMFILE")).length;
+  // Enough to begin with, not enough to be done: with each it fails at another place.
+  for (const room of [0, 1, 3]) {
+    const before = failures();
+    await leave(bed, a, room);
+    await until(`it has tried with room for ${room}`, 5_000, () => failures() > before);
+  }
+  await limit(bed, a, FILES_MAX);
+  await bed.reachable(0, 1, 5_000);
+  await a.stop();
+  assertEquals((await a.status).code, 0);
+  assertEquals(await bed.state(0), before);
+});

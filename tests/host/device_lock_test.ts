@@ -1,0 +1,72 @@
+import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { RunError } from "../../src/base/errors.ts";
+import { lockDevice } from "../../src/host/device_lock.ts";
+
+const deviceName = () => `t${crypto.randomUUID().slice(0, 8)}`;
+
+const yes = () => true;
+const no = () => false;
+
+/** Another process that holds a device's lock, as a user; it ends with `stdin`. */
+async function holder(device: string, uid: number): Promise<Deno.ChildProcess> {
+  const words = ["--reuid", `${uid}`, "--clear-groups", "socat", "-d", "-d"];
+  const child = new Deno.Command("setpriv", {
+    args: [...words, `ABSTRACT-LISTEN:tunnet/device/${device},fork,unix-tightsocklen=1`, "STDIN"],
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  for (let said = ""; !said.includes("listening on");) {
+    const { value, done } = await reader.read();
+    assert(!done, said);
+    said += value;
+  }
+  await reader.cancel();
+  return child;
+}
+
+async function end(child: Deno.ChildProcess): Promise<void> {
+  child.kill("SIGKILL");
+  await child.stdin.close().catch(() => {});
+  await child.status;
+}
+
+Deno.test("lock: of one device once, of two devices both, and again when it was given up", () => {
+  const [one, other] = [deviceName(), deviceName()];
+  const first = lockDevice(one, yes);
+  using _other = lockDevice(other, yes);
+  assertThrows(
+    () => lockDevice(one, yes),
+    RunError,
+    `cannot use the device ${one} (the tunnet with process id ${Deno.pid} has it); ` +
+      `try: tunnet status --device ${one}`,
+  );
+  // A name that begins like it is another one.
+  using _longer = lockDevice(`${one}x`, yes);
+  first![Symbol.dispose]();
+  using _again = lockDevice(one, yes);
+});
+
+Deno.test("lock: however many ask, it is refused", () => {
+  const device = deviceName();
+  using _lock = lockDevice(device, yes);
+  for (let i = 0; i < 200; i++) assertThrows(() => lockDevice(device, yes), RunError, "has it");
+});
+
+Deno.test("lock: it goes with a process that is killed", async () => {
+  const device = deviceName();
+  const child = await holder(device, 0);
+  assertThrows(() => lockDevice(device, no), RunError, `process id ${child.pid} has it`);
+  await end(child);
+  using lock = lockDevice(device, no);
+  assert(lock);
+});
+
+Deno.test("lock: of an ordinary user, it counts where there is a device", async () => {
+  const device = deviceName();
+  const child = await holder(device, 65_534);
+  assertThrows(() => lockDevice(device, yes), RunError, "of user 65534, has it");
+  assertEquals(lockDevice(device, no), undefined);
+  await end(child);
+});
