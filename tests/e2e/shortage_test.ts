@@ -1,7 +1,7 @@
 /** A node of a host that is out of something for a while goes on, and ends in order where it cannot. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
-import type { LabProcess } from "../../src/tools/lab/lab.ts";
+import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 
 const HELLO_MS = 200;
