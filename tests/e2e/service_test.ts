@@ -295,7 +295,8 @@ function launchAsUser(bed: Bed, capabilities: string) {
   return bed.launchWords(0, [
     ...asUser(bed, capabilities),
     ...command,
-    ...["--peer", "--json", "-c", `${bed.dir}/tunnet.yaml`],
+    ...bed.peerWords,
+    ...["--json", "-c", `${bed.dir}/tunnet.yaml`],
   ]);
 }
 

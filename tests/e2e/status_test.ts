@@ -92,6 +92,7 @@ class Watch implements AsyncDisposable {
 
 Deno.test("status: the truth about a peer within 15 s", async (t) => {
   await using bed = await Bed.create();
+  bed.helloInterval = "5s";
   const [, b] = await Promise.all([bed.start(0), bed.start(1)]);
   await using watch = new Watch(bed);
   const state = (wanted: string) => (peer: PeerStatus) => peer.state === wanted;

@@ -49,7 +49,17 @@ Deno.test("trace: lines for people, with a spoofed packet's reason, a missing ro
   const log = `${bed.dir}/log`;
   const run = async (...args: string[]) => {
     const script = `exec "$@" >${file} 2>${log}`;
-    const words = ["sh", "-c", script, "sh", ...bed.command, "--peer", "-c", config, ...args];
+    const words = [
+      "sh",
+      "-c",
+      script,
+      "sh",
+      ...bed.command,
+      ...bed.peerWords,
+      "-c",
+      config,
+      ...args,
+    ];
     for (const name of [file, log]) Deno.writeTextFileSync(name, "");
     const child = bed.spawn(bed.node(0).namespace, words);
     await until("node a is ready", 20_000, () => /ready/.test(Deno.readTextFileSync(log)));
@@ -124,7 +134,14 @@ Deno.test("trace: frames in mode tap, with their ARP, to each peer", async () =>
 
 Deno.test("trace: a filter that means nothing is bad usage", async () => {
   await using bed = await Bed.create();
-  const words = [...bed.command, "--peer", "-c", `${bed.dir}/tunnet.yaml`, "--trace", "icpm"];
+  const words = [
+    ...bed.command,
+    ...bed.peerWords,
+    "-c",
+    `${bed.dir}/tunnet.yaml`,
+    "--trace",
+    "icpm",
+  ];
   const { code, stderr } = await bed.onNode(0, ...words);
   assertEquals(code, 2);
   assertMatch(
