@@ -4,7 +4,7 @@
  * main.ts. What is missing on the host fails the tests; `.ci/run` installs it.
  */
 
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, fail } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import { runProgram } from "../../src/base/run_program.ts";
 import { Lab } from "../../src/tools/lab/lab.ts";
@@ -48,15 +48,17 @@ export interface Ran {
 /** Counters of both directions, as the program logs them. */
 export type Counters = Record<"outbound" | "inbound", Record<string, number>>;
 
-/** Polls until `ready` holds; fails with `what` after the bound. */
+/** Polls until `ready` holds; fails with `what` after the bound, as it is then. */
 export async function until(
-  what: string,
+  what: string | (() => string),
   timeout_ms: number,
   ready: () => boolean | Promise<boolean>,
 ): Promise<void> {
   const deadline_ms = performance.now() + timeout_ms;
   while (!await ready()) {
-    assert(performance.now() < deadline_ms, `${what}: not within ${timeout_ms} ms`);
+    if (performance.now() > deadline_ms) {
+      fail(`${typeof what === "string" ? what : what()}: not within ${timeout_ms} ms`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

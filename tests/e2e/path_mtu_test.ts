@@ -165,6 +165,15 @@ function learned({ log }: LabProcess): number {
   return events.length === 0 ? 0 : JSON.parse(events.pop()!).mtu_bytes;
 }
 
+/** Waits until a node has learned that its path carries so much. */
+async function learns(process: LabProcess, mtu_bytes: number): Promise<void> {
+  await until(
+    () => `a path of ${mtu_bytes} is learned, not one of ${learned(process)}`,
+    3_000,
+    () => learned(process) === mtu_bytes,
+  );
+}
+
 for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as const) {
   const underlay6 = version === 6;
   const what = `a path over IPv${version} that narrows on the way, engine ${engine}`;
@@ -183,7 +192,7 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
       await tcpAtOnce(bed, what, 4, 5331);
       await tcpAtOnce(bed, what, 6, 5341);
       // The other node's pods have only ever sent what their peers said they take.
-      await until("the path is learned", 3_000, () => learned(a) === 1400 - overhead);
+      await learns(a, 1400 - overhead);
       const inner = 1400 - overhead;
       await carries(bed, inner + 1);
       assertEquals([await carries(bed, inner), await carries(bed, inner + 1)], [true, false]);
@@ -192,12 +201,12 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
       await setMiddle(bed, 1320);
       await tcpAtOnce(bed, what, 4, 5351);
       await tcpAtOnce(bed, what, 6, 5361);
-      await until("the path is learned", 3_000, () => learned(a) === 1320 - overhead);
+      await learns(a, 1320 - overhead);
     });
     await t.step("wide again, when the kernel forgets", async () => {
       await setMiddle(bed, 1500);
       await forgetPaths(bed);
-      await until("the path is wide", 3_000, () => learned(a) === 1500 - overhead);
+      await learns(a, 1500 - overhead);
       await until("large pings pass", 3_000, () => carries(bed, 1500 - overhead));
       await tcpAtOnce(bed, what, 4, 5371);
     });
