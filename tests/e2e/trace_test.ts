@@ -146,7 +146,7 @@ Deno.test("trace: a filter that means nothing is bad usage", async () => {
   assertEquals(code, 2);
   assertMatch(
     stderr,
-    /^tunnet: error: --trace: "icpm" is no filter \(did you mean "icmp"\?\); try:/,
+    /^tunnet: error: --trace: "icpm" is no filter \(did you mean "icmp"\?\); try:/m,
   );
 });
 
