@@ -399,17 +399,15 @@ Deno.test("a peer known by name is followed when the name stands for another add
     hosts("192.168.0.7");
     const named = bed.yaml.replace('"192.168.0.7"', "b.test");
     Deno.writeTextFileSync(`${bed.dir}/named.yaml`, named);
-    // All that is waited for comes ten times as fast, and sooner than by the default.
-    const hello = ["--hello-interval", "500ms"];
-    const a = await bed.start(0, ["-c", `${bed.dir}/named.yaml`, ...hello]);
-    const b = await bed.start(1, ["-c", `${bed.dir}/tunnet.yaml`, ...hello]);
+    const a = await bed.start(0, ["-c", `${bed.dir}/named.yaml`]);
+    const b = await bed.start(1, ["-c", `${bed.dir}/tunnet.yaml`]);
     await knows(bed, "up", "192.168.0.7");
     await addAddress(bed, "192.168.0.77");
     await b.stop();
     hosts("192.168.0.77");
     const there = bed.yaml.replace('192.168.0.7"', '192.168.0.77"');
     Deno.writeTextFileSync(`${bed.dir}/there.yaml`, there);
-    await bed.start(1, ["-c", `${bed.dir}/there.yaml`, ...hello]);
+    await bed.start(1, ["-c", `${bed.dir}/there.yaml`]);
     await knows(bed, "up", "192.168.0.77", TRUTH_MS / 10);
     await bed.ping(0, 1);
     assertMatch(a.log, /node-b \(b\.test\) is at 192\.168\.0\.77 now/);
