@@ -1,4 +1,4 @@
-/** `tunnet init`: the config to start from. It is the tutorial's two nodes, and passes the checks. */
+/** `tunnet init`: the config to start from. Two nodes; it passes the checks. */
 
 import { DEFAULT_DEVICE, DEFAULT_PORT } from "../base/limits.ts";
 import { say } from "./output.ts";
@@ -7,8 +7,8 @@ import { say } from "./output.ts";
 export const STARTER_CONFIG =
   `# tunnet.yaml: the same file on every node. Check it with: tunnet check
 
-# All pods. One route to the device covers them. Without it: one route per remote subnet.
-network: 172.0.0.0/8
+# All pods: a private network that nothing else here uses. One route to the device covers them. Without it: one route per remote subnet.
+network: 10.244.0.0/16
 
 # One entry per node. A node finds its own entry by its address, or by --node NAME.
 nodes:
@@ -17,10 +17,10 @@ nodes:
     # with :PORT if it differs from the port below ([fd00::8]:4000 for IPv6).
     address: 192.168.0.8
     # The pods of this node: its Docker or bridge subnets. Both IPv4 and IPv6 prefixes are possible.
-    subnets: [172.1.0.0/16]
+    subnets: [10.244.1.0/24]
   - name: node-b
     address: 192.168.0.7
-    subnets: [172.2.0.0/16]
+    subnets: [10.244.2.0/24]
 
 # The node that gets what no subnet covers (default: nobody, and the sender gets an ICMP error).
 # default: node-b

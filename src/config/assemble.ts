@@ -14,6 +14,7 @@ import {
   formatPrefix,
   type IpVersion,
   maskBytes,
+  parsePrefix,
   type Prefix,
   prefixContains,
   prefixCovers,
@@ -36,15 +37,15 @@ export interface Overrides {
 }
 
 function checkNames(draft: Draft, problems: Problems): void {
-  const seen = new Map<string, DraftNode>();
-  for (const node of draft.nodes) {
+  const seen = new Map<string, number>();
+  for (const [i, node] of draft.nodes.entries()) {
     if (node.name === undefined) continue;
     const first = seen.get(node.name);
-    if (first === undefined) seen.set(node.name, node);
+    if (first === undefined) seen.set(node.name, i);
     else {
       problems.add(`${node.path}.name`, {
         what: `${quote(node.name)} is used twice`,
-        why: `${first.path} has it too`,
+        why: `node number ${first + 1} has it too`,
         how: "a name of its own for each node",
       });
     }
@@ -70,7 +71,7 @@ function checkEndpoints(draft: Draft, port: number, problems: Problems): void {
     else {
       problems.add(node.addressPath, {
         what: `${endpoint} is used twice`,
-        why: `${first.addressPath} is the same`,
+        why: `also ${problems.where(first.addressPath)}`,
         how: "an address or a port of its own for each node",
       });
     }
@@ -79,10 +80,42 @@ function checkEndpoints(draft: Draft, port: number, problems: Problems): void {
     if (address.version !== literal.version) {
       problems.add(node.addressPath, {
         what: `${host} is an IPv${address.version} address`,
-        why: `${literal.path} is IPv${literal.version}, and one overlay runs over one of them`,
+        why: `${
+          problems.where(literal.path)
+        } is IPv${literal.version}, and one overlay runs over one of them`,
         how: "addresses of one IP version for all nodes",
       });
     }
+  }
+}
+
+/**
+ * Addresses that nobody needs to reach elsewhere: RFC 1918, RFC 6598, RFC 4193, benchmarks (RFC
+ * 2544) and documentation (RFC 5737, RFC 3849, RFC 9637).
+ */
+const NOT_PUBLIC = [
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "100.64.0.0/10",
+  "fc00::/7",
+  "198.18.0.0/15",
+  "192.0.2.0/24",
+  "198.51.100.0/24",
+  "203.0.113.0/24",
+  "2001:db8::/32",
+  "3fff::/20",
+].map((text) => parsePrefix(text)!.prefix);
+
+function warnOfPublic({ networks }: Draft, problems: Problems): void {
+  for (const { prefix, path } of networks) {
+    if (NOT_PUBLIC.some((range) => prefixCovers(range, prefix))) continue;
+    const example = prefix.version === 4 ? "10.244.0.0/16" : "fd00:244::/48";
+    problems.warn(
+      path,
+      `${formatPrefix(prefix)} holds public addresses, and this host reaches none of them while ` +
+        `tunnet runs; a private network such as ${example} takes nothing away`,
+    );
   }
 }
 
@@ -95,7 +128,7 @@ function checkNetworks(draft: Draft, problems: Problems): void {
     else {
       problems.add(network.path, {
         what: `${formatPrefix(network.prefix)} is a second IPv${version} network`,
-        why: `${first.path} is ${formatPrefix(first.prefix)}`,
+        why: `the first is ${formatPrefix(first.prefix)}`,
         how: "one prefix that covers both, or no network at all",
       });
     }
@@ -106,7 +139,7 @@ function checkNetworks(draft: Draft, problems: Problems): void {
       if (network === undefined || prefixCovers(network.prefix, prefix)) continue;
       problems.add(path, {
         what: `${formatPrefix(prefix)} is outside the network`,
-        why: `${network.path} is ${formatPrefix(network.prefix)}`,
+        why: `which is ${formatPrefix(network.prefix)}`,
         how: "a wider network, or none",
       });
     }
@@ -156,7 +189,7 @@ function checkSubnets(draft: Draft, problems: Problems): void {
       else {
         problems.add(path, {
           what: `${text} is used twice`,
-          why: `${first.path} is the same`,
+          why: `also in ${problems.where(first.path)}`,
           how: "each subnet at one node only",
         });
       }
@@ -170,7 +203,7 @@ function checkSubnets(draft: Draft, problems: Problems): void {
     if (!address || !inside) continue;
     problems.add(node.addressPath, {
       what: `${formatAddress(address.bytes)} lies in the pod subnet ${formatPrefix(inside.prefix)}`,
-      why: `of ${inside.node.path}; packets between nodes would go into the tunnel`,
+      why: `of ${problems.where(inside.node.path)}; packets between nodes would go into the tunnel`,
       how: "node addresses outside all pod subnets",
     });
   }
@@ -188,7 +221,7 @@ function checkMtu(
   if (mtu_bytes < MTU_IPV6_MIN_BYTES && ipv6 !== undefined) {
     problems.add(path, {
       what: `${mtu_bytes} is too small for IPv6 pods`,
-      why: `${ipv6.path} is ${formatPrefix(ipv6.prefix)}, and IPv6 needs ${MTU_IPV6_MIN_BYTES}`,
+      why: `such as ${formatPrefix(ipv6.prefix)}: IPv6 needs ${MTU_IPV6_MIN_BYTES}`,
       how: `${MTU_IPV6_MIN_BYTES} or more, or auto`,
     });
   }
@@ -217,8 +250,10 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   if (mode === "tun") warnUnusedInTun(draft, problems);
   // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
-  if (mode === "tun") checkSubnets(draft, problems);
-  else warnUnusedInTap(draft, problems);
+  if (mode === "tun") {
+    warnOfPublic(draft, problems);
+    checkSubnets(draft, problems);
+  } else warnUnusedInTap(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
   const nodes = draft.nodes.map(({ name, hostPort, subnets, macs }): NodeConfig =>

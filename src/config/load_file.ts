@@ -100,7 +100,8 @@ export function readConfigFile(path: string, max_bytes: number): Uint8Array | un
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     if (error instanceof Deno.errors.NotFound) return undefined;
-    return refuse(path, readErrorText(error), HOW);
+    const denied = error instanceof Deno.errors.PermissionDenied && Deno.uid() !== 0;
+    return refuse(path, readErrorText(error), denied ? "sudo" : HOW);
   }
 }
 

@@ -70,7 +70,7 @@ class Reader {
         what: `unknown key ${quote(key)}`,
         why: near ? `did you mean ${quote(near)}?` : undefined,
         how: near ? undefined : `one of ${known.join(", ")}`,
-      });
+      }, path === "" ? key : `${path}.${key}`);
     }
   }
 
@@ -199,6 +199,10 @@ class Reader {
       this.problems.add("nodes", { what: `${value.length} nodes`, why: `at most ${NODES_MAX}` });
       return [];
     }
+    this.problems.names = value.map((entry) => {
+      const name = isMapping(entry) ? this.#get(entry, "name") : undefined;
+      return typeof name === "string" && !readNodeName(name).problem ? name : undefined;
+    });
     return value.map((entry, i) => this.#node(entry, `nodes[${i}]`));
   }
 
@@ -236,7 +240,7 @@ export function parseConfig(
   source: string,
   overrides: Overrides = {},
 ): LoadedConfig {
-  const problems = new Problems(source);
+  const problems = new Problems(source, text);
   const yaml = readYaml(text);
   if (yaml.problem) problems.add("", yaml.problem);
   const draft = yaml.problem

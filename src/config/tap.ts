@@ -16,7 +16,7 @@ export function checkMacs(draft: Draft, problems: Problems): void {
     else {
       problems.add(path, {
         what: `${text} is used twice`,
-        why: `${first} is the same`,
+        why: `also in ${problems.where(first)}`,
         how: "each MAC address at one node only",
       });
     }

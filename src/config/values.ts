@@ -281,7 +281,8 @@ export function readHostPort(text: string, use: "peer" | "bind" = "peer"): Resul
     const host = formatAddress(address.bytes);
     const bad = unusable(address, use);
     if (bad) return { problem: { what: `${quote(text)} is not a node's address`, ...bad } };
-    return { value: { host, address, port } };
+    const warning = doubtful(text, address, use);
+    return { value: { host, address, port }, ...(warning ? { warning } : {}) };
   }
   if (split.host.includes(":")) return fail(explainIpv6(split.host));
   const name = split.host.replace(/\.$/, "").toLowerCase();
@@ -293,7 +294,22 @@ export function readHostPort(text: string, use: "peer" | "bind" = "peer"): Resul
     return fail("a prefix, not an address", "the address without /LENGTH");
   }
   const why = name === "" ? "the host is empty" : explainHostName(name);
-  return why ? fail(why) : { value: { host: name, port } };
+  if (why) return fail(why);
+  const own = use === "peer" && /^localhost(\.|$)/.test(name);
+  return { value: { host: name, port }, ...(own ? { warning: ownAddress(text) } : {}) };
+}
+
+function ownAddress(text: string): string {
+  return `${quote(text)} is every node's own address: each takes itself for this node`;
+}
+
+/** What is an address, but perhaps not the one that was meant. */
+function doubtful(text: string, address: Address, use: "peer" | "bind"): string | undefined {
+  const [, host, port] = /^(.*[^:[]):([1-9][0-9]{3})$/.exec(text) ?? [];
+  if (host !== undefined && parseAddress(host)?.version === 6) {
+    return `${quote(text)} is read as an address without a port; meant "[${host}]:${port}"?`;
+  }
+  return use === "peer" && special(address) === "loopback" ? ownAddress(text) : undefined;
 }
 
 function unusable(

@@ -8,6 +8,7 @@ import {
   CONFIG_ESCAPED_LINE_ENDS_MAX,
   CONFIG_VALUES_MAX,
 } from "../base/limits.ts";
+import { findUnclosed } from "./positions.ts";
 
 /** What a YAML text holds: scalars stay the text that was written, an absent value is null. */
 export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
@@ -104,9 +105,40 @@ const HINTS: readonly (readonly [pattern: RegExp, why: string, how: string])[] =
   [/end of the stream or a document separator/, "text after the end of a value", "one mapping"],
 ];
 
+/** How each of them is closed. */
+const CLOSING: Readonly<Record<string, string>> = { "[": "]", "{": "}", '"': '"', "'": "'" };
+
+/** A line that begins like a key and its value, but lacks the colon. */
+const NO_COLON_LINE = /^\s*(?:- +\w+ +[^\s#]|\w+(?:\s|$))(?!.*:(?:\s|$))/;
+
+/**
+ * Offset of the line above that lacks a colon: the parser notices only below. Undefined if that one
+ * is not to blame.
+ */
+function lineWithoutColon(text: string, offset: number): number | undefined {
+  const lines = text.slice(0, offset).split(/(?<=\n)/);
+  if (!lines.at(-1)!.endsWith("\n")) lines.pop();
+  while (/^\s*(?:#|$)/.test(lines.at(-1) ?? "x")) lines.pop();
+  const last = lines.pop() ?? "";
+  if (!NO_COLON_LINE.test(last)) return undefined;
+  return lines.reduce((sum, line) => sum + line.length, 0) + last.search(/\S/);
+}
+
 function syntaxProblem(text: string, error: YamlSyntaxError): ErrorParts {
-  const what = `${place(text, error.offset)}: not YAML`;
-  const hint = HINTS.find(([pattern]) => pattern.test(error.message));
+  const unclosed = findUnclosed(text);
+  if (unclosed !== undefined && unclosed < error.offset) {
+    const opening = text[unclosed]!;
+    return {
+      what: `${place(text, unclosed)}: not YAML`,
+      why: `a ${opening} is never closed`,
+      how: `a closing ${CLOSING[opening]}`,
+    };
+  }
+  const colon = lineWithoutColon(text, error.offset);
+  const what = `${place(text, colon ?? error.offset)}: not YAML`;
+  const hint = HINTS.find(([pattern]) =>
+    pattern.test(colon === undefined ? error.message : "missing colon")
+  );
   return hint
     ? { what, why: hint[1], how: hint[2] }
     : { what, why: "it breaks off or is misplaced" };

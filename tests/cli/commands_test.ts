@@ -23,11 +23,11 @@ Deno.test("check: the table of the starter config", () => {
     exitCode: 0,
     stdout: [
       "tunnet.yaml: good: 2 nodes, 2 subnets",
-      "network 172.0.0.0/8, port 3009, device tunnet0, mode tun, mtu auto",
+      "network 10.244.0.0/16, port 3009, device tunnet0, mode tun, mtu auto",
       "",
       "NODE    ADDRESS           SUBNETS",
-      "node-a  192.168.0.8:3009  172.1.0.0/16",
-      "node-b  192.168.0.7:3009  172.2.0.0/16  (this node)",
+      "node-a  192.168.0.8:3009  10.244.1.0/24",
+      "node-b  192.168.0.7:3009  10.244.2.0/24  (this node)",
       "",
     ].join("\n"),
   });
@@ -72,7 +72,9 @@ Deno.test("check --json: everything, warnings included", () => {
       { name: "gate", address: "gate.example", port: 4000, subnets: [] },
     ],
     warnings: [
-      'n.yaml: nodes[1].subnets[4]: "172.5.0.1/16" has host bits set; read as 172.5.0.0/16',
+      'n.yaml: line 6, node b: subnets: "172.5.0.1/16" has host bits set; read as 172.5.0.0/16',
+      "n.yaml: line 2: network: 172.0.0.0/8 holds public addresses, and this host reaches none of " +
+      "them while tunnet runs; a private network such as 10.244.0.0/16 takes nothing away",
     ],
   });
 });

@@ -36,7 +36,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "roaming at the top is any unknown key",
     yaml: "roaming: true\nnodes: [{name: a, address: 10.0.0.1, subnets: []}]\n",
     errors: [
-      't.yaml: unknown key "roaming"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 1: unknown key "roaming"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -48,13 +48,13 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "unknown key",
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\nnewtork: 172.0.0.0/8\n",
-    errors: ['t.yaml: unknown key "newtork" (did you mean "network"?)'],
+    errors: ['t.yaml: line 3: unknown key "newtork" (did you mean "network"?)'],
   },
   {
     name: "unknown key far",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\ncolour: red\n",
     errors: [
-      't.yaml: unknown key "colour"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 3: unknown key "colour"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -62,62 +62,64 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n__proto__: {port: 1}\n",
     errors: [
-      't.yaml: unknown key "__proto__"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 3: unknown key "__proto__"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
     name: "constructor",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\nconstructor: x\n",
     errors: [
-      't.yaml: unknown key "constructor"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 3: unknown key "constructor"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
     name: "node unknown key",
     yaml: "nodes:\n  - {name: a, adress: 10.0.0.1, subnets: []}\n",
     errors: [
-      't.yaml: nodes[0]: unknown key "adress" (did you mean "address"?)',
-      "t.yaml: nodes[0].address: missing; try: address: HOST",
+      't.yaml: line 2, node a: unknown key "adress" (did you mean "address"?)',
+      "t.yaml: line 2, node a: address: missing; try: address: HOST",
     ],
   },
   {
     name: "nodes mapping",
     yaml: "nodes:\n  a: {address: 10.0.0.1}\n",
     errors: [
-      "t.yaml: nodes: a mapping, not a list; try: nodes: with one `- name: ...` entry per node",
+      "t.yaml: line 1: nodes: a mapping, not a list; try: nodes: with one `- name: ...` entry per node",
     ],
   },
   {
     name: "no node",
     yaml: "nodes: []\n",
-    errors: ["t.yaml: nodes: no node; try: nodes: with one `- name: ...` entry per node"],
+    errors: ["t.yaml: line 1: nodes: no node; try: nodes: with one `- name: ...` entry per node"],
   },
   {
     name: "node is text",
     yaml: "nodes: [a]\n",
     errors: [
-      't.yaml: nodes[0]: "a", not a mapping; try: {name: NAME, address: HOST, subnets: [CIDR]}',
+      't.yaml: line 1, node number 1: "a", not a mapping; try: {name: NAME, address: HOST, subnets: [CIDR]}',
     ],
   },
   {
     name: "node null",
     yaml: "nodes:\n  -\n",
     errors: [
-      "t.yaml: nodes[0]: empty, not a mapping; try: {name: NAME, address: HOST, subnets: [CIDR]}",
+      "t.yaml: line 2, node number 1: empty, not a mapping; try: {name: NAME, address: HOST, subnets: [CIDR]}",
     ],
   },
   {
     name: "nodes null",
     yaml: "nodes:\n",
-    errors: ["t.yaml: nodes: empty, not a list; try: nodes: with one `- name: ...` entry per node"],
+    errors: [
+      "t.yaml: line 1: nodes: empty, not a list; try: nodes: with one `- name: ...` entry per node",
+    ],
   },
   {
     name: "missing keys",
     yaml: "nodes: [{}]\n",
     errors: [
-      "t.yaml: nodes[0].name: missing; try: name: NAME",
-      "t.yaml: nodes[0].address: missing; try: address: HOST",
-      "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",
+      "t.yaml: line 1, node number 1: name: missing; try: name: NAME",
+      "t.yaml: line 1, node number 1: address: missing; try: address: HOST",
+      "t.yaml: line 1, node number 1: subnets: missing; try: subnets: [172.2.0.0/16]",
     ],
   },
   {
@@ -125,7 +127,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.300.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.300.0.0/16" is not a prefix (an octet is over 255); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.300.0.0/16" is not a prefix (an octet is over 255); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -133,7 +135,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.2.0.0/33]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.2.0.0/33" is not a prefix (the length is over 32); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.2.0.0/33" is not a prefix (the length is over 32); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -141,7 +143,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.2.0.0]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.2.0.0" is not a prefix (it has no length); try: 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.2.0.0" is not a prefix (it has no length); try: 172.2.0.0/16',
     ],
   },
   {
@@ -149,7 +151,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.2.0.0/x]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.2.0.0/x" is not a prefix (the length is not a number); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.2.0.0/x" is not a prefix (the length is not a number); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -157,7 +159,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.02.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.02.0.0/16" is not a prefix (an octet has a leading zero); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.02.0.0/16" is not a prefix (an octet has a leading zero); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -165,7 +167,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.2.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.2.0/16" is not a prefix (3 octets, not 4); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "172.2.0/16" is not a prefix (3 octets, not 4); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -173,7 +175,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [pods]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "pods" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "pods" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -181,7 +183,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00::/129']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "fd00::/129" is not a prefix (the length is over 128); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: line 3, node b: subnets: "fd00::/129" is not a prefix (the length is over 128); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -189,7 +191,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00::1::/64']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "fd00::1::/64" is not a prefix ("::" is there more than once); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: line 3, node b: subnets: "fd00::1::/64" is not a prefix ("::" is there more than once); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -197,7 +199,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00:12345::/64']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "fd00:12345::/64" is not a prefix (a group is not 1 to 4 hex digits); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: line 3, node b: subnets: "fd00:12345::/64" is not a prefix (a group is not 1 to 4 hex digits); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -205,7 +207,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00:1:2/64']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "fd00:1:2/64" is not a prefix (3 groups, not 8); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: line 3, node b: subnets: "fd00:1:2/64" is not a prefix (3 groups, not 8); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -213,7 +215,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['1:2:3:4::5:6:7:8:9/64']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "1:2:3:4::5:6:7:8:9/64" is not a prefix (too many groups); try: ADDRESS/LENGTH such as fd00:2::/64',
+      't.yaml: line 3, node b: subnets: "1:2:3:4::5:6:7:8:9/64" is not a prefix (too many groups); try: ADDRESS/LENGTH such as fd00:2::/64',
     ],
   },
   {
@@ -221,57 +223,57 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [0.0.0.0/0]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "0.0.0.0/0" is too wide (it covers every address, those of the nodes too); try: default: NAME for the node that gets the rest',
+      't.yaml: line 3, node b: subnets: "0.0.0.0/0" is too wide (it covers every address, those of the nodes too); try: default: NAME for the node that gets the rest',
     ],
   },
   {
     name: "multicast",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [224.0.0.0/8]}\n',
-    errors: ['t.yaml: nodes[1].subnets[0]: "224.0.0.0/8" cannot hold pods (multicast)'],
+    errors: ['t.yaml: line 3, node b: subnets: "224.0.0.0/8" cannot hold pods (multicast)'],
   },
   {
     name: "loop",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [127.0.0.0/8]}\n',
-    errors: ['t.yaml: nodes[1].subnets[0]: "127.0.0.0/8" cannot hold pods (loopback)'],
+    errors: ['t.yaml: line 3, node b: subnets: "127.0.0.0/8" cannot hold pods (loopback)'],
   },
   {
     name: "linklocal",
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fe80::/64']}\n",
-    errors: ['t.yaml: nodes[1].subnets[0]: "fe80::/64" cannot hold pods (link-local)'],
+    errors: ['t.yaml: line 3, node b: subnets: "fe80::/64" cannot hold pods (link-local)'],
   },
   {
     name: "mapped",
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['::ffff:10.1.0.0/112']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "::ffff:10.1.0.0/112" cannot hold pods (IPv4 written as IPv6)',
+      't.yaml: line 3, node b: subnets: "::ffff:10.1.0.0/112" cannot hold pods (IPv4 written as IPv6)',
     ],
   },
   {
     name: "subnets text",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: 172.1.0.0/16}\n",
-    errors: ['t.yaml: nodes[0].subnets: "172.1.0.0/16", not a list; try: [172.1.0.0/16]'],
+    errors: ['t.yaml: line 2, node a: subnets: "172.1.0.0/16", not a list; try: [172.1.0.0/16]'],
   },
   {
     name: "subnets null",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: }\n",
-    errors: ["t.yaml: nodes[0].subnets: empty, not a list; try: [172.2.0.0/16]"],
+    errors: ["t.yaml: line 2, node a: subnets: empty, not a list; try: [172.2.0.0/16]"],
   },
   {
     name: "subnet list in list",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [[172.2.0.0/16]]}\n',
-    errors: ["t.yaml: nodes[1].subnets[0]: a list, not a single value"],
+    errors: ["t.yaml: line 3, node b: subnets: a list, not a single value"],
   },
   {
     name: "subnet null",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [~]}\n',
     errors: [
-      't.yaml: nodes[1].subnets[0]: "~" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 3, node b: subnets: "~" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
     ],
   },
   {
@@ -279,7 +281,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['172.2.0.0/16, 172.3.0.0/16']}\n",
     errors: [
-      't.yaml: nodes[1].subnets[0]: "172.2.0.0/16, 172.3.0.0/16" is not a prefix (several in one string); try: [A/LENGTH, B/LENGTH]',
+      't.yaml: line 3, node b: subnets: "172.2.0.0/16, 172.3.0.0/16" is not a prefix (several in one string); try: [A/LENGTH, B/LENGTH]',
     ],
   },
   {
@@ -287,7 +289,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.256", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.0.256" is not an address (an octet is over 255); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "10.0.0.256" is not an address (an octet is over 255); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -295,7 +297,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.1", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.1" is not an address (3 octets, not 4); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "10.0.1" is not an address (3 octets, not 4); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -303,7 +305,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "167772162", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "167772162" is not an address (1 octet, not 4); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "167772162" is not an address (1 octet, not 4); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -311,7 +313,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2/24", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.0.2/24" is not an address (a prefix, not an address); try: the address without /LENGTH',
+      't.yaml: line 3, node b: address: "10.0.0.2/24" is not an address (a prefix, not an address); try: the address without /LENGTH',
     ],
   },
   {
@@ -319,7 +321,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2:0", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.0.2:0" is not an address (its port "0" is wrong: out of range); try: a number from 1 to 65535',
+      't.yaml: line 3, node b: address: "10.0.0.2:0" is not an address (its port "0" is wrong: out of range); try: a number from 1 to 65535',
     ],
   },
   {
@@ -327,7 +329,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2:65536", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.0.2:65536" is not an address (its port "65536" is wrong: out of range); try: a number from 1 to 65535',
+      't.yaml: line 3, node b: address: "10.0.0.2:65536" is not an address (its port "65536" is wrong: out of range); try: a number from 1 to 65535',
     ],
   },
   {
@@ -335,7 +337,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2:", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "10.0.0.2:" is not an address (its port "" is wrong: not a number); try: a number from 1 to 65535',
+      't.yaml: line 3, node b: address: "10.0.0.2:" is not an address (its port "" is wrong: not a number); try: a number from 1 to 65535',
     ],
   },
   {
@@ -343,7 +345,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "[fd00::1", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "[fd00::1" is not an address (brackets go around an IPv6 address: [ADDRESS]:PORT); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "[fd00::1" is not an address (brackets go around an IPv6 address: [ADDRESS]:PORT); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -351,7 +353,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "[10.0.0.2]:3009", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "[10.0.0.2]:3009" is not an address (brackets are for IPv6 addresses); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "[10.0.0.2]:3009" is not an address (brackets are for IPv6 addresses); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -359,7 +361,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "fe80::1%eth0", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "fe80::1%eth0" is not an address (zone ids are not supported); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "fe80::1%eth0" is not an address (zone ids are not supported); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -367,27 +369,29 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "0.0.0.0", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "0.0.0.0" is not a node\'s address (unspecified: no peer could send to it)',
+      't.yaml: line 3, node b: address: "0.0.0.0" is not a node\'s address (unspecified: no peer could send to it)',
     ],
   },
   {
     name: "bcast",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "255.255.255.255", subnets: [172.2.0.0/16]}\n',
-    errors: ['t.yaml: nodes[1].address: "255.255.255.255" is not a node\'s address (broadcast)'],
+    errors: [
+      't.yaml: line 3, node b: address: "255.255.255.255" is not a node\'s address (broadcast)',
+    ],
   },
   {
     name: "mcast",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "239.1.1.1", subnets: [172.2.0.0/16]}\n',
-    errors: ['t.yaml: nodes[1].address: "239.1.1.1" is not a node\'s address (multicast)'],
+    errors: ['t.yaml: line 3, node b: address: "239.1.1.1" is not a node\'s address (multicast)'],
   },
   {
     name: "mapped addr",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "::ffff:10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "::ffff:10.0.0.2" is not a node\'s address (IPv4 written as IPv6); try: 10.0.0.2',
+      't.yaml: line 3, node b: address: "::ffff:10.0.0.2" is not a node\'s address (IPv4 written as IPv6); try: 10.0.0.2',
     ],
   },
   {
@@ -395,7 +399,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "node b", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "node b" is not an address (it holds a space); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "node b" is not an address (it holds a space); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -403,7 +407,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "-b.example", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "-b.example" is not an address (a label begins or ends with a dash); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "-b.example" is not an address (a label begins or ends with a dash); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -411,7 +415,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "b..example", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "b..example" is not an address (an empty label); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "b..example" is not an address (an empty label); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -419,7 +423,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb..." is not an address (a label is over 63 characters); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb..." is not an address (a label is over 63 characters); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -427,7 +431,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "" is not an address (it is empty); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "" is not an address (it is empty); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -435,7 +439,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "http://b", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].address: "http://b" is not an address (a URL, not a host); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 3, node b: address: "http://b" is not an address (a URL, not a host); try: an IP address or a host name, with :PORT if need be',
     ],
   },
   {
@@ -443,7 +447,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "fd00::2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].address: fd00::2 is an IPv6 address (nodes[0].address is IPv4, and one overlay runs over one of them); try: addresses of one IP version for all nodes",
+      "t.yaml: line 3, node b: address: fd00::2 is an IPv6 address (the address of node a is IPv4, and one overlay runs over one of them); try: addresses of one IP version for all nodes",
     ],
   },
   {
@@ -451,7 +455,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: a, address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].name: "a" is used twice (nodes[0] has it too); try: a name of its own for each node',
+      't.yaml: line 3, node a: name: "a" is used twice (node number 1 has it too); try: a name of its own for each node',
     ],
   },
   {
@@ -459,7 +463,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.1", subnets: [172.2.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].address: 10.0.0.1:3009 is used twice (nodes[0].address is the same); try: an address or a port of its own for each node",
+      "t.yaml: line 3, node b: address: 10.0.0.1:3009 is used twice (also the address of node a); try: an address or a port of its own for each node",
     ],
   },
   {
@@ -467,7 +471,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.1:3009", subnets: [172.2.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].address: 10.0.0.1:3009 is used twice (nodes[0].address is the same); try: an address or a port of its own for each node",
+      "t.yaml: line 3, node b: address: 10.0.0.1:3009 is used twice (also the address of node a); try: an address or a port of its own for each node",
     ],
   },
   {
@@ -475,7 +479,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: Node.example, subnets: []}\n  - {name: b, address: node.EXAMPLE., subnets: []}\n",
     errors: [
-      "t.yaml: nodes[1].address: node.example:3009 is used twice (nodes[0].address is the same); try: an address or a port of its own for each node",
+      "t.yaml: line 3, node b: address: node.example:3009 is used twice (also the address of node a); try: an address or a port of its own for each node",
     ],
   },
   {
@@ -483,7 +487,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.1.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].subnets[0]: 172.1.0.0/16 is used twice (nodes[0].subnets[0] is the same); try: each subnet at one node only",
+      "t.yaml: line 3, node b: subnets: 172.1.0.0/16 is used twice (also in the subnets of node a); try: each subnet at one node only",
     ],
   },
   {
@@ -491,7 +495,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.1.0.1/16]}\n',
     errors: [
-      "t.yaml: nodes[1].subnets[0]: 172.1.0.0/16 is used twice (nodes[0].subnets[0] is the same); try: each subnet at one node only",
+      "t.yaml: line 3, node b: subnets: 172.1.0.0/16 is used twice (also in the subnets of node a); try: each subnet at one node only",
     ],
   },
   {
@@ -499,7 +503,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "172.1.0.5", subnets: [172.2.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].address: 172.1.0.5 lies in the pod subnet 172.1.0.0/16 (of nodes[0]; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
+      "t.yaml: line 3, node b: address: 172.1.0.5 lies in the pod subnet 172.1.0.0/16 (of node a; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
     ],
   },
   {
@@ -507,7 +511,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 172.1.0.5, subnets: [172.0.0.0/8, "fd00::/64"]}\n  - {name: b, address: 10.0.0.2, subnets: [172.1.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[0].address: 172.1.0.5 lies in the pod subnet 172.1.0.0/16 (of nodes[1]; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
+      "t.yaml: line 2, node a: address: 172.1.0.5 lies in the pod subnet 172.1.0.0/16 (of node b; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
     ],
   },
   {
@@ -515,7 +519,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: "fd00:0:1::5", subnets: ["fd00::/32"]}\n  - {name: b, address: "2001:db8::2", subnets: ["fd00:0:1::/48", "fd00:0:2::/64"]}\n',
     errors: [
-      "t.yaml: nodes[0].address: fd00:0:1::5 lies in the pod subnet fd00:0:1::/48 (of nodes[1]; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
+      "t.yaml: line 2, node a: address: fd00:0:1::5 lies in the pod subnet fd00:0:1::/48 (of node b; packets between nodes would go into the tunnel); try: node addresses outside all pod subnets",
     ],
   },
   {
@@ -523,7 +527,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'network: 172.0.0.0/8\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [10.9.0.0/16]}\n',
     errors: [
-      "t.yaml: nodes[1].subnets[0]: 10.9.0.0/16 is outside the network (network is 172.0.0.0/8); try: a wider network, or none",
+      "t.yaml: line 4, node b: subnets: 10.9.0.0/16 is outside the network (which is 172.0.0.0/8); try: a wider network, or none",
     ],
   },
   {
@@ -531,7 +535,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "network: [172.0.0.0/8, 10.0.0.0/8]\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      "t.yaml: network[1]: 10.0.0.0/8 is a second IPv4 network (network[0] is 172.0.0.0/8); try: one prefix that covers both, or no network at all",
+      "t.yaml: line 1: network: 10.0.0.0/8 is a second IPv4 network (the first is 172.0.0.0/8); try: one prefix that covers both, or no network at all",
     ],
   },
   {
@@ -539,43 +543,43 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "network: [172.0.0.0/8, 10.0.0.0/8, 'fd00::/8']\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      "t.yaml: network: 3 networks (at most one per IP version); try: one prefix that covers them, or no network at all",
+      "t.yaml: line 1: network: 3 networks (at most one per IP version); try: one prefix that covers them, or no network at all",
     ],
   },
   {
     name: "network map",
     yaml: "network: {a: b}\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ["t.yaml: network: a mapping, not a single value"],
+    errors: ["t.yaml: line 1: network: a mapping, not a single value"],
   },
   {
     name: "network null",
     yaml: "network:\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ["t.yaml: network: no value; try: a value after the colon, or no such line"],
+    errors: ["t.yaml: line 1: network: no value; try: a value after the colon, or no such line"],
   },
   {
     name: "default none",
     yaml:
       'default: c\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
-    errors: ['t.yaml: default: "c" is no node; try: the name of a node'],
+    errors: ['t.yaml: line 1: default: "c" is no node; try: the name of a node'],
   },
   {
     name: "default near",
     yaml:
       'default: nodeb\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: node-b, address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: default: "nodeb" is no node (did you mean "node-b"?); try: the name of a node',
+      't.yaml: line 1: default: "nodeb" is no node (did you mean "node-b"?); try: the name of a node',
     ],
   },
   {
     name: "default null",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\ndefault:\n",
-    errors: ["t.yaml: default: no value; try: a value after the colon, or no such line"],
+    errors: ["t.yaml: line 3: default: no value; try: a value after the colon, or no such line"],
   },
   {
     name: "default tilde",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\ndefault: ~\n",
     errors: [
-      't.yaml: default: "~" is not a node name (it holds "~"); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3: default: "~" is not a node name (it holds "~"); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
@@ -583,7 +587,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: 'b c', address: \"10.0.0.2\", subnets: [172.2.0.0/16]}\n",
     errors: [
-      't.yaml: nodes[1].name: "b c" is not a node name (it holds a space); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3, node number 2: name: "b c" is not a node name (it holds a space); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
@@ -591,7 +595,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].name: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb..." is not a node name (64 characters, at most 63); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3, node number 2: name: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb..." is not a node name (64 characters, at most 63); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
@@ -599,7 +603,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: nöde, address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].name: "nöde" is not a node name (it holds "ö"); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3, node number 2: name: "nöde" is not a node name (it holds "ö"); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
@@ -607,76 +611,90 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: '', address: \"10.0.0.2\", subnets: [172.2.0.0/16]}\n",
     errors: [
-      't.yaml: nodes[1].name: "" is not a node name (it is empty); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3, node number 2: name: "" is not a node name (it is empty); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
     name: "name list",
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: [b], address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
-    errors: ["t.yaml: nodes[1].name: a list, not a single value"],
+    errors: ["t.yaml: line 3, node number 2: name: a list, not a single value"],
   },
   {
     name: "port 0",
     yaml: "port: 0\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "0" is not a port (out of range); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "0" is not a port (out of range); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port sexa",
     yaml: "port: 22:22\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "22:22" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "22:22" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port octal",
     yaml: "port: 03009\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: port: "03009" is not a port (it has a leading zero); try: a number from 1 to 65535',
+      't.yaml: line 1: port: "03009" is not a port (it has a leading zero); try: a number from 1 to 65535',
     ],
   },
   {
     name: "port float",
     yaml: "port: 3009.0\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "3009.0" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "3009.0" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port neg",
     yaml: "port: -1\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "-1" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "-1" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port hex",
     yaml: "port: 0xbc1\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "0xbc1" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "0xbc1" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port exp",
     yaml: "port: 1e3\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "1e3" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "1e3" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "port yes",
     yaml: "port: yes\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: port: "yes" is not a port (not a number); try: a number from 1 to 65535'],
+    errors: [
+      't.yaml: line 1: port: "yes" is not a port (not a number); try: a number from 1 to 65535',
+    ],
   },
   {
     name: "mtu 67",
     yaml: "mtu: 67\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: mtu: "67" is not an MTU (out of range); try: auto, or a number from 68 to 65535',
+      't.yaml: line 1: mtu: "67" is not an MTU (out of range); try: auto, or a number from 68 to 65535',
     ],
   },
   {
     name: "mtu big",
     yaml: "mtu: 65536\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: mtu: "65536" is not an MTU (out of range); try: auto, or a number from 68 to 65535',
+      't.yaml: line 1: mtu: "65536" is not an MTU (out of range); try: auto, or a number from 68 to 65535',
     ],
   },
   {
     name: "mtu text",
     yaml: "mtu: big\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: mtu: "big" is not an MTU (not a number); try: auto, or a number from 68 to 65535',
+      't.yaml: line 1: mtu: "big" is not an MTU (not a number); try: auto, or a number from 68 to 65535',
     ],
   },
   {
@@ -684,7 +702,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "mtu: 1279\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: b, address: \"10.0.0.2\", subnets: ['fd00:2::/64']}\n",
     errors: [
-      "t.yaml: mtu: 1279 is too small for IPv6 pods (nodes[1].subnets[0] is fd00:2::/64, and IPv6 needs 1280); try: 1280 or more, or auto",
+      "t.yaml: line 1: mtu: 1279 is too small for IPv6 pods (such as fd00:2::/64: IPv6 needs 1280); try: 1280 or more, or auto",
     ],
   },
   {
@@ -692,91 +710,91 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "device: tunnet0123456789\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "tunnet0123456789" is not a device name (16 bytes, at most 15); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "tunnet0123456789" is not a device name (16 bytes, at most 15); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device slash",
     yaml: "device: a/b\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "a/b" is not a device name (it holds "/"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "a/b" is not a device name (it holds "/"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device dot",
     yaml: "device: ..\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: ".." is not a device name (reserved); try: a short name such as tunnet0',
+      't.yaml: line 1: device: ".." is not a device name (reserved); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device space",
     yaml: "device: 'a b'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "a b" is not a device name (it holds a space); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "a b" is not a device name (it holds a space); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device pct",
     yaml: "device: 'tun%d'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "tun%d" is not a device name (it holds "%"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "tun%d" is not a device name (it holds "%"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device colon",
     yaml: "device: 'a:b'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "a:b" is not a device name (it holds ":"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "a:b" is not a device name (it holds ":"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device plus",
     yaml: "device: 'eth+'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "eth+" is not a device name (it holds "+"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "eth+" is not a device name (it holds "+"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device star",
     yaml: "device: '*'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "*" is not a device name (it holds "*"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "*" is not a device name (it holds "*"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device dash",
     yaml: "device: -x\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "-x" is not a device name (it begins with "-"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "-x" is not a device name (it begins with "-"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device exclamation",
     yaml: "device: '!x'\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "!x" is not a device name (it begins with "!"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "!x" is not a device name (it begins with "!"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device all",
     yaml: "device: all\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "all" is not a device name (reserved); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "all" is not a device name (reserved); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device default",
     yaml: "device: default\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "default" is not a device name (reserved); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "default" is not a device name (reserved); try: a short name such as tunnet0',
     ],
   },
   {
     name: "device empty",
     yaml: "device: ''\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: device: "" is not a device name (it is empty); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "" is not a device name (it is empty); try: a short name such as tunnet0',
     ],
   },
   {
@@ -789,26 +807,26 @@ nodes:
   - {name: d, address: 10.0.0.4, macs: "02:42:ac:01:00:03"}
 `,
     errors: [
-      't.yaml: nodes[0].macs[0]: "02:42:ac:01:00" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
-      't.yaml: nodes[0].macs[1]: "01:00:5e:00:00:01" is not a station\'s MAC address (a group: the lowest bit of its first octet is set); try: six octets such as 02:42:ac:01:00:02',
-      't.yaml: nodes[1].macs[0]: "00:00:00:00:00:00" is not a station\'s MAC address (all zeros); try: six octets such as 02:42:ac:01:00:02',
-      't.yaml: nodes[1].macs[2]: "2" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
-      "t.yaml: nodes[1].macs[3]: a list, not a single value",
-      't.yaml: nodes[3].macs: "02:42:ac:01:00:03", not a list; try: ["02:42:ac:01:00:02"]',
-      "t.yaml: nodes[2].macs[0]: 02:42:ac:01:00:02 is used twice (nodes[1].macs[1] is the same); try: each MAC address at one node only",
+      't.yaml: line 3, node a: macs: "02:42:ac:01:00" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: line 3, node a: macs: "01:00:5e:00:00:01" is not a station\'s MAC address (a group: the lowest bit of its first octet is set); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: line 4, node b: macs: "00:00:00:00:00:00" is not a station\'s MAC address (all zeros); try: six octets such as 02:42:ac:01:00:02',
+      't.yaml: line 4, node b: macs: "2" is not a station\'s MAC address (not six pairs of hex digits with colons); try: six octets such as 02:42:ac:01:00:02',
+      "t.yaml: line 4, node b: macs: a list, not a single value",
+      't.yaml: line 6, node d: macs: "02:42:ac:01:00:03", not a list; try: ["02:42:ac:01:00:02"]',
+      "t.yaml: line 5, node c: macs: 02:42:ac:01:00:02 is used twice (also in the macs of node b); try: each MAC address at one node only",
     ],
   },
   {
     name: "a bad bridge name",
     yaml: "mode: tap\nbridge: br/0\nnodes:\n  - {name: a, address: 10.0.0.1}\n",
     errors: [
-      't.yaml: bridge: "br/0" is not a device name (it holds "/"); try: a short name such as tunnet0',
+      't.yaml: line 2: bridge: "br/0" is not a device name (it holds "/"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "mode",
     yaml: "mode: bridge\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
-    errors: ['t.yaml: mode: "bridge" is not a mode; try: tun or tap'],
+    errors: ['t.yaml: line 1: mode: "bridge" is not a mode; try: tun or tap'],
   },
   {
     name: "dup key",
@@ -836,18 +854,18 @@ nodes:
     name: "unclosed",
     yaml: "nodes: [\n",
     errors: [
-      "t.yaml: line 2, column 1: not YAML (a [ or { is never closed); try: a closing ] or }",
+      "t.yaml: line 1, column 8: not YAML (a [ is never closed); try: a closing ]",
     ],
   },
   {
     name: "unclosed q",
     yaml: "device: 'a\n",
-    errors: ["t.yaml: line 2, column 1: not YAML (a ' is never closed); try: a closing '"],
+    errors: ["t.yaml: line 1, column 9: not YAML (a ' is never closed); try: a closing '"],
   },
   {
     name: "unclosed dq",
     yaml: 'device: "a\n',
-    errors: ['t.yaml: line 2, column 1: not YAML (a " is never closed); try: a closing "'],
+    errors: ['t.yaml: line 1, column 9: not YAML (a " is never closed); try: a closing "'],
   },
   {
     name: "two docs",
@@ -898,8 +916,8 @@ nodes:
     yaml:
       "x: &a {port: 1}\n<<: *a\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: unknown key "x"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
-      't.yaml: unknown key "<<"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 1: unknown key "x"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
+      't.yaml: line 2: unknown key "<<"; try: one of network, port, device, mode, bridge, mtu, nodes, default',
     ],
   },
   {
@@ -913,10 +931,10 @@ nodes:
     name: "flow comma",
     yaml: "nodes: [a b: c d]\n",
     errors: [
-      't.yaml: nodes[0]: unknown key "a b"; try: one of name, address, subnets, macs',
-      "t.yaml: nodes[0].name: missing; try: name: NAME",
-      "t.yaml: nodes[0].address: missing; try: address: HOST",
-      "t.yaml: nodes[0].subnets: missing; try: subnets: [172.2.0.0/16]",
+      't.yaml: line 1, node number 1: unknown key "a b"; try: one of name, address, subnets, macs',
+      "t.yaml: line 1, node number 1: name: missing; try: name: NAME",
+      "t.yaml: line 1, node number 1: address: missing; try: address: HOST",
+      "t.yaml: line 1, node number 1: subnets: missing; try: subnets: [172.2.0.0/16]",
     ],
   },
   {
@@ -936,13 +954,13 @@ nodes:
     yaml:
       "prot: 1\nport: x\nnodes:\n  - {name: a, address: 1.2.3, subnets: [x, 172.1.0.0/16]}\n  - {name: a, address: 10.0.0.2, subnets: [172.1.0.0/16]}\ndefault: z\n",
     errors: [
-      't.yaml: unknown key "prot" (did you mean "port"?)',
-      't.yaml: port: "x" is not a port (not a number); try: a number from 1 to 65535',
-      't.yaml: nodes[0].address: "1.2.3" is not an address (3 octets, not 4); try: an IP address or a host name, with :PORT if need be',
-      't.yaml: nodes[0].subnets[0]: "x" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
-      't.yaml: nodes[1].name: "a" is used twice (nodes[0] has it too); try: a name of its own for each node',
-      't.yaml: default: "z" is no node; try: the name of a node',
-      "t.yaml: nodes[1].subnets[0]: 172.1.0.0/16 is used twice (nodes[0].subnets[1] is the same); try: each subnet at one node only",
+      't.yaml: line 1: unknown key "prot" (did you mean "port"?)',
+      't.yaml: line 2: port: "x" is not a port (not a number); try: a number from 1 to 65535',
+      't.yaml: line 4, node a: address: "1.2.3" is not an address (3 octets, not 4); try: an IP address or a host name, with :PORT if need be',
+      't.yaml: line 4, node a: subnets: "x" is not a prefix (not four numbers with dots); try: ADDRESS/LENGTH such as 172.2.0.0/16',
+      't.yaml: line 5, node a: name: "a" is used twice (node number 1 has it too); try: a name of its own for each node',
+      't.yaml: line 6: default: "z" is no node; try: the name of a node',
+      "t.yaml: line 5, node a: subnets: 172.1.0.0/16 is used twice (also in the subnets of node a); try: each subnet at one node only",
     ],
   },
   {
@@ -950,14 +968,14 @@ nodes:
     yaml:
       'device: "\\u202eabc"\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n',
     errors: [
-      't.yaml: device: "\\u202eabc" is not a device name (it holds "\\u202e"); try: a short name such as tunnet0',
+      't.yaml: line 1: device: "\\u202eabc" is not a device name (it holds "\\u202e"); try: a short name such as tunnet0',
     ],
   },
   {
     name: "a name like an option",
     yaml: "nodes:\n  - {name: -n--undo, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: nodes[0].name: "-n--undo" is not a node name (it begins with "-"); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 2, node number 1: name: "-n--undo" is not a node name (it begins with "-"); try: letters, digits, dots, dashes and underscores',
     ],
   },
   {
@@ -965,10 +983,116 @@ nodes:
     yaml:
       'nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n  - {name: "b\\nc", address: "10.0.0.2", subnets: [172.2.0.0/16]}\n',
     errors: [
-      't.yaml: nodes[1].name: "b\\nc" is not a node name (it holds "\\n"); try: letters, digits, dots, dashes and underscores',
+      't.yaml: line 3, node number 2: name: "b\\nc" is not a node name (it holds "\\n"); try: letters, digits, dots, dashes and underscores',
     ],
   },
+  {
+    name: "line of a missing colon of a node's key",
+    yaml: `nodes:
+  - name: a
+    address 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: 10.0.0.2
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 3, column 5: not YAML (a key has no colon); try: KEY: VALUE`],
+  },
+  {
+    name: "line of a missing colon of a node's first key",
+    yaml: `nodes:
+  - name a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: 10.0.0.2
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 2, column 3: not YAML (a key has no colon); try: KEY: VALUE`],
+  },
+  {
+    name: "line of a missing colon of nodes",
+    yaml: `nodes
+  - name: a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: 10.0.0.2
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 1, column 1: not YAML (a key has no colon); try: KEY: VALUE`],
+  },
+  {
+    name: "line of a missing colon, a comment below",
+    yaml: `nodes:
+  - name: a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address 10.0.0.2
+    # c
 
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 6, column 5: not YAML (a key has no colon); try: KEY: VALUE`],
+  },
+  {
+    name: "line of a missing colon at the end",
+    yaml: `nodes:
+  - name: a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: 10.0.0.2
+    subnets: [10.2.0.0/16]
+port 3009
+`,
+    errors: [`t.yaml: line 8, column 1: not YAML (a key has no colon); try: KEY: VALUE`],
+  },
+  {
+    name: "line of bracket open",
+    yaml: `nodes:
+  - name: a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16
+  - name: b
+    address: 10.0.0.2
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 4, column 14: not YAML (a [ is never closed); try: a closing ]`],
+  },
+  {
+    name: "line of double quote open",
+    yaml: `nodes:
+  - name: a
+    address: "10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: 10.0.0.2
+    subnets: ["10.2.0.0/16"]
+`,
+    errors: [`t.yaml: line 3, column 14: not YAML (a " is never closed); try: a closing "`],
+  },
+  {
+    name: "line of single quote open",
+    yaml: `nodes:
+  - name: a
+    address: 10.0.0.1
+    subnets: [10.1.0.0/16]
+  - name: b
+    address: '10.0.0.2
+    subnets: [10.2.0.0/16]
+`,
+    errors: [`t.yaml: line 6, column 14: not YAML (a ' is never closed); try: a closing '`],
+  },
+  {
+    name: "line of JSON, a bracket open",
+    yaml: `{"nodes": [
+  {"name": "a", "subnets": ["10.1.0.0/16"},
+  {"name": "b"}]}
+`,
+    errors: [`t.yaml: line 2, column 28: not YAML (a [ is never closed); try: a closing ]`],
+  },
   {
     name: "nested too deeply",
     yaml: "[".repeat(20_000),

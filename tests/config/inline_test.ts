@@ -88,7 +88,7 @@ const BAD:
       "try: an IP address or a host name, with :PORT if need be",
     ]],
     ["own subnet at a peer", { specs: ["172.1.0.0/16=10.0.0.2"], local: ["172.1.0.0/16"] }, [
-      '--local: 172.1.0.0/16 is used twice (peer "172.1.0.0/16=10.0.0.2" is the same); ' +
+      '--local: 172.1.0.0/16 is used twice (also in peer "172.1.0.0/16=10.0.0.2"); ' +
       "try: each subnet at one node only",
     ]],
     ["peer in a pod subnet", { specs: ["10.0.0.0/8=10.0.0.2"] }, [

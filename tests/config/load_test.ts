@@ -109,7 +109,7 @@ const BAD: readonly (readonly [
     "a bad embedded config",
     {},
     { embedded: "port: x\nnodes: [{name: a, address: 10.0.0.1, subnets: []}]" },
-    'embedded: port: "x" is not a port (not a number); try: a number from 1 to 65535',
+    'embedded: line 1: port: "x" is not a port (not a number); try: a number from 1 to 65535',
     ConfigError,
   ],
   [
