@@ -86,6 +86,12 @@ function refuseOddFile(path: string, info: Deno.FileInfo): void {
   refuse(path, `${kind}, not a file`, info.isFifo ? `-c - <${path}` : HOW);
 }
 
+/** Throws a ConfigError for a file that user `uid` could not read. */
+export function refuseUnread(path: string, error: unknown, uid: number): never {
+  const denied = error instanceof Deno.errors.PermissionDenied && uid !== 0;
+  refuse(path, readErrorText(error), denied ? "sudo" : HOW);
+}
+
 /**
  * The first `max_bytes` of a plain file, undefined if there is none of that name. Where root reads
  * it, nobody else may have a say in what it holds. Throws a ConfigError.
@@ -100,8 +106,7 @@ export function readConfigFile(path: string, max_bytes: number): Uint8Array | un
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     if (error instanceof Deno.errors.NotFound) return undefined;
-    const denied = error instanceof Deno.errors.PermissionDenied && Deno.uid() !== 0;
-    return refuse(path, readErrorText(error), denied ? "sudo" : HOW);
+    return refuseUnread(path, error, Deno.uid() ?? 0);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "../assert.ts";
 import { ConfigError } from "../../src/base/errors.ts";
-import { pathEntries, readConfigFile } from "../../src/config/load_file.ts";
+import { pathEntries, readConfigFile, refuseUnread } from "../../src/config/load_file.ts";
 import { PERMISSION_FLAGS, UNSTABLE_FLAGS } from "../../src/tools/build/permissions.ts";
 
 const OTHER = 65_534;
@@ -208,6 +208,18 @@ Deno.test("config file: the runtime's words about permissions reach nobody", asy
     assert(/^tunnet: error: [^\n]+ \([^\n]+\n$/.test(stderr), stderr);
     assert(!/allow|permission flag|NotCapable|Requires/i.test(stderr), stderr);
   }
+});
+
+Deno.test("config file: what the user may not read is for sudo, and for nobody where root may not", () => {
+  const denied = new Deno.errors.PermissionDenied("EACCES");
+  const line = (error: Error, uid: number) =>
+    assertThrows(() => refuseUnread("t.yaml", error, uid), ConfigError).message;
+  assertEquals(line(denied, 1000), "t.yaml: cannot be read (permission denied); try: sudo");
+  assertEquals(line(denied, 0), "t.yaml: cannot be read (permission denied); try: -c FILE");
+  assertEquals(
+    line(new Deno.errors.IsADirectory("x"), 1000),
+    "t.yaml: cannot be read (a directory); try: -c FILE",
+  );
 });
 
 Deno.test("config file: what is no path at all", () => {
