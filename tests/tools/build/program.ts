@@ -90,7 +90,8 @@ export function start(program: string, args: readonly string[], options: Start =
     args: [...args],
     clearEnv: true,
     env: options.env ?? {},
-    cwd: options.cwd,
+    // Another user may not get at this checkout, below /root for example.
+    cwd: options.cwd ?? (options.uid === undefined ? undefined : "/"),
     uid: options.uid,
     gid: options.uid,
     stdin: options.stdin === undefined ? "null" : "piped",
