@@ -17,8 +17,8 @@ export const SENDER_WORDS = 8;
 /** Places: of peer `index`, 2 * index for what is verified, and the next one for what is not. */
 const PLACES = 2 * NODES_MAX;
 /** Words before the bytes of a hello: PLACE. */
-const PLACE = { sequence: 0, length: 1, largest: 2, sender: 3 } as const;
-const PLACE_HEADER_WORDS = PLACE.sender + SENDER_WORDS + 1;
+const PLACE = { sequence: 0, length: 1, largest: 2, count: 3, sender: 4 } as const;
+const PLACE_HEADER_WORDS = PLACE.sender + SENDER_WORDS;
 const PLACE_WORDS = PLACE_HEADER_WORDS + CONTROL_MAX_BYTES / 4;
 /** One bit for each place. */
 const BITS_WORDS = PLACES / 32;
@@ -40,6 +40,8 @@ export interface Mail {
   /** Bytes of the whole datagram, and of the largest one of this kind since the last look. */
   readonly length: number;
   readonly largest: number;
+  /** How many have come since the last look; all but this one were replaced. */
+  readonly count: number;
 }
 
 /** A mailbox from either side. */
@@ -73,6 +75,7 @@ export class Mailbox {
     const replaced = (Atomics.load(words, bitsAt(place)) & bitOf(place)) !== 0;
     Atomics.add(words, at + PLACE.sequence, 1);
     words[at + PLACE.length] = length;
+    words[at + PLACE.count] = 1 + (replaced ? words[at + PLACE.count]! : 0);
     words[at + PLACE.largest] = Math.max(length, replaced ? words[at + PLACE.largest]! : 0);
     for (let i = 0; i < SENDER_WORDS; i++) {
       words[at + PLACE.sender + i] = senders[senderAt + i]!;
@@ -139,6 +142,7 @@ export class Mailbox {
         bytes: this.#bytes.slice(from, from + copied),
         length,
         largest: words[at + PLACE.largest]!,
+        count: words[at + PLACE.count]!,
       };
       // The lane writes within a microsecond, and never twice without other work between.
       if ((before & 1) === 0 && Atomics.load(words, at + PLACE.sequence) === before) return mail;

@@ -138,7 +138,7 @@ export class HelloLoop {
     const { address, port } = readSockaddr(mail.sender, 0);
     // The table may have changed since the lane looked the sender up.
     if (!peer?.isAt(address, port)) return;
-    const event = peer.liveness.hear(mail.bytes, time.now_ms(), mail.largest);
+    const event = peer.liveness.hear(mail.bytes, time.now_ms(), mail.largest, mail.count);
     if (event === "unverified") this.#answer(peer, mail);
     else if (event) this.#react(peer, event);
   }

@@ -99,7 +99,7 @@ export class Liveness {
     const echo_us = this.#echo_us;
     const held_us = echo_us === 0 ? 0 : Math.round((now_ms - this.heard_ms) * 1000);
     return this.#encode(self, now_ms, {
-      ...{ echo_us, held_us: Math.min(held_us, 0xffff_ffff), leaving },
+      ...{ echo_us, held_us: Math.min(held_us, 0xffff_ffff), leaving, number: ++this.#sent },
       answer: this.state !== "up" || this.#isOverdue(now_ms),
       echoToken: this.said?.token ?? NO_TOKEN,
     });
@@ -119,20 +119,21 @@ export class Liveness {
     const { sent_us: echo_us, token: echoToken } = hello;
     return this.#encode(self, now_ms, {
       ...{ echo_us, held_us: 0, leaving: false, answer: this.state !== "up", echoToken },
+      // Who asked cannot be missed: it is no hello of the count.
+      number: 0,
     });
   }
 
   #encode(
     self: SelfDescription,
     now_ms: number,
-    said: Pick<Hello, "echo_us" | "held_us" | "answer" | "leaving" | "echoToken">,
+    said: Pick<Hello, "echo_us" | "held_us" | "answer" | "leaving" | "echoToken" | "number">,
   ): Uint8Array<ArrayBuffer> {
     return encodeHello({
       ...{ ...self, version: PROTOCOL_VERSION, program: VERSION, probe: false, ...said },
       // A peer that has not been heard gets complete packets only, and sends us such.
       capabilities: this.said ? self.capabilities : 0,
       sent_us: sentTime_us(now_ms),
-      number: ++this.#sent,
       token: this.token,
       largest_bytes: this.#largest_bytes,
     });
@@ -154,12 +155,14 @@ export class Liveness {
 
   /**
    * Takes in a control datagram; tells what changed, or that an answer is asked for. `size_bytes`
-   * is the size of the largest one that has come since the last call.
+   * is the size of the largest one that has come since the last call, and `count` how many did:
+   * this is the newest.
    */
   hear(
     datagram: Uint8Array,
     now_ms: number,
     size_bytes = datagram.length,
+    count = 1,
   ): LivenessEvent | undefined {
     const hello = decodeHello(datagram);
     if (!hello) return "bad_control";
@@ -172,7 +175,7 @@ export class Liveness {
       this.#heardUs_ms = 0;
     }
     const before = this.said;
-    this.#note(hello, now_ms);
+    this.#note(hello, now_ms, count);
     if (hello.leaving) {
       const was = this.state;
       this.#enter("down", now_ms, LEFT);
@@ -240,8 +243,8 @@ export class Liveness {
   }
 
   /** What a hello says of its sender. */
-  #note(hello: Hello, now_ms: number): void {
-    this.#loss.arrived(hello.number);
+  #note(hello: Hello, now_ms: number, count: number): void {
+    this.#loss.arrived(hello.number, count);
     this.heard_ms = now_ms;
     this.said = hello;
     if (hello.echo_us === 0) return;

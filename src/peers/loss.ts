@@ -24,9 +24,12 @@ export class HelloLoss {
 
   constructor(readonly timers: Timers) {}
 
-  /** Takes in the number of a hello that has arrived; 0 is no number. */
-  arrived(number: number): void {
+  /** Takes in the number of a hello that has arrived, the last of `count`; 0 is no number. */
+  arrived(number: number, count = 1): void {
     if (number === 0) return;
+    for (let older = Math.min(count, HELLO_LOSS_WINDOW) - 1; older > 0; older--) {
+      this.arrived(Math.max(0, number - older));
+    }
     const ahead = number - this.#last;
     if (this.#window === 0) {
       this.#arrived = 1;

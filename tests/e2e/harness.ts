@@ -236,10 +236,35 @@ export class Bed implements AsyncDisposable {
   /** Sends datagrams to a port of node 0, with node `from`'s underlay address and tunnet's port. */
   async send(from: number, datagrams: readonly Uint8Array[], port = 3009): Promise<void> {
     const { namespace, address } = this.node(from);
-    const script = repoPath("tests/e2e/send.ts");
+    const words = [address, "3009", this.node(0).address, `${port}`];
+    await this.#sendBy(namespace, "send.ts", words, datagrams);
+  }
+
+  /**
+   * Sends datagrams to node 0's port from a namespace, by a raw socket, with the underlay address
+   * of node `as`; in turn at a rate for some seconds, or each once. Tells how many were sent.
+   */
+  async forge(
+    namespace: string,
+    as: number,
+    datagrams: readonly Uint8Array[],
+    flood?: { readonly rate: number; readonly seconds: number },
+  ): Promise<number> {
+    const words = [this.node(as).address, "3009", this.node(0).address, "3009"];
+    if (flood) words.push(`${flood.rate}`, `${flood.seconds}`);
+    return Number(await this.#sendBy(namespace, "forge.ts", words, datagrams));
+  }
+
+  /** Runs a script that sends what it is given; resolves to what it prints. */
+  async #sendBy(
+    namespace: string,
+    script: string,
+    words: readonly string[],
+    datagrams: readonly Uint8Array[],
+  ): Promise<string> {
     const child = this.spawn(namespace, [
-      ...[Deno.execPath(), "run", "-A", "--no-config", "--unstable-net", script],
-      ...[address, "3009", this.node(0).address, `${port}`],
+      ...[Deno.execPath(), "run", "-A", "--no-config", "--unstable-net"],
+      ...[repoPath(`tests/e2e/${script}`), ...words],
     ], "piped");
     const lines = datagrams.map((datagram) =>
       Array.from(datagram, (byte) => byte.toString(16).padStart(2, "0")).join("") + "\n"
@@ -247,8 +272,9 @@ export class Bed implements AsyncDisposable {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(lines.join("")));
     await writer.close();
-    const { code, stderr } = await child.output();
+    const { code, stdout, stderr } = await child.output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout);
   }
 
   /** Captures what crosses a device with tcpdump, from now until `stop`; `file` grows meanwhile. */

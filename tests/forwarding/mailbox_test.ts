@@ -39,7 +39,9 @@ Deno.test("mailbox: the newest of each peer and kind, and how large any was", ()
 Deno.test("mailbox: a long one is cut, and its sender is kept", () => {
   const box = new Mailbox();
   put(box, 7, true, 9, 60_000);
-  box.take(1, ({ bytes, length, sender }) => {
+  put(box, 7, true, 9, 60_000);
+  box.take(1, ({ bytes, length, sender, count }) => {
+    assertEquals(count, 2);
     assertEquals([bytes.length, length], [CONTROL_MAX_BYTES, 60_000]);
     assertEquals(sender, SENDERS.slice(SENDER_WORDS));
   });

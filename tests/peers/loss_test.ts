@@ -33,6 +33,15 @@ for (const [name, numbers, share] of CASES) {
   });
 }
 
+Deno.test("loss: those that a newer one has replaced have arrived", () => {
+  const loss = new HelloLoss(TIMERS);
+  loss.arrived(1);
+  loss.arrived(6, 3);
+  assertAlmostEquals(loss.share(0)!, 2 / 6, 1e-12, "2 and 3 are lost, 4 and 5 are not");
+  loss.arrived(7, 1e9);
+  assertEquals(loss.share(0), 0, "a count that cannot be ends somewhere");
+});
+
 Deno.test("loss: hellos that are overdue are lost too", () => {
   const full = Array.from({ length: 50 }, (_, i) => i + 1);
   assertEquals(lossOf([1, 2, 3], TIMERS.overdue_ms - 1), 0);
