@@ -51,6 +51,10 @@ export const IPV6_MTU = 24;
 export const IP_PMTUDISC_WANT = 1;
 /** Set DF always, obey the path MTU the kernel learnt; larger datagrams fail with EMSGSIZE. */
 export const IP_PMTUDISC_DO = 2;
+/** Set DF always, ignore what the kernel has learned of the path; only the device's MTU counts. */
+export const IP_PMTUDISC_PROBE = 3;
+/** Never set DF, ignore what the kernel has learned; what the device does not carry goes in fragments. */
+export const IP_PMTUDISC_OMIT = 5;
 
 /** udp(7), linux/udp.h: segmentation since Linux 4.18, receive offload since 5.0. */
 export const UDP_SEGMENT = 103;

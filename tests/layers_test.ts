@@ -41,7 +41,7 @@ const PURE = [
   /^src\/dataplane\/(?!lanes\/(main_thread|worker)_lanes)/,
   /^src\/host\/netlink\/message\.ts$/,
   /^src\/kernel_path\/(bpf\/(abi|assembler)|maps\/|programs\/|packet_sockets)/,
-  /^src\/peers\/(liveness|loss|peer|plan|registry|transport|source\/\w+)\.ts$/,
+  /^src\/peers\/(liveness|loss|path_probe|peer|plan|registry|transport|source\/\w+)\.ts$/,
   /^src\/service\/lane_watchdog\.ts$/,
   /^src\/tools\/lab\/(topology|draw|hints|pings)\.ts$/,
   /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,

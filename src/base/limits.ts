@@ -15,6 +15,18 @@ export const MTU_MIN_BYTES = 68;
 /** Smallest MTU on which the kernel runs IPv6 (RFC 8200, section 5). */
 export const MTU_IPV6_MIN_BYTES = 1280;
 
+/** What every IPv4 path carries: a whole datagram that every host takes (RFC 791). */
+export const PATH_MTU_IPV4_MIN_BYTES = 576;
+
+/**
+ * What a kernel has been told of a path by ICMP, which anybody can forge, is believed down to here:
+ * no link of today that carries IP is narrower.
+ */
+export const PATH_MTU_HINT_MIN_BYTES = 1280;
+
+/** Sizes that are tried in one burst of hellos: each leaves a seventh of what is not known yet. */
+export const PATH_SIZES_PER_BURST = 12;
+
 /** The kernel's own bound for a tun device (drivers/net/tun.c, MAX_MTU, since 4.10). */
 export const MTU_MAX_BYTES = 65_535;
 

@@ -11,6 +11,7 @@
  */
 
 import { CONTROL_MAX_BYTES, NODES_MAX } from "../base/limits.ts";
+import { HELLO_BYTES } from "../wire/hello.ts";
 
 /** Words of a sender: a socket address (io/sockaddr.ts). */
 export const SENDER_WORDS = 8;
@@ -40,7 +41,7 @@ export interface Mail {
   /** Bytes of the whole datagram, and of the largest one of this kind since the last look. */
   readonly length: number;
   readonly largest: number;
-  /** How many have come since the last look; all but this one were replaced. */
+  /** How many have come since the last look, but for those that try a size; the last one is here. */
   readonly count: number;
 }
 
@@ -75,7 +76,9 @@ export class Mailbox {
     const replaced = (Atomics.load(words, bitsAt(place)) & bitOf(place)) !== 0;
     Atomics.add(words, at + PLACE.sequence, 1);
     words[at + PLACE.length] = length;
-    words[at + PLACE.count] = 1 + (replaced ? words[at + PLACE.count]! : 0);
+    // One that tries a size has no number (peers/path_probe.ts).
+    const counted = length > HELLO_BYTES ? 0 : 1;
+    words[at + PLACE.count] = counted + (replaced ? words[at + PLACE.count]! : 0);
     words[at + PLACE.largest] = Math.max(length, replaced ? words[at + PLACE.largest]! : 0);
     for (let i = 0; i < SENDER_WORDS; i++) {
       words[at + PLACE.sender + i] = senders[senderAt + i]!;

@@ -13,7 +13,7 @@ import { formatEndpoint } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
-import { UdpPaths } from "../io/path_mtu.ts";
+import { UdpPaths, withoutFragments } from "../io/path_mtu.ts";
 import { Tracer } from "../inspect/trace/tracer.ts";
 import { Forwarding } from "../host/ip_forward.ts";
 import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller.ts";
@@ -116,7 +116,6 @@ export class Node {
       kernel: this.#kernel,
       drops: this.#kernelDrops,
     });
-    this.#pathWatch = new PathWatch(registry, paths, publisher, this.#device, log);
     this.#resolver = new ResolveLoop(registry, log, resolveHost, time);
     const sharedNames = source !== INLINE_SOURCE;
     this.#hellos = new HelloLoop({
@@ -129,9 +128,17 @@ export class Node {
         log,
         (peer) => publisher.publishPeer(peer),
       ),
-      send: (datagram, address, port) => sendDatagram(udp.fd, datagram, address, port),
+      // One that arrives in fragments would tell nothing of the path.
+      send: (datagram, address, port) =>
+        withoutFragments(
+          udp.fd,
+          udp.ipVersion,
+          () => sendDatagram(udp.fd, datagram, address, port),
+        ),
       packets: () => lanes.countersOf("inbound").peerPackets,
+      sentPackets: () => lanes.countersOf("outbound").peerPackets,
     });
+    this.#pathWatch = new PathWatch(registry, paths, this.#hellos, this.#device);
     const members = options.load
       ? new FileSource({ config, self, endpoint: options.endpoint }, options.load, log)
       : new InlineSource(source);

@@ -1,17 +1,16 @@
-/** Notices when the paths to the peers have become wider or narrower. */
+/** Notices when this host, or what its kernel hears by ICMP, says something new of the paths. */
 
 import { PATHS_PER_CHECK } from "../base/limits.ts";
-import type { Log } from "../base/log.ts";
+import type { HelloLoop } from "../peers/hello_loop.ts";
 import type { Paths } from "../peers/paths.ts";
-import type { Publisher } from "../peers/publish.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { Registry } from "../peers/registry.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
 /**
- * Looks at some peers' paths at a time. The lanes learn by themselves of a path
- * that has become narrower (transmit.ts); here they are told of
- * one that is wide again, and the device follows the underlay's MTU.
+ * Looks at some peers' paths at a time. What the kernel has been told by ICMP is
+ * only a reason to try at once what a path carries (peers/path_probe.ts). The
+ * device follows the underlay's MTU.
  */
 export class PathWatch {
   #next = 0;
@@ -20,10 +19,9 @@ export class PathWatch {
 
   constructor(
     readonly registry: Registry,
-    readonly paths: Pick<Paths, "localMtu_bytes" | "innerMtu_bytes">,
-    readonly publisher: Pick<Publisher, "mtuOf" | "publishPeer">,
+    readonly paths: Pick<Paths, "look">,
+    readonly hellos: Pick<HelloLoop, "followPath">,
     readonly device: Pick<TunnelDevice, "followUnderlay">,
-    readonly log: Log,
   ) {}
 
   /** Looks at the next peers. True: the device's MTU was changed, and the peers should know. */
@@ -42,17 +40,9 @@ export class PathWatch {
   }
 
   #look(peer: Peer): void {
-    const { name, index, address } = peer;
-    if (!address) return;
-    const { paths, publisher, log } = this;
-    this.#least_bytes = Math.min(this.#least_bytes, paths.localMtu_bytes(address));
-    const before = publisher.mtuOf(index);
-    const mtu_bytes = paths.innerMtu_bytes(address);
-    if (before === undefined || before === mtu_bytes) return;
-    log.info("path_mtu", `the path to ${name} carries ${mtu_bytes} bytes now, not ${before}`, {
-      peer: name,
-      mtu_bytes,
-    });
-    publisher.publishPeer(peer);
+    if (!peer.address) return;
+    this.paths.look(peer);
+    this.#least_bytes = Math.min(this.#least_bytes, peer.liveness.path.local_bytes);
+    this.hellos.followPath(peer);
   }
 }

@@ -1,7 +1,7 @@
 /** Hello to and from the peers: who is there, and what it understands. */
 
 import { HELLO_BYTES } from "../wire/hello.ts";
-import { MAIL_BATCH, MAIL_INTERVAL_MS } from "../base/limits.ts";
+import { MAIL_BATCH, MAIL_INTERVAL_MS, NODES_MAX } from "../base/limits.ts";
 import type { Mail, Mailbox } from "../forwarding/mailbox.ts";
 import { readSockaddr } from "../io/sockaddr.ts";
 import type { Log } from "../base/log.ts";
@@ -24,7 +24,7 @@ export type SendDatagram = (
 /** What the loop needs of the node. */
 export interface HelloLoopParts {
   readonly registry: Registry;
-  readonly publisher: Pick<Publisher, "publishPeer">;
+  readonly publisher: Pick<Publisher, "publishPeer" | "mtuOf">;
   readonly resolver: Pick<ResolveLoop, "tick">;
   readonly prober: Pick<Prober, "round" | "check" | "close">;
   /** Where lanes put the peers' hellos. */
@@ -32,6 +32,8 @@ export interface HelloLoopParts {
   readonly send: SendDatagram;
   /** Packets from each peer so far, by index. */
   readonly packets: () => Float64Array;
+  /** The same of packets to each peer. */
+  readonly sentPackets: () => Float64Array;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   readonly time: Time;
@@ -44,21 +46,27 @@ export class HelloLoop {
   #reading = false;
   /** What the peers have last been told of this node. */
   #announced = "";
+  /** Packets to each peer at the last check. */
+  #sentPackets = new Float64Array(NODES_MAX);
 
   constructor(readonly parts: HelloLoopParts) {}
 
-  /** Looks who has fallen silent, and asks those that seem about to. */
+  /** Looks who has fallen silent, asks those that seem about to, and tries paths that are in use. */
   check(): void {
-    const { registry: { peers }, publisher, prober, packets, time, log } = this.parts;
+    const { registry: { peers }, publisher, prober, time, log } = this.parts;
     const now_ms = time.now_ms();
-    const counts = packets();
+    const counts = this.parts.packets();
+    const sent = this.parts.sentPackets();
     for (const peer of peers) {
       const { liveness, name } = peer;
       liveness.carried(counts[peer.index]!, now_ms);
       const event = liveness.expire(now_ms);
       if (event) publisher.publishPeer(peer);
       if (event === "silent") log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
-      if (liveness.isToBeAsked(now_ms)) this.hello(peer);
+      const flowing = sent[peer.index]! > this.#sentPackets[peer.index]!;
+      this.#sentPackets[peer.index] = sent[peer.index]!;
+      if (liveness.isBurstDue(now_ms, flowing)) this.#burst(peer, true);
+      else if (liveness.isToBeAsked(now_ms)) this.hello(peer);
     }
     prober.check(now_ms);
     // A lane that was ended may have announced something to nobody.
@@ -73,10 +81,10 @@ export class HelloLoop {
     this.parts.prober.round(this.parts.time.now_ms());
   }
 
-  /** Says hello to all peers. */
+  /** Says hello to all peers, and tries what their paths carry. */
   helloAll(): void {
     this.#announced = this.#description();
-    for (const peer of this.parts.registry.peers) this.hello(peer);
+    for (const peer of this.parts.registry.peers) this.#burst(peer, false);
   }
 
   /** Says hello to all peers if what it says has changed since they heard it last. */
@@ -86,16 +94,45 @@ export class HelloLoop {
 
   /** The last hello to all: this node is going down. */
   goodbye(): void {
-    for (const peer of this.parts.registry.peers) this.hello(peer, true);
+    for (const peer of this.parts.registry.peers) this.hello(peer, { leaving: true });
     this.parts.prober.close();
     this.#stopped = true;
   }
 
-  /** Says hello to one peer; `leaving` says that it is the last one. */
-  hello(peer: Peer, leaving = false): void {
+  /** Says hello to one peer; `leaving` says that it is the last one, `asking` that it is to answer. */
+  hello(peer: Peer, how: { leaving?: boolean; asking?: boolean } = {}): void {
     const { registry: { description }, time } = this.parts;
     if (!peer.address || this.#stopped) return;
-    this.#send(peer, peer.liveness.hello(description, time.now_ms(), leaving));
+    this.#send(peer, peer.liveness.hello(description, time.now_ms(), how));
+  }
+
+  /** Hellos of several sizes, and the usual one; the peer tells what has come, at once if asked. */
+  #burst(peer: Peer, asking: boolean): void {
+    const { registry: { description }, time } = this.parts;
+    if (!peer.address || this.#stopped) return;
+    const now_ms = time.now_ms();
+    const { liveness } = peer;
+    for (const hello of liveness.burst(description, now_ms)) this.#send(peer, hello);
+    const how = { asking: asking || liveness.path.isSearching };
+    this.#send(peer, liveness.hello(description, now_ms, how));
+  }
+
+  /** What is known of the path to a peer may have changed: publishes it, and tries what is due. */
+  followPath(peer: Peer): void {
+    const { publisher, time, log } = this.parts;
+    const { name, index, liveness } = peer;
+    const before = publisher.mtuOf(index);
+    const { mtu_bytes } = liveness.path;
+    if (before !== undefined && mtu_bytes > 0 && before !== mtu_bytes) {
+      log.info("path_mtu", `the path to ${name} carries ${mtu_bytes} bytes now, not ${before}`, {
+        peer: name,
+        mtu_bytes,
+      });
+      publisher.publishPeer(peer);
+    }
+    if (liveness.path.isWanted && liveness.isBurstDue(time.now_ms(), false)) {
+      this.#burst(peer, true);
+    }
   }
 
   #send({ name, address, port }: Peer, datagram: Uint8Array<ArrayBuffer>): void {
@@ -140,7 +177,10 @@ export class HelloLoop {
     if (!peer?.isAt(address, port)) return;
     const event = peer.liveness.hear(mail.bytes, time.now_ms(), mail.largest, mail.count);
     if (event === "unverified") this.#answer(peer, mail);
-    else if (event) this.#react(peer, event);
+    else {
+      if (event) this.#react(peer, event);
+      this.followPath(peer);
+    }
   }
 
   /**

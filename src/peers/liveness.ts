@@ -2,9 +2,18 @@
 
 import type { Timers } from "../base/time.ts";
 import { VERSION } from "../base/version.ts";
-import { decodeHello, encodeHello, type Hello, NO_TOKEN, PROTOCOL_VERSION } from "../wire/hello.ts";
+import {
+  decodeHello,
+  encodeHello,
+  type Hello,
+  HELLO_BYTES,
+  NO_SIZES,
+  NO_TOKEN,
+  PROTOCOL_VERSION,
+} from "../wire/hello.ts";
 import type { Mode } from "../wire/mode.ts";
 import { HelloLoss } from "./loss.ts";
+import type { PathProbe } from "./path_probe.ts";
 
 /**
  * `plain` has never said hello, `up` has lately, `silent` did once, and `down`
@@ -43,7 +52,7 @@ export function probeHello(self: SelfDescription, now_ms: number): Uint8Array<Ar
     ...{ ...self, version: PROTOCOL_VERSION, program: VERSION },
     ...{ sent_us: sentTime_us(now_ms), echo_us: 0, held_us: 0, number: 0 },
     ...{ answer: false, leaving: false, probe: true },
-    ...{ token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 },
+    ...{ token: NO_TOKEN, echoToken: NO_TOKEN, ...NO_SIZES },
   });
 }
 
@@ -76,14 +85,12 @@ export class Liveness {
   /** Hellos made for it so far, and when the last one was. */
   #sent = 0;
   #sent_ms = 0;
-  /** Size of the largest hello that has come of late. */
-  #largest_bytes = 0;
   /** Packets from it so far, and when they were counted. */
   #packets = 0;
   #counted_ms = 0;
 
   /** `token`: what its hellos have to echo, 64 bits that nobody can guess. */
-  constructor(readonly timers: Timers, public token: bigint) {
+  constructor(readonly timers: Timers, public token: bigint, readonly path: PathProbe) {
     this.#loss = new HelloLoss(timers);
   }
 
@@ -93,16 +100,43 @@ export class Liveness {
     return this.#loss.share(this.state === "down" ? 0 : now_ms - this.heard_ms);
   }
 
-  /** The hello to send to it now; `leaving` says that it is our last. */
-  hello(self: SelfDescription, now_ms: number, leaving = false): Uint8Array<ArrayBuffer> {
+  /** The hello to send to it now; `leaving` says that it is our last, `asking` that it is to answer. */
+  hello(
+    self: SelfDescription,
+    now_ms: number,
+    { leaving = false, asking = false } = {},
+  ): Uint8Array<ArrayBuffer> {
     this.#sent_ms = now_ms;
+    return this.#encode(self, now_ms, {
+      ...{ ...this.#echo(now_ms), number: ++this.#sent, leaving },
+      answer: asking || this.state !== "up" || this.#isOverdue(now_ms),
+    });
+  }
+
+  /**
+   * The large hellos of a new burst, to be sent before `hello` of the same time (path_probe.ts).
+   * One that gets lost is none of those that count as lost.
+   */
+  burst(self: SelfDescription, now_ms: number): Uint8Array<ArrayBuffer>[] {
+    if (this.state !== "up") return [];
+    const said = { ...this.#echo(now_ms), number: 0, answer: false, leaving: false };
+    return this.path.begin(now_ms, sentTime_us(now_ms))
+      .map((size_bytes) => this.#encode(self, now_ms, said, size_bytes));
+  }
+
+  /** Whether a burst is to be sent though there is no round of hellos; `flowing`: packets go to it. */
+  isBurstDue(now_ms: number, flowing: boolean): boolean {
+    return this.state === "up" && this.path.isDue(now_ms, flowing);
+  }
+
+  /** What a hello of now echoes. */
+  #echo(now_ms: number): Pick<Hello, "echo_us" | "held_us" | "echoToken"> {
     const echo_us = this.#echo_us;
     const held_us = echo_us === 0 ? 0 : Math.round((now_ms - this.heard_ms) * 1000);
-    return this.#encode(self, now_ms, {
-      ...{ echo_us, held_us: Math.min(held_us, 0xffff_ffff), leaving, number: ++this.#sent },
-      answer: this.state !== "up" || this.#isOverdue(now_ms),
+    return {
+      ...{ echo_us, held_us: Math.min(held_us, 0xffff_ffff) },
       echoToken: this.said?.token ?? NO_TOKEN,
-    });
+    };
   }
 
   /**
@@ -127,7 +161,8 @@ export class Liveness {
   #encode(
     self: SelfDescription,
     now_ms: number,
-    said: Pick<Hello, "echo_us" | "held_us" | "answer" | "leaving" | "echoToken" | "number">,
+    said: Pick<Hello, "echo_us" | "held_us" | "number" | "answer" | "leaving" | "echoToken">,
+    size_bytes = HELLO_BYTES,
   ): Uint8Array<ArrayBuffer> {
     return encodeHello({
       ...{ ...self, version: PROTOCOL_VERSION, program: VERSION, probe: false, ...said },
@@ -135,8 +170,8 @@ export class Liveness {
       capabilities: this.said ? self.capabilities : 0,
       sent_us: sentTime_us(now_ms),
       token: this.token,
-      largest_bytes: this.#largest_bytes,
-    });
+      ...this.path.report,
+    }, size_bytes);
   }
 
   /** Whether it should have said hello by now and is to be asked to, every `ask_ms`. */
@@ -167,7 +202,6 @@ export class Liveness {
     const hello = decodeHello(datagram);
     if (!hello) return "bad_control";
     if (hello.echoToken !== this.token) return "unverified";
-    this.#largest_bytes = size_bytes;
     // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
     const restarted = hello.sent_us < this.#echo_us - 1000 * this.timers.ask_ms;
     if (restarted) {
@@ -176,6 +210,7 @@ export class Liveness {
     }
     const before = this.said;
     this.#note(hello, now_ms, count);
+    this.path.hear(hello, size_bytes, restarted);
     if (hello.leaving) {
       const was = this.state;
       this.#enter("down", now_ms, LEFT);
@@ -259,6 +294,7 @@ export class Liveness {
   moved(token: bigint): void {
     this.token = token;
     this.said = undefined;
+    this.path.forget();
     if (this.state === "up") this.#enter("plain", this.heard_ms);
   }
 
@@ -285,6 +321,7 @@ export class Liveness {
     this.since_ms = since_ms;
     this.why = why;
     if (state === "up") return;
+    if (state === "plain") this.path.forget();
     this.capabilities = 0;
     this.#heardUs_ms = 0;
     this.hearsUs = false;

@@ -1,10 +1,11 @@
-/** How large a packet the way to a peer carries. */
+/** How large a packet this host and its kernel let through to a peer. */
 
 import { OVERHEAD_IPV4_BYTES, OVERHEAD_IPV6_BYTES } from "../base/limits.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { underlayMtu } from "../host/netlink/linux.ts";
 import type { Address, IpVersion } from "../net/prefix.ts";
 import type { UdpPaths } from "../io/path_mtu.ts";
+import type { Peer } from "./peer.ts";
 
 /** Underlay MTU that is assumed where no route to a peer exists yet: Ethernet's. */
 const UNDERLAY_MTU_FALLBACK_BYTES = 1500;
@@ -17,12 +18,10 @@ export class Paths {
     this.#overhead_bytes = ipVersion === 4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES;
   }
 
-  /**
-   * The largest inner packet that the path to an underlay address carries, in
-   * bytes: as the kernel knows it, and it learns from the routers on the way.
-   */
-  innerMtu_bytes(address: Address | undefined): number {
-    return (address && this.udp.maxDatagram(address.bytes)) ?? this.#fallback_bytes;
+  /** Tells a peer's path what this host and its kernel know of it now. */
+  look({ address, liveness: { path } }: Peer): void {
+    const hint_bytes = address && this.udp.maxDatagram(address.bytes);
+    path.look(this.localMtu_bytes(address), hint_bytes ?? this.#fallback_bytes);
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   parseAddress,
 } from "../net/prefix.ts";
 import { Liveness } from "./liveness.ts";
+import { PathProbe } from "./path_probe.ts";
 
 /** Addresses of each host name, as far as they are known. */
 export type Resolved = ReadonlyMap<string, readonly Address[]>;
@@ -50,7 +51,7 @@ export class Peer {
     readonly newToken: () => bigint,
   ) {
     this.#node = node;
-    this.liveness = new Liveness(timers, newToken());
+    this.liveness = new Liveness(timers, newToken(), new PathProbe(timers, ipVersion));
   }
 
   /** The node as the config has it. */

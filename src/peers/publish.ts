@@ -32,7 +32,7 @@ export class Publisher {
 
   constructor(
     readonly registry: Registry,
-    readonly paths: Pick<Paths, "innerMtu_bytes">,
+    readonly paths: Pick<Paths, "look">,
     readonly lanes: PublishedLanes,
     /** The kernel path. */
     readonly follower: TableFollower,
@@ -85,7 +85,9 @@ export class Publisher {
 
   #setRow(peer: Peer): void {
     const { registry, lanes, follower, paths } = this;
-    const mtu_bytes = peer.address ? paths.innerMtu_bytes(peer.address) : 0;
+    const { path } = peer.liveness;
+    if (peer.address && path.mtu_bytes === 0) paths.look(peer);
+    const mtu_bytes = peer.address ? path.mtu_bytes : 0;
     const row = rowOf(peer, registry.config.mode, mtu_bytes);
     this.#rows.set(peer.index, row);
     lanes.table.setPeer(peer.index, row);

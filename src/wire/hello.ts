@@ -21,7 +21,9 @@
  * | 38 + n | v     | the program's version, ASCII                            |
  * | + 0    | 8     | token: what the peer has to echo to be believed         |
  * | + 8    | 8     | the token of the peer's that is echoed, or 0            |
- * | + 16   | 4     | size of the largest hello from the peer of late, in bytes |
+ * | + 16   | 2     | number of the sender's last burst of sizes, or 0        |
+ * | + 18   | 2     | number of the peer's burst that the next field is of, or 0 |
+ * | + 20   | 2     | size of the largest hello of that burst that has come, in bytes |
  *
  * All numbers are in network order. What follows the name may be missing. A
  * hello is filled up with zeros to HELLO_BYTES, or to more where it finds out
@@ -80,7 +82,11 @@ export interface Hello {
   readonly token: bigint;
   /** The last token that the sender has got from the peer, or NO_TOKEN. */
   readonly echoToken: bigint;
-  /** Size of the largest hello that the sender has got from the peer of late, in bytes; 0: none. */
+  /** Number of the last burst of sizes (peers/path_probe.ts) that the sender sent; 0: none. */
+  readonly burst: number;
+  /** The last one that the sender has got something of; 0: none. */
+  readonly peerBurst: number;
+  /** Size of the largest hello that has come of it, in bytes. */
   readonly largest_bytes: number;
 }
 
@@ -89,8 +95,8 @@ const FIXED_BYTES = 32;
 const TAIL_BYTES = 6;
 const FLAG = { answer: 1, leaving: 2, probe: 4 } as const;
 
-/** Behind the version's text: both tokens and a size. */
-const TOKENS_BYTES = 20;
+/** Behind the version's text: both tokens, and what tells of sizes. */
+const TOKENS_BYTES = 22;
 
 /**
  * Encodes a hello as a datagram of `size_bytes`, at least HELLO_BYTES. The name is at most
@@ -122,7 +128,9 @@ export function encodeHello(hello: Hello, size_bytes = HELLO_BYTES): Uint8Array<
   bytes.set(program, tail + TAIL_BYTES);
   view.setBigUint64(tokens, hello.token);
   view.setBigUint64(tokens + 8, hello.echoToken);
-  view.setUint32(tokens + 16, hello.largest_bytes);
+  view.setUint16(tokens + 16, hello.burst);
+  view.setUint16(tokens + 18, hello.peerBurst);
+  view.setUint16(tokens + 20, hello.largest_bytes);
   return bytes;
 }
 
@@ -157,10 +165,12 @@ function decodeName(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes).replace(/[^A-Za-z0-9._-]/g, "?");
 }
 
-type Tokens = Pick<Hello, "token" | "echoToken" | "largest_bytes">;
+type Tokens = Pick<Hello, "token" | "echoToken" | "burst" | "peerBurst" | "largest_bytes">;
 type Tail = Tokens & Pick<Hello, "number" | "answer" | "leaving" | "probe" | "program">;
 
-const NO_TOKENS: Tokens = { token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 };
+/** What a hello says that is of no burst of sizes, and has seen none. */
+export const NO_SIZES = { burst: 0, peerBurst: 0, largest_bytes: 0 } as const;
+const NO_TOKENS: Tokens = { token: NO_TOKEN, echoToken: NO_TOKEN, ...NO_SIZES };
 const NO_TAIL: Tail = {
   ...{ number: 0, answer: false, leaving: false, probe: false, program: "" },
   ...NO_TOKENS,
@@ -194,7 +204,9 @@ function decodeTokens(view: DataView, at: number): Tokens {
   return {
     token: view.getBigUint64(at),
     echoToken: view.getBigUint64(at + 8),
-    largest_bytes: view.getUint32(at + 16),
+    burst: view.getUint16(at + 16),
+    peerBurst: view.getUint16(at + 18),
+    largest_bytes: view.getUint16(at + 20),
   };
 }
 

@@ -10,7 +10,7 @@ import { Publisher } from "../../src/peers/publish.ts";
 import { Registry } from "../../src/peers/registry.ts";
 import { Mailbox } from "../../src/forwarding/mailbox.ts";
 import { putSockaddr, SOCKADDR_WORDS } from "../../src/io/sockaddr.ts";
-import { MAIL_INTERVAL_MS } from "../../src/base/limits.ts";
+import { MAIL_INTERVAL_MS, NODES_MAX } from "../../src/base/limits.ts";
 import { isOpen } from "../../src/forwarding/peer_row.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 import { helloOf, logged } from "../fakes/peers.ts";
@@ -59,7 +59,7 @@ export async function benchPeers(): Promise<void> {
   const way = { source: Uint8Array.of(10, 255, 0, 1), ifindex: 2, tcp: true };
   const publisher = new Publisher(
     registry,
-    { innerMtu_bytes: () => 1472 },
+    { look: ({ liveness: { path } }) => path.look(1472, 1472) },
     { table, macs: undefined, laneCount: 2, wake() {} },
     {
       setPeer(index, { address, port, mtu_bytes, capabilities, transport }) {
@@ -81,6 +81,7 @@ export async function benchPeers(): Promise<void> {
     prober: { round() {}, check() {}, close() {} },
     mailbox,
     packets: () => new Float64Array(PEERS),
+    sentPackets: () => new Float64Array(NODES_MAX),
   });
   const sender = new Int32Array(SOCKADDR_WORDS);
   const times: number[] = [];

@@ -40,7 +40,7 @@ export function helloOf(change: Partial<Hello> = {}): Uint8Array<ArrayBuffer> {
   return encodeHello({
     ...{ version: 1, mode: "tun", capabilities: 0, sent_us: 1, echo_us: 0, held_us: 0 },
     ...{ mtu_bytes: 1472, name: "b", number: 1, answer: false, leaving: false, probe: false },
-    ...{ program: "1.2.3", token: 5n, echoToken: TOKEN, largest_bytes: 0 },
+    ...{ program: "1.2.3", token: 5n, echoToken: TOKEN, burst: 3, peerBurst: 4, largest_bytes: 0 },
     ...change,
   });
 }

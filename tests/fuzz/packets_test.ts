@@ -31,7 +31,7 @@ const SEEDS = [
     answer: true,
     leaving: false,
     probe: false,
-    ...{ program: "1.2.3", token: 16n, echoToken: 17n, largest_bytes: 18 },
+    ...{ program: "1.2.3", token: 16n, echoToken: 17n, burst: 3, peerBurst: 4, largest_bytes: 18 },
   }),
 ];
 

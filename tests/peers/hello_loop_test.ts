@@ -14,15 +14,20 @@ function setup() {
   const registry = registryOf({ b: "10.0.0.2", c: "10.0.0.3" });
   const { log, lines } = logged();
   const time = new FakeTime();
-  const sent: { readonly to: string; readonly hello: Hello }[] = [];
+  const sent: { readonly to: string; readonly hello: Hello; readonly size: number }[] = [];
   const published: string[] = [];
   const rounds: string[] = [];
   const mailbox = new Mailbox();
   const packets = new Float64Array(registry.indexes);
-  const state = { down: false, moved: [] as readonly Peer[] };
+  const sentPackets = new Float64Array(registry.indexes);
+  const state = { down: false, moved: [] as readonly Peer[], mtu_bytes: 1472 };
   const hellos = new HelloLoop({
     ...{ registry, log, time, sharedNames: true, packets: () => packets },
-    publisher: { publishPeer: ({ name }) => void published.push(name) },
+    sentPackets: () => sentPackets,
+    publisher: {
+      publishPeer: ({ name }) => void published.push(name),
+      mtuOf: () => state.mtu_bytes,
+    },
     resolver: { tick: () => Promise.resolve(state.moved) },
     prober: {
       round: () => void rounds.push("round"),
@@ -35,6 +40,7 @@ function setup() {
       sent.push({
         to: formatEndpoint(formatAddress(bytes), port),
         hello: decodeHello(datagram)!,
+        size: datagram.length,
       });
     },
   });
@@ -57,6 +63,7 @@ function setup() {
     published,
     rounds,
     packets,
+    sentPackets,
     state,
     hellos,
     hear,
@@ -193,4 +200,40 @@ Deno.test("hello loop: two nodes that know nothing of each other come up within 
   await hear(helloOf({ token: 99n, echoToken: first.token, capabilities: 1 }));
   const second = sent.splice(0)[0]!.hello;
   assertEquals([second.echoToken, b.liveness.state], [99n, "up"]);
+});
+
+Deno.test("hello loop: what a path carries is tried with each round, and more often in use", async () => {
+  const { hellos, hear, sent, sentPackets, published, lines, time, b, registry } = setup();
+  const { ask_ms } = registry.timers;
+  const sizes = () =>
+    sent.splice(0).filter(({ to }) => to === "10.0.0.2:3009").map(({ size }) => size);
+  b.liveness.path.look(1472, 1472);
+  hellos.tick();
+  assertEquals(sizes(), [160], "nobody has answered yet");
+  await hear(helloOf());
+  sizes();
+  hellos.tick();
+  const [large, small] = sent.filter(({ to }) => to === "10.0.0.2:3009").map(({ hello }) => hello);
+  assertEquals(sizes(), [1472, 160]);
+  assertEquals([large!.number, large!.answer, small!.answer], [0, false, false]);
+  assertEquals([large!.sent_us, large!.burst], [small!.sent_us, small!.burst]);
+  await time.advance(ask_ms);
+  hellos.check();
+  assertEquals(sizes(), [], "no packets go there");
+  sentPackets[b.index] = 1;
+  hellos.check();
+  const asked = sent.at(-1)!.hello;
+  assertEquals([sizes(), asked.answer], [[1472, 160], true]);
+  const told = { largest_bytes: 160, number: 2, sent_us: 2 };
+  await hear(helloOf({ ...told, peerBurst: asked.burst, echo_us: asked.sent_us }));
+  const again = sent.at(-1)!.hello;
+  const tried = sizes().filter((size) => size > 160);
+  assertEquals(tried.slice(0, 2), [1472, 1472], "again at once, with smaller ones");
+  await hear(
+    helloOf({ ...told, peerBurst: again.burst, echo_us: again.sent_us, largest_bytes: 1372 }),
+  );
+  assertEquals([published.at(-1), lines.at(-1)], [
+    "b",
+    "tunnet: the path to b carries 1372 bytes now, not 1472",
+  ]);
 });

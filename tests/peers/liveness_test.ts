@@ -3,6 +3,7 @@ import { assertEquals } from "../assert.ts";
 import { timersOf } from "../../src/base/time.ts";
 import { VERSION } from "../../src/base/version.ts";
 import { LEFT, Liveness, probeHello } from "../../src/peers/liveness.ts";
+import { PathProbe } from "../../src/peers/path_probe.ts";
 import { decodeHello, encodeHello, type Hello } from "../../src/wire/hello.ts";
 
 const HELLO: Hello = {
@@ -21,11 +22,15 @@ const HELLO: Hello = {
   program: "9.8.7-rc.1",
   token: 5n,
   echoToken: TOKEN,
+  burst: 3,
+  peerBurst: 4,
   largest_bytes: 0,
 };
 
 const SELF = { name: "a", mode: "tun", mtu_bytes: 1472, capabilities: 1 } as const;
 const TIMERS = timersOf();
+
+const liveness = () => new Liveness(TIMERS, TOKEN, new PathProbe(TIMERS, 4));
 
 /** Tells one what another says, as if it had heard the token before. */
 function tell(to: Liveness, datagram: Uint8Array, now_ms: number) {
@@ -33,7 +38,7 @@ function tell(to: Liveness, datagram: Uint8Array, now_ms: number) {
 }
 
 Deno.test("liveness: up at the first hello, silent after a while, up again", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   assertEquals(peer.expire(1e9), undefined);
   assertEquals(peer.state, "plain");
   assertEquals(peer.hear(encodeHello(HELLO), 1000), "up");
@@ -49,14 +54,14 @@ Deno.test("liveness: up at the first hello, silent after a while, up again", () 
 });
 
 Deno.test("liveness: a hello tells what its sender is", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   peer.hear(encodeHello(HELLO), 1000);
   assertEquals([peer.said, peer.since_ms], [HELLO, 1000]);
 });
 
 Deno.test("liveness: one that is overdue is asked every second, and answers at once", () => {
-  const a = new Liveness(TIMERS, TOKEN);
-  const b = new Liveness(TIMERS, TOKEN);
+  const a = liveness();
+  const b = liveness();
   const first = decodeHello(a.hello(SELF, 0))!;
   assertEquals([first.number, first.answer, first.program], [1, true, VERSION], "b is not up yet");
   tell(b, a.hello(SELF, 0), 0);
@@ -76,10 +81,10 @@ Deno.test("liveness: one that is overdue is asked every second, and answers at o
 });
 
 Deno.test("liveness: one that leaves is down at once, and up when it is back", () => {
-  const a = new Liveness(TIMERS, TOKEN);
-  const b = new Liveness(TIMERS, TOKEN);
+  const a = liveness();
+  const b = liveness();
   tell(a, b.hello(SELF, 1000), 5000);
-  assertEquals(tell(a, b.hello(SELF, 2000, true), 6000), "down");
+  assertEquals(tell(a, b.hello(SELF, 2000, { leaving: true }), 6000), "down");
   const { state, since_ms, why, capabilities } = a;
   assertEquals({ state, since_ms, why, capabilities }, {
     ...{ state: "down", since_ms: 6000, why: LEFT, capabilities: 0 },
@@ -88,17 +93,17 @@ Deno.test("liveness: one that leaves is down at once, and up when it is back", (
   assertEquals(a.unreachable("port unreachable", 7000), false, "that is no news");
   a.reachable(8000);
   assertEquals(a.why, LEFT, "and its own word counts more");
-  const restarted = new Liveness(TIMERS, TOKEN);
+  const restarted = liveness();
   assertEquals(tell(a, restarted.hello(SELF, 100), 9000), "up");
   assertEquals([a.state, a.why], ["up", ""]);
 });
 
 Deno.test("liveness: a new start is noticed though it was never missed", () => {
-  const a = new Liveness(TIMERS, TOKEN);
-  const b = new Liveness(TIMERS, TOKEN);
+  const a = liveness();
+  const b = liveness();
   tell(a, b.hello(SELF, 60_000), 1000);
   tell(a, b.hello(SELF, 65_000), 6000);
-  assertEquals(tell(a, new Liveness(TIMERS, TOKEN).hello(SELF, 50), 8000), "up");
+  assertEquals(tell(a, liveness().hello(SELF, 50), 8000), "up");
   assertEquals(a.since_ms, 8000);
   const late = b.hello(SELF, 70_000);
   tell(a, b.hello(SELF, 70_200), 9000);
@@ -106,7 +111,7 @@ Deno.test("liveness: a new start is noticed though it was never missed", () => {
 });
 
 Deno.test("liveness: what stands in the way of one makes it down, until it does not", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   assertEquals(peer.unreachable("no route", 1000), true);
   assertEquals(peer.unreachable("port unreachable", 2000), false);
   const { state, since_ms, why } = peer;
@@ -123,7 +128,7 @@ Deno.test("liveness: what stands in the way of one makes it down, until it does 
 });
 
 Deno.test("liveness: one that sends packets without a hello is plain, not down", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   let packets = 0;
   const look = (now_ms: number) => peer.carried(packets, now_ms);
   peer.hear(encodeHello(HELLO), 1000);
@@ -143,7 +148,7 @@ Deno.test("liveness: one that sends packets without a hello is plain, not down",
 });
 
 Deno.test("liveness: who is missing", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   assertEquals(peer.isMissing(1000), true, "never heard of");
   peer.hear(encodeHello(HELLO), 1000);
   assertEquals(peer.isMissing(1000 + TIMERS.overdue_ms - 1), false);
@@ -158,8 +163,8 @@ Deno.test("liveness: who is missing", () => {
 });
 
 Deno.test("liveness: two nodes measure the round trip between them", () => {
-  const a = new Liveness(TIMERS, TOKEN);
-  const b = new Liveness(TIMERS, TOKEN);
+  const a = liveness();
+  const b = liveness();
   // b's clock is far ahead of a's; each way takes 2 ms and b holds the hello for 500 ms.
   const ahead_ms = 5_000_000;
   tell(b, a.hello(SELF, 100), ahead_ms + 102);
@@ -169,8 +174,8 @@ Deno.test("liveness: two nodes measure the round trip between them", () => {
 });
 
 Deno.test("liveness: who hears us, by the hellos of ours that it echoes", () => {
-  const a = new Liveness(TIMERS, TOKEN);
-  const b = new Liveness(TIMERS, TOKEN);
+  const a = liveness();
+  const b = liveness();
   const hears = () => a.hearsUs;
   const toA = (now_ms: number) => tell(a, b.hello(SELF, now_ms), now_ms);
   assertEquals([toA(1_000), hears()], ["up", false], "it has heard nothing of us");
@@ -191,15 +196,15 @@ Deno.test("liveness: who hears us, by the hellos of ours that it echoes", () => 
   tell(b, a.hello(SELF, 21_000), 21_000);
   assertEquals([toA(21_100), hears()], ["capabilities", true]);
   // It starts again and has heard nothing yet.
-  const anew = new Liveness(TIMERS, TOKEN);
+  const anew = liveness();
   assertEquals(tell(a, anew.hello(SELF, 10), 22_000), "up");
   assertEquals(hears(), false);
-  tell(a, b.hello(SELF, 23_000, true), 23_000);
+  tell(a, b.hello(SELF, 23_000, { leaving: true }), 23_000);
   assertEquals(hears(), false, "nor does one that is down");
 });
 
 Deno.test("liveness: a new name or mode is told once", () => {
-  const peer = new Liveness(TIMERS, TOKEN);
+  const peer = liveness();
   const hear = (change: Partial<Hello>) => peer.hear(encodeHello({ ...HELLO, ...change }), 1000);
   assertEquals(hear({}), "up");
   assertEquals(hear({ name: "z" }), "described");

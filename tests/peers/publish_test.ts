@@ -20,7 +20,7 @@ function setup(nodes: Readonly<Record<string, string>>, more = "") {
   const macs = { setFixed: () => void state.fixed++ } as unknown as Publisher["lanes"]["macs"];
   const publisher = new Publisher(
     registry,
-    { innerMtu_bytes: () => state.mtu_bytes },
+    { look: ({ liveness: { path } }) => path.look(state.mtu_bytes, state.mtu_bytes) },
     {
       table,
       macs,

@@ -104,6 +104,6 @@ export const HELLO_OF_B = {
   answer: false,
   leaving: false,
   probe: false,
-  ...{ token: 5n, echoToken: TOKEN, largest_bytes: 0 },
+  ...{ token: 5n, echoToken: TOKEN, burst: 3, peerBurst: 4, largest_bytes: 0 },
   program: "1.2.4",
 } as const;

@@ -25,6 +25,8 @@ const HELLO: Hello = {
   program: "9.8.7-rc.1",
   token: 0xffff_ffff_0000_0001n,
   echoToken: 2n,
+  burst: 3,
+  peerBurst: 0xffff,
   largest_bytes: 1472,
 };
 
@@ -40,7 +42,7 @@ Deno.test("hello: the layout on the wire", () => {
   });
   assertEquals(bytes.length, HELLO_BYTES);
   assertEquals(
-    [...bytes.subarray(0, 62)],
+    [...bytes.subarray(0, 64)],
     [
       ...[0xf1, 1, 1, 2, 0x80, 0, 0, 1],
       ...[0, 0, 0, 0, 0, 0, 1, 2],
@@ -50,7 +52,7 @@ Deno.test("hello: the layout on the wire", () => {
       ...[1, 2, 3, 4, 7, 1, 0x37],
       ...[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1],
       ...[0, 0, 0, 0, 0, 0, 0, 2],
-      ...[0, 0, 0x05, 0xc0, 0],
+      ...[0, 3, 0xff, 0xff, 0x05, 0xc0, 0],
     ],
   );
 });
@@ -76,11 +78,15 @@ Deno.test("hello: bytes that are none", () => {
 Deno.test("hello: what follows the name is read when it is whole", () => {
   const good = encodeHello(HELLO);
   const tail = 32 + HELLO.name.length;
-  const noTokens = { token: NO_TOKEN, echoToken: NO_TOKEN, largest_bytes: 0 };
+  const noTokens = {
+    token: NO_TOKEN,
+    echoToken: NO_TOKEN,
+    ...{ burst: 0, peerBurst: 0, largest_bytes: 0 },
+  };
   const without = { ...HELLO, ...noTokens, number: 0, program: "" };
   const version = tail + 6 + HELLO.program.length;
   assertEquals(decodeHello(good.slice(0, tail)), without, "an earlier tunnet says nothing there");
-  for (let length = tail + 1; length < version + 20; length++) {
+  for (let length = tail + 1; length < version + 22; length++) {
     const hello = length < version ? without : { ...HELLO, ...noTokens };
     assertEquals(decodeHello(good.slice(0, length)), hello, `cut to ${length} bytes`);
   }

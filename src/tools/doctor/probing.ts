@@ -10,6 +10,7 @@ import {
   decodeHello,
   encodeHello,
   type Hello,
+  NO_SIZES,
   NO_TOKEN,
   PROTOCOL_VERSION,
 } from "../../wire/hello.ts";
@@ -119,7 +120,7 @@ class Course {
       program: VERSION,
       token: this.asker.token,
       echoToken: this.#heard?.token ?? NO_TOKEN,
-      largest_bytes: 0,
+      ...NO_SIZES,
     }, leaving ? 0 : this.#size_bytes);
     const errnoName = this.target.socket.send(hello);
     if (errnoName !== undefined) this.#fail(errnoName);

@@ -67,6 +67,8 @@ const HELLO = {
   program: "1.0.0",
   token: 1n,
   echoToken: 2n,
+  burst: 0,
+  peerBurst: 0,
   largest_bytes: 0,
 };
 const ANSWERED: Probe = {

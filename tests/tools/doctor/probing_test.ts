@@ -67,7 +67,7 @@ function hello(echo_us: number, name = "node-b"): Received {
     answer: false,
     leaving: false,
     probe: false,
-    ...{ program: "1.0.0", token: 8n, echoToken: 9n, largest_bytes: 0 },
+    ...{ program: "1.0.0", token: 8n, echoToken: 9n, burst: 3, peerBurst: 4, largest_bytes: 0 },
   });
   return { kind: "datagram", bytes };
 }
