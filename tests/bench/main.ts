@@ -4,6 +4,7 @@
  * memory, idle CPU. Medians; machines differ and are noisy, so compare runs on
  * one machine.
  * `deno task bench soak [--minutes N]`: see soak.ts.
+ * `deno task bench floods [--minutes N]`: see floods.ts.
  */
 
 import { Bed, until } from "../e2e/harness.ts";
@@ -22,6 +23,7 @@ import { benchConfig } from "./config.ts";
 import { benchDataplane } from "./dataplane.ts";
 import { measure, median } from "./measure.ts";
 import { benchPeers } from "./peers.ts";
+import { floods } from "./floods.ts";
 import { soak } from "./soak.ts";
 
 function benchLookup(count: number): void {
@@ -149,11 +151,11 @@ if (what === undefined) {
   if (Deno.uid() === 0) await benchNode();
   else console.log("SKIPPED: the figures of a node need root");
 } else if (
-  what === "soak" && (flag ?? "--minutes") === "--minutes" && Number(minutes) > 0 &&
-  rest.length === 0
+  (what === "soak" || what === "floods") && (flag ?? "--minutes") === "--minutes" &&
+  Number(minutes) > 0 && rest.length === 0
 ) {
-  if (!await soak(Number(minutes))) Deno.exitCode = 1;
+  if (!await (what === "soak" ? soak : floods)(Number(minutes))) Deno.exitCode = 1;
 } else {
-  console.error("usage: deno task bench [soak [--minutes N]]");
+  console.error("usage: deno task bench [soak|floods [--minutes N]]");
   Deno.exitCode = 2;
 }

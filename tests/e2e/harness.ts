@@ -241,16 +241,17 @@ export class Bed implements AsyncDisposable {
   }
 
   /**
-   * Sends datagrams to node 0's port from a namespace, by a raw socket, with the underlay address
-   * of node `as`; in turn at a rate for some seconds, or each once. Tells how many were sent.
+   * Sends datagrams to the port of node `to` from a namespace, by a raw socket, with the underlay
+   * address of node `as`; in turn at a rate for some seconds, or each once. Tells how many were sent.
    */
   async forge(
     namespace: string,
     as: number,
     datagrams: readonly Uint8Array[],
     flood?: { readonly rate: number; readonly seconds: number },
+    to = 0,
   ): Promise<number> {
-    const words = [this.node(as).address, "3009", this.node(0).address, "3009"];
+    const words = [this.node(as).address, "3009", this.node(to).address, "3009"];
     if (flood) words.push(`${flood.rate}`, `${flood.seconds}`);
     return Number(await this.#sendBy(namespace, "forge.ts", words, datagrams));
   }
