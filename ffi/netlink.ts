@@ -97,6 +97,11 @@ export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+/** Of a route lookup: the entry that was found, with all its next hops (Linux 4.13). */
+export const RTM_F_FIB_MATCH = 0x2000;
+/** The index of lo, in every network namespace (net/flow.h). */
+export const LOOPBACK_IFINDEX = 1;
 /** Who made a route: the kernel itself, or an administrator. */
 export const RTPROT_KERNEL = 2;
 export const RTPROT_STATIC = 4;

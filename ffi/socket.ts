@@ -34,6 +34,8 @@ export const UCRED = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+/** Attaches a classic BPF program (linux/filter.h). */
+export const SO_ATTACH_FILTER = 26;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 /** Words of memory use (linux/sock_diag.h), since Linux 4.12; the last one counts drops. */
@@ -91,6 +93,26 @@ export const IOVEC = { size: 16, base: 0, len: 8 } as const;
 export const SOCKADDR = { size: 28, family: 0, port: 2, in_addr: 4, in6_addr: 8 } as const;
 export const SOCKADDR_IN_BYTES = 16;
 export const SOCKADDR_IN6_BYTES = 28;
+
+/** struct sock_fprog: the number of instructions, and where they are. */
+export const SOCK_FPROG = { size: 16, length: 0, filter: 8 } as const;
+/** struct sock_filter: one instruction of classic BPF. */
+export const SOCK_FILTER = { size: 8, code: 0, ifTrue: 2, ifFalse: 3, value: 4 } as const;
+/** Its operations, as far as they are used (linux/bpf_common.h). */
+export const CLASSIC_BPF = {
+  loadLength: 0x80,
+  loadWord: 0x20,
+  loadMemory: 0x60,
+  storeMemory: 0x02,
+  jump: 0x05,
+  jumpIfEqual: 0x15,
+  jumpIfGreater: 0x25,
+  jumpIfAtLeast: 0x35,
+  returnValue: 0x06,
+} as const;
+/** What `loadWord` loads: the index of the device that a packet came in by; words of the IP header from here on. */
+export const SKF_AD_IFINDEX = 0xffff_f008;
+export const SKF_NET_OFF = 0xfff0_0000;
 
 /** struct sockaddr_un (linux/un.h): the family, then a path of at most 108 bytes. */
 export const SOCKADDR_UN = { family: 0, path: 2, path_bytes: 108 } as const;

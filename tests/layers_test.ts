@@ -36,7 +36,7 @@ const PURE = [
   /^ffi\/(?!libc|symbols)/,
   /^src\/base\/(?!run_program)/,
   /^src\/config\/(?!load)/,
-  /^src\/io\/(arena|device|features|run|send_results|sockaddr|socket|wait)\.ts$/,
+  /^src\/io\/(arena|device|features|interface_filter|run|send_results|sockaddr|socket|wait)\.ts$/,
   /^src\/aead\/(?!libcrypto|choose)/,
   /^src\/dataplane\/(?!lanes\/(main_thread|worker)_lanes)/,
   /^src\/host\/netlink\/message\.ts$/,

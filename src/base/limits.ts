@@ -130,6 +130,18 @@ export const MAIL_BATCH = 256;
 /** Datagrams from a wrong port shown to the main thread per second; all of them are counted. */
 export const WRONG_PORTS_PER_S = 50;
 
+/** Datagrams by a wrong interface told to the main thread per second: a route lookup each (40 µs). */
+export const WRONG_INTERFACES_PER_S = 20;
+
+/** How often all peers' routes are looked up because one has changed. */
+export const ROUTES_LOOK_INTERVAL_MS = 1_000;
+
+/**
+ * Instructions of the socket's filter. The kernel charges the old and the new one, translated to
+ * 8 to 16 bytes each, to a socket at a time: 20 KB in all (net.core.optmem_max before Linux 6.8).
+ */
+export const FILTER_MAX_INSTRUCTIONS = 600;
+
 /** What is looked at of a control datagram: a hello with the longest name is 95 bytes. */
 export const CONTROL_MAX_BYTES = 256;
 

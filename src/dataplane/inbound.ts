@@ -4,6 +4,7 @@ import {
   CONTROL_MAX_BYTES,
   NODES_MAX,
   UNVERIFIED_HELLOS_PER_S,
+  WRONG_INTERFACES_PER_S,
   WRONG_PORTS_PER_S,
 } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
@@ -14,6 +15,7 @@ import { Merger } from "../offload/coalesce.ts";
 import { readSockaddr, type Sender, SOCKADDR_WORDS } from "../io/sockaddr.ts";
 import type { PacketSocket } from "../io/socket.ts";
 import { Burst } from "../io/arena.ts";
+import { MARKED_BYTES } from "../io/interface_filter.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { Mailbox } from "../forwarding/mailbox.ts";
 import type { LaneRecord } from "./observer.ts";
@@ -37,6 +39,8 @@ export interface ControlSink {
   /** There is something in it; called once until somebody has looked. */
   readonly onMail: () => void;
   readonly onWrongPort: (datagram: WrongPortDatagram) => void;
+  /** Something came from a peer's address and port by an interface that does not lead there. */
+  readonly onWrongInterface: (peer: number) => void;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -50,6 +54,7 @@ export class Inbound {
   readonly #merger: Merger;
   readonly #unverifiedLimit: PeerRateLimit;
   readonly #wrongPortLimit: RateLimit;
+  readonly #wrongInterfaceLimit: RateLimit;
   /** One of TRANSPORT for each peer. */
   readonly #transport = new Uint8Array(NODES_MAX);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
@@ -72,6 +77,7 @@ export class Inbound {
     this.#merger = new Merger(this, device.features);
     this.#unverifiedLimit = new PeerRateLimit(NODES_MAX, UNVERIFIED_HELLOS_PER_S, now_ms);
     this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
+    this.#wrongInterfaceLimit = new RateLimit(WRONG_INTERFACES_PER_S, now_ms);
   }
 
   /** Takes over what the table has acquired. */
@@ -97,6 +103,10 @@ export class Inbound {
       // What the kernel received as one are datagrams of one size, the last one maybe shorter.
       const segment = burst.segment[slot]! || Math.max(1, length);
       this.#sender = NOT_ASKED;
+      if (length === MARKED_BYTES) {
+        this.#wrongInterface(slot, offset);
+        continue;
+      }
       let at = 0;
       do {
         this.#handle(slot, offset + at, Math.min(segment, length - at));
@@ -212,6 +222,17 @@ export class Inbound {
     const end = offset + Math.min(length, CONTROL_MAX_BYTES);
     const bytes = kind === DATAGRAM.hello ? this.#burst.bytes.slice(offset, end) : NO_BYTES;
     this.control.onWrongPort({ sender, bytes });
+  }
+
+  /** What the socket's filter has left of a datagram by an interface that does not lead to its sender. */
+  #wrongInterface(slot: number, offset: number): void {
+    const peer = this.#peerOf(slot);
+    const known = peer !== UNKNOWN_PEER ||
+      this.#senders.isHostAt(this.#burst.sender, slot * SOCKADDR_WORDS);
+    const reason = known ? COUNTER.wrong_interface : COUNTER.unknown_peer;
+    this.#drop(reason, peer, offset, MARKED_BYTES);
+    if (peer === UNKNOWN_PEER || !this.#wrongInterfaceLimit.take()) return;
+    this.control.onWrongInterface(peer);
   }
 
   #drop(counter: number, peer: number, offset: number, length: number): void {

@@ -20,6 +20,8 @@ export const COUNTERS = [
   "mac_table_full",
   "unknown_peer",
   "wrong_port",
+  /** Of a peer's address, but by an interface that does not lead to the peer. */
+  "wrong_interface",
   "spoofed_source",
   "malformed",
   "reserved_type",

@@ -143,6 +143,9 @@ export class KernelPathController {
     this.#follow((path) => path.setRoutes(routes, defaultPeer));
   }
 
+  /** Each change is in step at once. */
+  published(): void {}
+
   /**
    * Looks whether the path still carries, whether anybody captures on the
    * device, and whether peers are reached by another device now.

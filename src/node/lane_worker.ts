@@ -29,6 +29,7 @@ function run(setup: LaneSetup): void {
     mailbox: new Mailbox(setup.mailbox),
     onMail: () => say({ type: "mail" }),
     onWrongPort: (datagram) => say({ type: "wrong_port", datagram }),
+    onWrongInterface: (peer) => say({ type: "wrong_interface", peer }),
   };
   const { observer } = setup;
   const ring = observer && new RingWriter(observer.memory, observer.snap_bytes, new WallClock());

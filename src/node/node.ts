@@ -14,10 +14,12 @@ import { INLINE_SOURCE } from "../config/inline.ts";
 import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
 import { UdpPaths, withoutFragments } from "../io/path_mtu.ts";
+import { attachFilter, discardWaiting } from "../io/socket_filter.ts";
 import { Tracer } from "../inspect/trace/tracer.ts";
 import { Forwarding } from "../host/ip_forward.ts";
 import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller.ts";
 import { HelloLoop } from "../peers/hello_loop.ts";
+import { Interfaces } from "../peers/interfaces.ts";
 import { Paths } from "../peers/paths.ts";
 import { Prober } from "../peers/prober.ts";
 import { Publisher } from "../peers/publish.ts";
@@ -51,6 +53,7 @@ export class Node {
   readonly #tracer: Tracer | undefined;
   readonly #lanes: Lanes;
   readonly #kernel: KernelPathController;
+  readonly #interfaces: Interfaces;
   readonly #publisher: Publisher;
   readonly #pathWatch: PathWatch;
   readonly #kernelDrops: KernelDrops;
@@ -87,11 +90,18 @@ export class Node {
       totals: (direction) => this.#lanes.totals(direction),
       log,
     });
+    this.#interfaces = new Interfaces({
+      ...{ registry, rt, time, log },
+      ipVersion: udp.ipVersion,
+      attach: (program) => attachFilter(udp.fd, program),
+    });
+    discardWaiting(udp.fd);
     const wrongPorts = new WrongPorts(registry, log);
     const lanes = makeLanes(udp, workerUrl, laneCount, config.mode, {
       control: {
         onMail: () => this.#hellos.onMail(),
         onWrongPort: ({ sender, bytes }) => wrongPorts.hear(sender, bytes),
+        onWrongInterface: (peer) => this.#interfaces.hear(peer),
       },
       onEnd: (reason) => void this.#recover(reason),
     }, this.#tracer);
@@ -108,7 +118,14 @@ export class Node {
       }),
       log,
     });
-    const publisher = new Publisher(registry, paths, lanes, this.#kernel, time);
+    const publisher = new Publisher(
+      registry,
+      paths,
+      lanes,
+      // Who counts comes first.
+      [this.#interfaces, this.#kernel],
+      time,
+    );
     this.#publisher = publisher;
     this.#kernelDrops = new KernelDrops(lanes, udp.fd, rt, () => registry.config.device);
     this.#sampler = new Sampler({
@@ -188,6 +205,7 @@ export class Node {
         () => this.#checkKernelPath(),
         () => this.#hellos.check(),
         () => this.#publisher.retry(),
+        () => this.#interfaces.check(),
         () => this.#device.check(),
         () => this.#checkForwarding(),
         () => this.#pathWatch.check() && this.#hellos.announce(),

@@ -17,6 +17,8 @@ export interface TableFollower {
   clearPeer(index: number): void;
   /** `defaultPeer` is -1 where there is none. */
   setRoutes(routes: readonly Route[], defaultPeer: number): void;
+  /** What was set belongs together, and is whole now. */
+  published(): void;
 }
 
 /** What the publisher needs of the lanes. */
@@ -34,8 +36,7 @@ export class Publisher {
     readonly registry: Registry,
     readonly paths: Pick<Paths, "look">,
     readonly lanes: PublishedLanes,
-    /** The kernel path. */
-    readonly follower: TableFollower,
+    readonly followers: readonly TableFollower[],
     readonly time: Time,
   ) {}
 
@@ -48,7 +49,7 @@ export class Publisher {
   publishPeer(peer: Peer): void {
     this.#setRow(peer);
     if (peer.address && !this.#routed.has(peer)) this.#publishRoutes();
-    this.lanes.wake();
+    this.#published();
   }
 
   /** Publishes what follows from the config: every row, the routes, the fixed addresses. */
@@ -60,7 +61,7 @@ export class Publisher {
     for (const peer of peers) this.#setRow(peer);
     this.#publishRoutes();
     lanes.macs?.setFixed(fixedMacs(self, peers));
-    lanes.wake();
+    this.#published();
   }
 
   /** Publishes routes that had to wait for a lane. */
@@ -84,32 +85,38 @@ export class Publisher {
   }
 
   #setRow(peer: Peer): void {
-    const { registry, lanes, follower, paths } = this;
+    const { registry, lanes, followers, paths } = this;
     const { path } = peer.liveness;
     if (peer.address && path.mtu_bytes === 0) paths.look(peer);
     const mtu_bytes = peer.address ? path.mtu_bytes : 0;
     const row = rowOf(peer, registry.config.mode, mtu_bytes);
     this.#rows.set(peer.index, row);
     lanes.table.setPeer(peer.index, row);
-    follower.setPeer(peer.index, row);
+    for (const follower of followers) follower.setPeer(peer.index, row);
   }
 
   #clearRow(index: number): void {
     this.#rows.delete(index);
     this.lanes.table.clearPeer(index);
-    this.follower.clearPeer(index);
+    for (const follower of this.followers) follower.clearPeer(index);
+  }
+
+  #published(): void {
+    // Before a lane takes from a peer what it did not take before.
+    for (const follower of this.followers) follower.published();
+    this.lanes.wake();
   }
 
   /** A lane may still read the half that would be written: then `retry` does it. */
   #publishRoutes(): void {
-    const { registry: { config, self, peers }, lanes, follower } = this;
+    const { registry: { config, self, peers }, lanes, followers } = this;
     this.#stale = !lanes.table.routesTakenUp(lanes.laneCount);
     if (this.#stale) return;
     const reachable = peers.filter(({ address }) => address !== undefined);
     const routes = tableRoutes(self, reachable);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode)?.index ?? -1;
     lanes.table.publishRoutes(routes, defaultPeer);
-    follower.setRoutes(routes, defaultPeer);
+    for (const follower of followers) follower.setRoutes(routes, defaultPeer);
     this.#routed = new Set(reachable);
   }
 }

@@ -61,14 +61,15 @@ export async function benchPeers(): Promise<void> {
     registry,
     { look: ({ liveness: { path } }) => path.look(1472, 1472) },
     { table, macs: undefined, laneCount: 2, wake() {} },
-    {
+    [{
       setPeer(index, { address, port, mtu_bytes, capabilities, transport }) {
         if (!isOpen(transport) || (capabilities & CAPABILITY.kernelPath) === 0) return;
         maps.setPeer({ index, address, port, mtu_bytes, takes: true, ...way });
       },
       clearPeer: (index) => maps.clearPeer(index),
       setRoutes: (routes, defaultPeer) => maps.setRoutes(routes, defaultPeer),
-    },
+      published() {},
+    }],
     new FakeTime(),
   );
   publisher.publishAll();

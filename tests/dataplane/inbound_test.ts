@@ -16,9 +16,11 @@ import { Inbound, type WrongPortDatagram } from "../../src/dataplane/inbound.ts"
 import {
   CONTROL_MAX_BYTES,
   UNVERIFIED_HELLOS_PER_S,
+  WRONG_INTERFACES_PER_S,
   WRONG_PORTS_PER_S,
 } from "../../src/base/limits.ts";
 import { DEVICE_GONE, WRITE } from "../../src/io/device.ts";
+import { MARKED_BYTES } from "../../src/io/interface_filter.ts";
 import { UNKNOWN_PEER } from "../../src/dataplane/senders.ts";
 
 const A = "fd00:1:0:0:0:0:0:2";
@@ -104,7 +106,25 @@ const CASES: readonly {
     defaultPeer: 0,
   },
   { name: "an empty datagram", peer: 0, bytes: new Uint8Array(0), becomes: "malformed" },
-  { name: "one byte", peer: 0, bytes: good.slice(0, 1), becomes: "malformed" },
+  {
+    name: "what the filter has left of one by a wrong interface",
+    peer: 0,
+    bytes: good.slice(0, MARKED_BYTES),
+    becomes: "wrong_interface",
+  },
+  {
+    name: "the same of a hello",
+    peer: 0,
+    bytes: changed(good, 0, 0xf1).slice(0, MARKED_BYTES),
+    becomes: "wrong_interface",
+  },
+  {
+    name: "the same of an unknown sender",
+    peer: UNKNOWN_PEER,
+    bytes: good.slice(0, MARKED_BYTES),
+    becomes: "unknown_peer",
+  },
+  { name: "two bytes", peer: 0, bytes: good.slice(0, 2), becomes: "malformed" },
   { name: "19 bytes", peer: 0, bytes: good.slice(0, 19), becomes: "malformed" },
   { name: "a cut packet", peer: 0, bytes: good.slice(0, -1), becomes: "malformed" },
   {
@@ -264,6 +284,25 @@ Deno.test("inbound: a flood from a wrong port is counted, but shown within bound
   assertEquals(
     [control.wrongPorts.length, count("wrong_port")],
     [WRONG_PORTS_PER_S, WRONG_PORTS_PER_S + 500],
+  );
+});
+
+Deno.test("inbound: what comes by a wrong interface is counted, and told within bounds", () => {
+  const { socket, inbound, control, count } = setup();
+  // Marked while the kernel received several as one.
+  const marked = { bytes: good.slice(0, MARKED_BYTES), segment: good.length };
+  socket.waiting = [{ ...marked, peer: UNKNOWN_PEER, peerHost: true }, { ...marked, peer: 1 }];
+  inbound.turn();
+  assertEquals([count("wrong_interface"), control.wrongInterfaces], [2, [1]]);
+  assertEquals(control.wrongPorts, [], "nobody knows whose port it is");
+  socket.waiting = Array.from({ length: WRONG_INTERFACES_PER_S + 500 }, () => ({
+    ...marked,
+    peer: 0,
+  }));
+  while (inbound.turn() > 0);
+  assertEquals(
+    [count("wrong_interface"), control.wrongInterfaces.length],
+    [WRONG_INTERFACES_PER_S + 502, WRONG_INTERFACES_PER_S],
   );
 });
 

@@ -6,11 +6,14 @@ import { type Mail, Mailbox } from "../../src/forwarding/mailbox.ts";
 export class FakeControl implements ControlSink {
   readonly mailbox = new Mailbox();
   readonly wrongPorts: WrongPortDatagram[] = [];
+  readonly wrongInterfaces: number[] = [];
   /** How often the main thread was told of mail. */
   told = 0;
 
   readonly onMail = (): void => void this.told++;
   readonly onWrongPort = (datagram: WrongPortDatagram): void => void this.wrongPorts.push(datagram);
+
+  readonly onWrongInterface = (peer: number): void => void this.wrongInterfaces.push(peer);
 
   /** Takes what is in the mailbox. */
   mails(): readonly Mail[] {

@@ -105,6 +105,7 @@ const calls = {
   removeRoute: (text: RouteText) => rt.removeRoute(route(text)),
   routes: (index?: number) => rt.routes(index).map(routeText),
   routesTo: (text: string) => rt.routesTo(prefix(text)).map(routeText),
+  interfacesTo: (text: string) => rt.interfacesTo(address(text)),
   routeTo: (text: string, oif?: number) => {
     const path = rt.routeTo(address(text), oif);
     if (!path) return null;

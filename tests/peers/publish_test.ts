@@ -14,7 +14,7 @@ function setup(nodes: Readonly<Record<string, string>>, more = "") {
   const registry = registryOf(nodes, more);
   const table = new ForwardingTable();
   const lane = new LaneTable(table.memory, 0);
-  const state = { awake: true, mtu_bytes: 1472, wakes: 0, fixed: 0 };
+  const state = { awake: true, mtu_bytes: 1472, wakes: 0, fixed: 0, published: 0 };
   const followed: string[] = [];
   const time = new FakeTime();
   const macs = { setFixed: () => void state.fixed++ } as unknown as Publisher["lanes"]["macs"];
@@ -30,13 +30,14 @@ function setup(nodes: Readonly<Record<string, string>>, more = "") {
         if (state.awake) lane.acquire();
       },
     },
-    {
+    [{
       setPeer: (index: number, { transport }: PeerRow) =>
         void followed.push(`set ${index} ${transport}`),
       clearPeer: (index) => void followed.push(`clear ${index}`),
       setRoutes: (routes, defaultPeer) =>
         void followed.push(`${routes.length} routes, default ${defaultPeer}`),
-    },
+      published: () => void state.published++,
+    }],
     time,
   );
   const lookup = (text: string) => {

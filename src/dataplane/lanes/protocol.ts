@@ -51,5 +51,6 @@ export type LaneMessage =
   | { readonly type: "running" }
   | { readonly type: "mail" }
   | { readonly type: "wrong_port"; readonly datagram: WrongPortDatagram }
+  | { readonly type: "wrong_interface"; readonly peer: number }
   | { readonly type: "ended"; readonly reason: LaneEnd }
   | { readonly type: "failed"; readonly message: string };

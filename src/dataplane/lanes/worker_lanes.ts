@@ -137,6 +137,8 @@ export class Supervisor extends Lanes {
             return parts.control.onMail();
           case "wrong_port":
             return parts.control.onWrongPort(data.datagram);
+          case "wrong_interface":
+            return parts.control.onWrongInterface(data.peer);
           case "ended":
             return end(data.reason);
           case "failed":

@@ -30,6 +30,7 @@ import {
   type Attribute,
   decodeAddress,
   decodeDrops,
+  decodeInterfaces,
   decodeLink,
   decodePath,
   decodeRoute,
@@ -175,23 +176,42 @@ class LinuxRtnetlink implements Rtnetlink {
     );
   }
 
-  routeTo({ version, bytes }: Address, oif?: number): RoutePath | undefined {
-    const attributes = [{ type: nl.RTA_DST, data: bytes }];
-    if (oif !== undefined) attributes.push(u32Attribute(nl.RTA_OIF, oif));
+  routeTo(address: Address, oif?: number): RoutePath | undefined {
+    const more = oif === undefined ? [] : [u32Attribute(nl.RTA_OIF, oif)];
+    return this.#lookUp(address, 0, more, (payload) => {
+      const path = decodePath(payload);
+      return path ? [path] : [];
+    })[0];
+  }
+
+  interfacesTo(address: Address): readonly number[] {
+    const found = this.#lookUp(address, nl.RTM_F_FIB_MATCH, [], decodeInterfaces);
+    if (found.length > 0) return found;
+    // An entry may name its next hops by number only (net.ipv4.nexthop_compat_mode=0).
+    const path = this.routeTo(address);
+    return path ? [path.index] : [];
+  }
+
+  /** Asks for the route to a destination; an empty list where there is none. */
+  #lookUp<T>(
+    { version, bytes }: Address,
+    flags: number,
+    more: readonly Attribute[],
+    decode: (payload: Uint8Array) => readonly T[],
+  ): readonly T[] {
+    const attributes = [{ type: nl.RTA_DST, data: bytes }, ...more];
     const body = routeBody({
       family: familyOf(version),
       length_bits: addressBits(version),
+      flags,
     });
     try {
-      return this.#exchange.request<RoutePath>(
+      return this.#exchange.request<T>(
         { type: nl.RTM_GETROUTE, body, attributes },
-        ({ type, payload }) => {
-          const path = type === nl.RTM_NEWROUTE ? decodePath(payload) : undefined;
-          return path ? [path] : [];
-        },
-      )[0];
+        ({ type, payload }) => type === nl.RTM_NEWROUTE ? decode(payload) : [],
+      );
     } catch (error) {
-      if (error instanceof RtnetlinkError && NO_WAY.includes(error.errno)) return undefined;
+      if (error instanceof RtnetlinkError && NO_WAY.includes(error.errno)) return [];
       throw error;
     }
   }

@@ -20,6 +20,7 @@ import {
   IFLA_MASTER,
   IFLA_MTU,
   IFLA_STATS64,
+  LOOPBACK_IFINDEX,
   NLA_TYPE_MASK,
   NLATTR_BYTES,
   NLM_F_ACK_TLVS,
@@ -37,6 +38,7 @@ import {
   RTA_TABLE,
   RTAX_MTU,
   RTMSG_BYTES,
+  RTN_LOCAL,
   RTN_UNICAST,
   RTNEXTHOP_BYTES,
   STATS64,
@@ -188,6 +190,7 @@ export interface RouteHeader {
   readonly protocol?: number;
   readonly scope?: number;
   readonly type?: number;
+  readonly flags?: number;
 }
 
 /** struct rtmsg. */
@@ -199,6 +202,7 @@ export function routeBody(header: RouteHeader): Uint8Array {
   bytes[5] = header.protocol ?? 0;
   bytes[6] = header.scope ?? 0;
   bytes[7] = header.type ?? 0;
+  viewOf(bytes).setUint32(8, header.flags ?? 0, true);
   return bytes;
 }
 
@@ -405,14 +409,27 @@ export function decodeRoute(payload: Uint8Array, table: number): readonly RouteI
   return indexes.map((index) => ({ prefix, index, metric, kind, source, protocol }));
 }
 
+const REFUSING: readonly RouteKind[] = ["blackhole", "unreachable", "prohibit", "throw"];
+
+/**
+ * The payload of RTM_NEWROUTE as the entry that a lookup has found: the devices
+ * of all its next hops; lo for an address of this host, whatever device has it.
+ */
+export function decodeInterfaces(payload: Uint8Array): readonly number[] {
+  const route = decodeRouteParts(payload);
+  if (!route || REFUSING.includes(route.kind)) return [];
+  if (payload[7] === RTN_LOCAL) return [LOOPBACK_IFINDEX];
+  const hops = route.attributes.get(RTA_MULTIPATH);
+  const index = u32(route.attributes, RTA_OIF);
+  return hops ? decodeNextHops(hops) : index ? [index] : [];
+}
+
 /** The payload of RTM_NEWROUTE as the answer to a lookup; undefined if it leads nowhere. */
 export function decodePath(payload: Uint8Array): RoutePath | undefined {
   const route = decodeRouteParts(payload);
   if (!route) return undefined;
   const index = u32(route.attributes, RTA_OIF);
-  if (!index || ["blackhole", "unreachable", "prohibit", "throw"].includes(route.kind)) {
-    return undefined;
-  }
+  if (!index || REFUSING.includes(route.kind)) return undefined;
   const metrics = route.attributes.get(RTA_METRICS);
   const cache = route.attributes.get(RTA_CACHEINFO);
   const expires = cache && cache.length >= RTA_EXPIRES + 4

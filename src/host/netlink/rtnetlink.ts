@@ -146,6 +146,11 @@ export interface Rtnetlink {
    * undefined if it is unreachable. With `oif`, IPv4 takes any destination for a neighbour.
    */
   routeTo(address: Address, oif?: number): RoutePath | undefined;
+  /**
+   * The indexes of all devices through which the kernel sends to a destination: several where the
+   * route has several next hops, lo's for an address of this host, none if it is unreachable.
+   */
+  interfacesTo(address: Address): readonly number[];
   close(): void;
   [Symbol.dispose](): void;
 }

@@ -95,7 +95,11 @@ async function setup() {
       waits.push(new FakeWait());
       return waits.at(-1)!;
     },
-    control: { onMail: () => {}, onWrongPort: (datagram) => heard.push(datagram) },
+    control: {
+      onMail: () => {},
+      onWrongPort: (datagram) => heard.push(datagram),
+      onWrongInterface: () => {},
+    },
     onEnd: (reason) => ends.push(reason),
   });
   const peers = [{ address: PEER.hostname, subnets: ["172.2.0.0/16"], mtu_bytes: 1000 }];

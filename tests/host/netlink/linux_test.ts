@@ -256,6 +256,50 @@ test("rtnetlink: where a packet would go, and how large it may be", async (ns) =
   }
 });
 
+test("rtnetlink: the devices of all next hops; lo for what is this host's", async (ns) => {
+  const driver = ns.driver();
+  const indexes: number[] = [];
+  await ns.ip("link add veth-a type veth peer name veth-b");
+  for (const name of ["veth-a", "veth-b"]) {
+    const index = (await ns.json<IpLink[]>(`link show ${name}`))[0]!.ifindex;
+    await driver.call("setLink", index, { up: true });
+    indexes.push(index);
+  }
+  const [a, b] = indexes;
+  await ns.ip("link set lo up");
+  await driver.call("addAddress", a!, "172.1.0.1/32");
+  await driver.call("addAddress", a!, "fd00:1::1/128");
+  await ns.ip("route add 10.1.0.0/16 dev veth-a");
+  await ns.ip("route add 10.2.0.0/16 nexthop dev veth-a nexthop dev veth-b");
+  await ns.ip("route add blackhole 10.3.0.0/16");
+  await ns.ip("-6 route add fd01::/16 dev veth-b");
+  await ns.ip(
+    "-6 route add fd02::/16 nexthop via fe80::1 dev veth-a nexthop via fe80::1 dev veth-b",
+  );
+  await ns.ip("-6 route add unreachable fd03::/16");
+  await ns.ip("nexthop add id 1 dev veth-a");
+  await ns.ip("nexthop add id 2 dev veth-b");
+  await ns.ip("nexthop add id 3 group 1/2");
+  await ns.ip("route add 10.4.0.0/16 nhid 3");
+  const cases: readonly (readonly [to: string, expected: readonly number[]])[] = [
+    ["10.1.0.1", [a!]],
+    ["10.2.0.1", [a!, b!]],
+    ["10.4.0.1", [a!, b!]],
+    ["fd01::1", [b!]],
+    ["fd02::1", [a!, b!]],
+    ["172.1.0.1", [1]],
+    ["fd00:1::1", [1]],
+    ["127.0.0.1", [1]],
+    ["10.3.0.1", []],
+    ["fd03::1", []],
+    ["192.0.2.1", []],
+    ["2001:db8::1", []],
+  ];
+  for (const [to, expected] of cases) {
+    assertEquals(new Set(await driver.call("interfacesTo", to)), new Set(expected), to);
+  }
+});
+
 /** Some thousand routes of each version, which take many datagrams. */
 async function manyRoutes(ns: Namespace, device: string, count: number): Promise<void> {
   const lines = Array.from({ length: count }, (_, i) => [
