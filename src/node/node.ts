@@ -95,7 +95,6 @@ export class Node {
       ipVersion: udp.ipVersion,
       attach: (program) => attachFilter(udp.fd, program),
     });
-    discardWaiting(udp.fd);
     const wrongPorts = new WrongPorts(registry, log);
     const lanes = makeLanes(udp, workerUrl, laneCount, config.mode, {
       control: {
@@ -289,6 +288,8 @@ export class Node {
     this.#kernelDrops.deviceOpened();
     this.#bringInStep();
     const device = { name: this.#registry.config.device, index: this.#device.index };
+    // What came before it was known whom to take it from, or for a device that is gone.
+    discardWaiting(this.#udp.fd);
     // The lanes' threads come up in the meantime.
     await Promise.all([this.#lanes.start(tun), this.#kernel.open(device)]);
     this.#device.describeKernelPath(this.#kernel.inUse);
