@@ -4,9 +4,8 @@
  */
 
 import { CAPTURE_FILES_DEFAULT } from "../base/limits.ts";
-import { quote, readDevice, readMode, readMtu, readPort } from "../config/values.ts";
+import { readDevice, readMode, readMtu, readPort } from "../config/values.ts";
 import { ENGINE_AUTO, readEngine } from "../dataplane/lanes/features.ts";
-import { parseAddress } from "../net/prefix.ts";
 import { SETUP_KINDS } from "../tools/setup/script.ts";
 import { command, type CommandSpec, type Values } from "./parse/command.ts";
 import { fail, readText, repeated, single, toggle } from "./parse/flag.ts";
@@ -20,6 +19,7 @@ import {
   readLabNodes,
   readListen,
   readLogLevel,
+  readTarget,
 } from "./parse/values.ts";
 
 const config = (help: string) => single("config", "FILE", readText, help, { short: "c" });
@@ -130,7 +130,7 @@ const up = command({
     ),
     http: single(
       "http",
-      "HOST[:PORT]",
+      "[HOST:]PORT",
       readHttp,
       "serve a status page, /metrics, /status.json and /healthz over HTTP",
     ),
@@ -187,19 +187,29 @@ const up = command({
 
 const check = command({
   name: "check",
-  usage: "check",
+  usage: "check [FILE]",
   summary: "check the config and print its nodes",
+  positional: { name: "FILE", max: 1, help: "the config to check, as with -c" },
   flags: { config: CONFIG, node: node("mark this node in the table"), json: json() },
-  options: (values) => values,
+  options: (values, [file]) => {
+    if (file !== undefined && values.config !== undefined) {
+      fail({ what: "-c and a FILE", why: "each names the config", how: "one of the two" });
+    }
+    return { ...values, config: file === undefined ? values.config : file };
+  },
   notes: [CONFIG_NOTE],
-  examples: ["tunnet check", "tunnet check -c lab.yaml --json"],
+  examples: ["tunnet check", "tunnet check lab.yaml --json"],
 });
 
 const route = command({
   name: "route",
   usage: "route ADDRESS",
   summary: "which node gets packets to this address, and why",
-  positional: { name: "ADDRESS", max: 1, help: "an IPv4 or IPv6 address" },
+  positional: {
+    name: "ADDRESS",
+    max: 1,
+    help: "an IPv4 or IPv6 address, a subnet, or a node's name for all that it gets",
+  },
   flags: {
     config: CONFIG,
     node: node("seen from this node of the config"),
@@ -212,14 +222,18 @@ const route = command({
     json: json(),
   },
   options: (values, [text]) => {
-    const how = "tunnet route ADDRESS";
-    if (text === undefined) fail({ what: "route needs an address", how });
-    const address = parseAddress(text);
-    if (address === undefined) fail({ what: `${quote(text)} is not an IP address`, how });
-    return { ...values, address };
+    if (text === undefined) fail({ what: "route needs an address", how: "tunnet route ADDRESS" });
+    const target = readTarget(text);
+    if (target.problem) fail(target.problem);
+    return { ...values, target: target.value };
   },
   notes: [CONFIG_NOTE, "Exit status 1 if no node gets them."],
-  examples: ["tunnet route 172.2.0.9", "tunnet route 172.2.0.9 --peer=172.2.0.0/16=192.168.0.7"],
+  examples: [
+    "tunnet route 10.244.2.9",
+    "tunnet route 10.244.2.0/24",
+    "tunnet route node-b",
+    "tunnet route 10.244.2.9 --peer=10.244.2.0/24=192.168.0.7",
+  ],
 });
 
 const status = command({
@@ -228,7 +242,7 @@ const status = command({
   summary: "live state of the running node: peers, rates, drops",
   flags: {
     watch: toggle("watch", "show it again every second, with sparklines", { short: "w" }),
-    http: single("http", "HOST[:PORT]", readHttp, "serve its page and metrics there, until Ctrl-C"),
+    http: single("http", "[HOST:]PORT", readHttp, "serve its page and metrics there, until Ctrl-C"),
     ...RUNNING,
     json: json("print JSON; with --watch, one line a second"),
   },
@@ -298,7 +312,7 @@ const dump = command({
   summary: "print what arrives on a tun or tap device",
   positional: { name: "DEVICE", max: 1, help: "a device: made, or taken over if there is one" },
   flags: {
-    mode: mode("IP packets (tun, default) or Ethernet frames"),
+    mode: mode("IP packets or Ethernet frames (default: as the device is; a new tapN has frames)"),
     addresses: repeated(
       "address",
       "CIDR",
@@ -316,7 +330,6 @@ const dump = command({
     return {
       ...values,
       device: device.value,
-      mode: values.mode ?? "tun",
       pcap: captureOf({ pcap, pcapSize, pcapFiles }, values.json ? "--json" : undefined),
     };
   },
@@ -327,7 +340,7 @@ const dump = command({
   ],
   examples: [
     "sudo tunnet dump tun0 --address 192.168.1.1/24",
-    "sudo tunnet dump tap0 --mode tap --count 10",
+    "sudo tunnet dump tap0 --count 10",
     "sudo tunnet dump tun0 --pcap - | tshark -r -",
   ],
 });

@@ -10,7 +10,7 @@ import { RunError } from "../base/errors.ts";
 import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../base/limits.ts";
 import { configureDevice } from "../host/device_config.ts";
 import { lockDevice } from "../host/device_lock.ts";
-import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
+import type { LinkInfo, Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { openRtnetlink } from "../host/netlink/linux.ts";
 import { createLog, type Log } from "../base/log.ts";
 import { formatAddress } from "../net/prefix.ts";
@@ -20,8 +20,12 @@ import { LINK_TYPE } from "../inspect/pcap/pcapng.ts";
 import { DEVICE_GONE, type OpenTun } from "../io/device.ts";
 import { closeTun, LinuxTun, openTun } from "../io/tun_linux.ts";
 import { VERSION } from "../base/version.ts";
+import type { Mode } from "../wire/mode.ts";
 import type { Options } from "./commands.ts";
 import { colourful, complain } from "./output.ts";
+
+/** The options, with what the device is. */
+type DumpOptions = Options["dump"] & { readonly mode: Mode };
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -39,7 +43,7 @@ class Dump {
   #told = false;
   #failure: unknown;
 
-  constructor(readonly options: Options["dump"], readonly log: Log) {
+  constructor(readonly options: DumpOptions, readonly log: Log) {
     this.#link = options.mode === "tap" ? "ethernet" : "ip";
     if (options.pcap?.path !== "-") {
       this.#lines = new OutputQueue(
@@ -152,7 +156,7 @@ class Dump {
 }
 
 /** Switches the device on with its addresses; the result takes that back. */
-function configure(rt: Rtnetlink, { device, addresses }: Options["dump"], log: Log): () => void {
+function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log): () => void {
   const link = rt.getLink(device);
   if (!link) throw new RunError({ what: `the device ${device} vanished` });
   const { index, mtu_bytes } = link;
@@ -177,15 +181,23 @@ function lockForDump(rt: Rtnetlink, device: string): Disposable | undefined {
   }
 }
 
+/** What a device carries that there is already, or else is to be made under this name. */
+export function modeOf(device: string, link: LinkInfo | undefined): Mode {
+  if (link?.kind === "tun") return link.ethernet ? "tap" : "tun";
+  return /^tap\d*$/.test(device) ? "tap" : "tun";
+}
+
 /** Dumps a device until a signal or the count ends it; resolves to the exit status. */
-export async function runDump(options: Options["dump"]): Promise<number> {
+export async function runDump(asked: Options["dump"]): Promise<number> {
   const log = createLog({
     level: "info",
-    json: options.json,
+    json: asked.json,
     write: complain,
     now: () => new Date(),
   });
   using rt = openRtnetlink();
+  const mode = asked.mode ?? modeOf(asked.device, rt.getLink(asked.device));
+  const options = { ...asked, mode };
   const dump = new Dump(options, log);
   // Before the device is made: a signal must never leave it half configured.
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, dump.stop);

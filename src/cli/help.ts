@@ -44,7 +44,7 @@ export function programHelp(): string {
       ["help [COMMAND]", "show the help of a command (as COMMAND --help does)"],
     ]) +
     "\n" +
-    columns([["-h, --help", "show this help"], ["    --version", "show the version"]]) +
+    columns([["-h, --help", "show this help"], ["-V, --version", "show the version"]]) +
     "\nTry it: sudo tunnet lab\n";
 }
 

@@ -31,12 +31,13 @@ function list(nodes: readonly NodeConfig[]): string {
   return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
 
-function byName(config: Config, name: string): NodeConfig {
+/** The node of this name. Throws a UsageError, which `flag` begins, where there is none. */
+export function nodeByName(config: Config, name: string, flag = ""): NodeConfig {
   const node = config.nodes.find((one) => one.name === name);
   if (node) return node;
   const near = nearest(name, config.nodes.map((one) => one.name));
   throw new UsageError({
-    what: `--node ${quote(name)} is no node`,
+    what: `${flag}${quote(name)} is no node`,
     why: near ? `did you mean ${quote(near)}?` : `nodes: ${list(config.nodes)}`,
     how: "the name of a node",
   });
@@ -69,8 +70,8 @@ export function localNodes(config: Config, view: LocalView): readonly NodeConfig
  */
 export function findSelf(loaded: LoadedConfig, view: LocalView, node?: string): NodeConfig {
   const { config } = loaded;
-  if (node !== undefined) return byName(config, node);
-  if (loaded.source === INLINE_SOURCE) return byName(config, INLINE_NODE);
+  if (node !== undefined) return nodeByName(config, node, "--node ");
+  if (loaded.source === INLINE_SOURCE) return nodeByName(config, INLINE_NODE);
   const found = localNodes(config, view);
   if (found.length === 1) return found[0]!;
   throw new UsageError({

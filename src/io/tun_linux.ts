@@ -63,13 +63,13 @@ function openFailure(error: unknown, name: string, mode: Mode): unknown {
       return new RunError({
         what: `cannot use the device ${name}`,
         why: "another program has it open",
-        how: "end that program, or another device name",
+        how: `tcpdump -i ${name} to see its packets; or end that program, or another device name`,
       });
     case ERRNO.EINVAL:
       return new RunError({
         what: `cannot use the device ${name}`,
         why: `a device of that name exists and is not a ${mode} device`,
-        how: `another device name, or mode ${mode === "tap" ? "tun" : "tap"}`,
+        how: `another device name, or --mode ${mode === "tap" ? "tun" : "tap"}`,
       });
     default:
       return new RunError({ what: `cannot open the device ${name}`, why });

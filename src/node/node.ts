@@ -219,7 +219,8 @@ export class Node {
     log.info(
       "ready",
       `ready: ${self.name} on ${device} (MTU ${mtu_bytes}), UDP ` +
-        `${formatEndpoint(listen.host, listen.port)}, ${peers} ${peers === 1 ? "peer" : "peers"}`,
+        `${formatEndpoint(listen.host, listen.port)}, ${peers} ${peers === 1 ? "peer" : "peers"}` +
+        (http === null ? "" : `; its page: ${http}/`),
       { node: self.name, device, mtu_bytes, peers, version, status_socket: socket, http },
     );
   }

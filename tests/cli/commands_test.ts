@@ -1,9 +1,12 @@
 import { check } from "../../src/cli/check.ts";
 import { STARTER_CONFIG } from "../../src/cli/init.ts";
 import { route } from "../../src/cli/route.ts";
+import { modeOf } from "../../src/cli/dump.ts";
+import type { Target } from "../../src/cli/parse/values.ts";
+import { UsageError } from "../../src/base/errors.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { parseAddress } from "../../src/net/prefix.ts";
-import { assertEquals } from "../assert.ts";
+import { parseAddress, parsePrefix } from "../../src/net/prefix.ts";
+import { assertEquals, assertThrows } from "../assert.ts";
 
 const starter = parseConfig(STARTER_CONFIG, "tunnet.yaml");
 const nested = parseConfig(
@@ -169,4 +172,55 @@ Deno.test("check and route in mode tap: MAC addresses take the place of subnets"
   assertEquals(stdout.split("\n").length, 2);
   assertEquals(exitCode, 1);
   assertEquals(JSON.parse(route(tap, address, undefined, true).stdout).reason, "tap");
+});
+
+const routed = (target: Target) => {
+  const { stdout, exitCode } = route(nested, target, undefined, false);
+  return [exitCode, ...stdout.trimEnd().split("\n")];
+};
+
+Deno.test("route: a subnet goes where the longest prefix around it says, but for what is inside", () => {
+  const prefix = (text: string) => parsePrefix(text)!.prefix;
+  assertEquals(routed(prefix("172.2.0.0/16")), [
+    0,
+    "172.2.0.0/16 -> b 10.0.0.2:3009",
+    "  172.2.0.0/16 of b is the longest prefix that covers it",
+  ]);
+  assertEquals(routed(prefix("172.1.0.0/16")), [
+    0,
+    "172.1.0.0/16 -> a 10.0.0.1:3009",
+    "  172.1.0.0/16 of a is the longest prefix that covers it",
+    "  172.1.128.0/17 inside it goes to b 10.0.0.2:3009",
+  ]);
+  const json = JSON.parse(route(nested, prefix("172.1.0.0/16"), undefined, true).stdout);
+  assertEquals([json.address, json.node, json.inside], ["172.1.0.0/16", "a", [
+    { node: "b", subnet: "172.1.128.0/17" },
+  ]]);
+});
+
+Deno.test("route: a node's name is all that it gets", () => {
+  assertEquals(routed("a"), [0, "a 10.0.0.1:3009 gets", "  172.1.0.0/16", "  fd00:1::/64"]);
+  assertEquals(routed("gate"), [0, "gate gate.example:4000 gets", "  what no subnet covers"]);
+  assertThrows(
+    () => routed("gat"),
+    UsageError,
+    '"gat" is no node (did you mean "gate"?); try: the name of a node',
+  );
+  assertEquals(JSON.parse(route(nested, "gate", undefined, true).stdout), {
+    node: "gate",
+    endpoint: "gate.example:4000",
+    subnets: [],
+    default: true,
+  });
+});
+
+Deno.test("dump: what a device is decides, and its name where there is none", () => {
+  const link = (kind: string, ethernet: boolean) =>
+    ({ kind, ethernet }) as Parameters<typeof modeOf>[1];
+  assertEquals(modeOf("tap0", link("tun", true)), "tap");
+  assertEquals(modeOf("tap0", link("tun", false)), "tun");
+  assertEquals(modeOf("pods", link("tun", true)), "tap");
+  assertEquals(["tap0", "tap", "tun0", "tapped"].map((name) => modeOf(name, undefined)), [
+    ...["tap", "tap", "tun", "tun"],
+  ]);
 });

@@ -268,7 +268,12 @@ Deno.test("dump: what stands in the way is said in one line", async (t) => {
   const run = (...args: string[]): Promise<Ran> => bed.onNode(0, ...bed.command, "dump", ...args);
   await bed.onNode(0, ..."ip tuntap add dev tap3 mode tap".split(" "));
   const cases: readonly (readonly [string, readonly string[], RegExp, number])[] = [
-    ["the other kind", ["tap3"], /^tunnet: error: cannot use the device tap3 \(.*not a tun/, 1],
+    [
+      "the other kind",
+      ["tap3", "--mode", "tun"],
+      /^tunnet: error: cannot use the device tap3 \(.*not a tun/,
+      1,
+    ],
     ["no tun device", ["br0"], /^tunnet: error: cannot use the device br0 \(.*not a tun/, 1],
     [
       "a capture nowhere",
@@ -285,6 +290,11 @@ Deno.test("dump: what stands in the way is said in one line", async (t) => {
       assertEquals([code, stdout, lines(stderr).length], [status, "", 1]);
     });
   }
+  await t.step("a standing tap device is known as one", async () => {
+    const dump = await startDump(bed, ["tap3"]);
+    assertMatch(dump.err(), /reading tap3 \(tap\); Ctrl-C ends it$/m);
+    assertEquals(await dump.end(), 0);
+  });
   await t.step("the device is removed", async () => {
     const dump = await startDump(bed, ["tun0"]);
     await bed.onNode(0, ..."ip link del tun0".split(" "));

@@ -36,6 +36,8 @@ async function flood(host: string, http: string): Promise<void> {
   const args = ["-c", `${bed.dir}/tunnet.yaml`, "--status-socket", socket, "--http", http];
   const node = await bed.start(0, args);
   await bed.onNode(0, "prlimit", `--nofile=${FILES_MAX}:${FILES_MAX}`, "--pid", `${node.pid}`);
+  const ready = node.log.split("\n").find((line) => line.includes('"event":"ready"'))!;
+  assertMatch(JSON.parse(ready).message, new RegExp(`; its page: http://\\S+:${PORT}/$`));
   const before = openFiles(node);
   const child = bed.spawn(bed.node(0).namespace, [Deno.execPath(), "eval", FLOOD(host, 1_000)]);
   const reader = child.stdout.getReader();

@@ -19,7 +19,26 @@ function isCommandName(word: string): word is CommandName {
   return (COMMAND_NAMES as readonly string[]).includes(word);
 }
 
+/** Words that other programs know, and what does it here. */
+const HABITS: Readonly<Record<string, string>> = {
+  down: "Ctrl-C where it runs, or: sudo systemctl stop tunnet",
+  stop: "Ctrl-C where it runs, or: sudo systemctl stop tunnet",
+  start: "sudo tunnet --peer",
+  restart: "sudo tunnet reload, or: sudo systemctl restart tunnet",
+  ping: "sudo tunnet status, which shows every peer's round trip; or ping a pod",
+  peers: "sudo tunnet status",
+  ls: "sudo tunnet status",
+  list: "sudo tunnet status",
+  show: "sudo tunnet status",
+  logs: "journalctl -u tunnet",
+  log: "journalctl -u tunnet",
+  trace: "sudo tunnet --peer --trace",
+};
+
 function unknownCommand(word: string): never {
+  if (Object.hasOwn(HABITS, word)) {
+    fail({ what: `unknown command ${quote(word)}`, how: HABITS[word]! });
+  }
   const near = nearest(word, [...COMMAND_NAMES, "help"]);
   return fail({
     what: `unknown command ${quote(word)}`,
@@ -56,6 +75,10 @@ export function parseCommand(args: readonly string[]): Command {
   const [first, ...rest] = args;
   if (first === undefined) return { kind: "help", asked: false };
   if (first === "help") return help(rest);
+  if (["--version", "-V", "version"].includes(first)) {
+    if (rest.length === 0) return { kind: "version" };
+    fail({ what: `${quote(rest[0]!)} is one argument too many`, how: "tunnet --version" });
+  }
   if (isCommandName(first)) return parseCommandArgs(first, rest);
   if (!first.startsWith("-")) unknownCommand(first);
   const end = args.indexOf("--");
@@ -64,10 +87,7 @@ export function parseCommand(args: readonly string[]): Command {
     return parseCommandArgs("up", args);
   }
   if (first === "--help" || first === "-h") return help(rest);
-  if (first === "--version") {
-    if (rest.length === 0) return { kind: "version" };
-    fail({ what: `${quote(rest[0]!)} is one argument too many`, how: "tunnet --version" });
-  }
+  if (first === "-v") fail({ what: 'unknown flag "-v"', how: "tunnet --version" });
   const name = first.replace(/=.*$/s, "");
   const ofUp = COMMANDS.up.flags.flatMap((flag) => [`--${flag.name}`, `-${flag.short}`]);
   if (ofUp.includes(name)) {

@@ -11,8 +11,8 @@ import {
 } from "../../base/limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../../base/log.ts";
 import { nearest } from "../../base/text.ts";
-import { quote, readHostPort, type Result } from "../../config/values.ts";
-import { type Address, parseAddress, parsePrefix } from "../../net/prefix.ts";
+import { quote, readHostPort, readNodeName, readPort, type Result } from "../../config/values.ts";
+import { type Address, parseAddress, parsePrefix, type Prefix } from "../../net/prefix.ts";
 
 /** An address to give to a device, with the length of its network. */
 export interface InterfaceAddress {
@@ -100,10 +100,26 @@ export function readListen(text: string): Result<string> {
 
 /** Where to serve HTTP. */
 export function readHttp(text: string): Result<{ host: string; port: number }> {
+  const port_alone = /^[0-9]+$/.test(text) ? readPort(text) : undefined;
+  if (port_alone?.problem) return { problem: port_alone.problem };
+  if (port_alone) return { value: { host: "127.0.0.1", port: port_alone.value } };
   const result = readHostPort(text, "bind");
   if (result.problem) return { problem: { ...result.problem, how: "127.0.0.1:9309" } };
   const { host, port = DEFAULT_HTTP_PORT } = result.value;
   return { value: { host, port } };
+}
+
+/** What packets go to: an address, a subnet, or what a node of this name has. */
+export type Target = Address | Prefix | string;
+
+/** An address, a subnet or a node's name. */
+export function readTarget(text: string): Result<Target> {
+  const value = parseAddress(text) ?? parsePrefix(text)?.prefix;
+  if (value) return { value };
+  // A name made of numbers is an address gone wrong.
+  if (!readNodeName(text).problem && !/^[0-9.]+$/.test(text)) return { value: text };
+  const what = `${quote(text)} is neither an IP address nor a subnet nor a node's name`;
+  return { problem: { what, how: "tunnet route ADDRESS" } };
 }
 
 /** An address with its network's length; unlike a subnet, its host bits count. */

@@ -42,6 +42,7 @@ export class FileSource implements MemberSource {
     try {
       const { loaded, self, endpoint } = await this.load(running.self);
       this.#checkMode(loaded.config.mode);
+      this.#checkPort(loaded.config.port);
       const { device, mode, bridge } = running.config;
       const wanted = { self, config: { ...loaded.config, device, mode, bridge } };
       const diff = membersDiff(running, wanted);
@@ -60,6 +61,14 @@ export class FileSource implements MemberSource {
     if (mode === wanted) return;
     const why = `this node runs in mode ${mode}, and the mode cannot change while it runs`;
     throw new RunError({ what: `the config is for mode ${wanted}`, why, how: "a restart" });
+  }
+
+  /** The peers would be expected where none of them listens. */
+  #checkPort(wanted: number): void {
+    const { port } = this.#running.config;
+    if (port === wanted) return;
+    const why = `this node listens on ${port}, and the port cannot change while it runs`;
+    throw new RunError({ what: `the config says port ${wanted}`, why, how: "a restart" });
   }
 
   #report(

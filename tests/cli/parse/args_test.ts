@@ -1,7 +1,7 @@
 import type { Options } from "../../../src/cli/commands.ts";
 import { type Command, parseCommand } from "../../../src/cli/parse/command_line.ts";
 import { ENGINE_AUTO } from "../../../src/dataplane/lanes/features.ts";
-import { parseAddress } from "../../../src/net/prefix.ts";
+import { parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
 import { assertEquals } from "../../assert.ts";
 
 const UP: Options["up"] = {
@@ -33,7 +33,7 @@ const up = (options: Partial<Options["up"]> = {}): Command => ({
 
 const DUMP: Options["dump"] = {
   device: "tun0",
-  mode: "tun",
+  mode: undefined,
   addresses: [],
   count: undefined,
   pcap: undefined,
@@ -82,6 +82,8 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
   [["--peer", "-h"], { kind: "help", command: "up", asked: true }],
   [["route", "--help"], { kind: "help", command: "route", asked: true }],
   [["--version"], { kind: "version" }],
+  [["-V"], { kind: "version" }],
+  [["version"], { kind: "version" }],
   [["init"], { kind: "init", options: {} }],
   [["--peer"], up()],
   [["up"], up()],
@@ -125,21 +127,28 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     up({ trace: "tcp", pcap: { path: "x", size_bytes: 1024 * 1024, files: 10 } }),
   ],
   [["check"], { kind: "check", options: LOOK }],
+  [["check", "x.yaml"], { kind: "check", options: { ...LOOK, config: "x.yaml" } }],
   [
     ["check", "--json", "-c", "x", "--node", "a"],
     { kind: "check", options: { config: "x", node: "a", json: true } },
   ],
   [
     ["route", "172.2.0.9"],
-    { kind: "route", options: { ...LOOK, specs: [], address: parseAddress("172.2.0.9")! } },
+    { kind: "route", options: { ...LOOK, specs: [], target: parseAddress("172.2.0.9")! } },
   ],
   [
     ["route", `--peer=${SPEC}`, "--peer", SPEC6, "fd00:2::9"],
     {
       kind: "route",
-      options: { ...LOOK, specs: [SPEC, SPEC6], address: parseAddress("fd00:2::9")! },
+      options: { ...LOOK, specs: [SPEC, SPEC6], target: parseAddress("fd00:2::9")! },
     },
   ],
+  [
+    ["route", "172.2.0.0/16"],
+    { kind: "route", options: { ...LOOK, specs: [], target: parsePrefix("172.2.0.0/16")!.prefix } },
+  ],
+  [["route", "node-b"], { kind: "route", options: { ...LOOK, specs: [], target: "node-b" } }],
+  [["up", "--http", "9309"], up({ http: { host: "127.0.0.1", port: 9309 } })],
   [["up", "--http", "127.0.0.1"], up({ http: { host: "127.0.0.1", port: 9309 } })],
   [
     ["up", "--http=[::1]:80", "--status-socket", "/tmp/s"],

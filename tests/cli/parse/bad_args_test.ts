@@ -29,6 +29,21 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["help", "labb"], 'unknown command "labb" (did you mean "lab"?); try: tunnet --help'],
   [["help", "up", "x"], '"x" is one argument too many; try: tunnet help COMMAND'],
   [["--version", "x"], '"x" is one argument too many; try: tunnet --version'],
+  [["version", "x"], '"x" is one argument too many; try: tunnet --version'],
+  [["-V", "x"], '"x" is one argument too many; try: tunnet --version'],
+  [["-v"], 'unknown flag "-v"; try: tunnet --version'],
+  [["down"], 'unknown command "down"; try: Ctrl-C where it runs, or: sudo systemctl stop tunnet'],
+  [["stop"], 'unknown command "stop"; try: Ctrl-C where it runs, or: sudo systemctl stop tunnet'],
+  [["start"], 'unknown command "start"; try: sudo tunnet --peer'],
+  [
+    ["ping", "10.244.2.2"],
+    'unknown command "ping"; try: sudo tunnet status, which shows every peer\'s round trip; or ' +
+    "ping a pod",
+  ],
+  [["peers"], 'unknown command "peers"; try: sudo tunnet status'],
+  [["ls"], 'unknown command "ls"; try: sudo tunnet status'],
+  [["logs"], 'unknown command "logs"; try: journalctl -u tunnet'],
+  [["constructor"], 'unknown command "constructor"; try: tunnet --help'],
   [["--vers"], 'unknown flag "--vers" (did you mean "--version"?); try: tunnet --help'],
   [["--per"], 'unknown flag "--per" (did you mean "--peer"?); try: tunnet --help'],
   [["-x"], 'unknown flag "-x"; try: tunnet --help'],
@@ -64,7 +79,7 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
     '--engine: "-gro" has no effect (the engine datagram uses no feature of the kernel); try: ' +
     "datagram",
   ],
-  [["up", "--http"], "--http has no value; try: --http HOST[:PORT]"],
+  [["up", "--http"], "--http has no value; try: --http [HOST:]PORT"],
   [
     ["up", "--http", "http://x/"],
     '--http: "http://x/" is not an address (a URL, not a host); try: 127.0.0.1:9309',
@@ -179,14 +194,22 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["up", "--no-sysctl=1"], "--no-sysctl takes no value; try: --no-sysctl"],
   [["up", "--peer="], "--peer= has no value; try: --peer=CIDR=HOST, or --peer alone"],
   [["up", "--help=1"], "--help takes no value; try: --help"],
-  [["check", "x"], '"x" is one argument too many (check takes none); try: tunnet check --help'],
+  [
+    ["check", "x", "y"],
+    '"y" is one argument too many (check takes 1); try: tunnet check --help',
+  ],
+  [["check", "x", "-c", "y"], "-c and a FILE (each names the config); try: one of the two"],
   [["check", "--peer=172.2.0.0/16=10.0.0.2"], 'unknown flag "--peer"; try: tunnet check --help'],
   [["check", "--josn"], 'unknown flag "--josn" (did you mean "--json"?); try: tunnet check --help'],
   [["check", "--node"], "--node has no value; try: --node NAME"],
   [["route"], "route needs an address; try: tunnet route ADDRESS"],
-  [["route", "1.2.3"], '"1.2.3" is not an IP address; try: tunnet route ADDRESS'],
-  [["route", "host.example"], '"host.example" is not an IP address; try: tunnet route ADDRESS'],
-  [["route", "172.2.0.0/16"], '"172.2.0.0/16" is not an IP address; try: tunnet route ADDRESS'],
+  ...["1.2.3", "172.2.0.0/33", "a b", ""].map((text) =>
+    [
+      ["route", text],
+      `${JSON.stringify(text)} is neither an IP address nor a subnet nor a node's name; ` +
+      "try: tunnet route ADDRESS",
+    ] as const
+  ),
   [
     ["route", "1.1.1.1", "2.2.2.2"],
     '"2.2.2.2" is one argument too many (route takes 1); try: tunnet route --help',

@@ -60,8 +60,14 @@ Deno.test("file source: what cannot change stays, and is told", async () => {
 Deno.test("file source: a reading that fails changes nothing", async (t) => {
   const cases:
     readonly (readonly [name: string, text: string, failure: Error | undefined, RegExp])[] = [
-      ["a bad file", "nodes: 5\n", undefined, /t\.yaml: nodes: "5", not a list/],
+      ["a bad file", "nodes: 5\n", undefined, /t\.yaml: line 1: nodes: "5", not a list/],
       ["the other mode", yaml({ b: "10.0.0.2" }, "mode: tap\n"), undefined, /is for mode tap/],
+      [
+        "another port",
+        yaml({ b: "10.0.0.2" }, "port: 4000\n"),
+        undefined,
+        /^the config says port 4000 \(this node listens on 3009, and the port cannot change while it runs\); try: a restart$/,
+      ],
       ["who follows cannot", yaml({}), new RunError({ what: "no room" }), /no room/],
       ["a bug", yaml({}), new TypeError("x is undefined"), /this is a bug in tunnet: x/],
     ];
