@@ -79,6 +79,9 @@ export const IFA_LOCAL = 2;
 export const IFA_FLAGS = 8;
 /** Usable at once: no duplicate address detection (IPv6). */
 export const IFA_F_NODAD = 0x02;
+/** Duplicate address detection found another host with it, or has not ended yet. */
+export const IFA_F_DADFAILED = 0x08;
+export const IFA_F_TENTATIVE = 0x40;
 
 /** Routes (linux/rtnetlink.h). */
 export const RTA_DST = 1;
@@ -90,6 +93,9 @@ export const RTA_METRICS = 8;
 export const RTA_MULTIPATH = 9;
 export const RTA_CACHEINFO = 12;
 export const RTA_TABLE = 15;
+export const RTA_VIA = 18;
+/** Flag of a route or next hop (linux/rtnetlink.h): the gateway is on the link. */
+export const RTNH_F_ONLINK = 4;
 export const RTAX_MTU = 2;
 /** Offset of rta_expires in struct rta_cacheinfo: when the kernel forgets what it has learnt. */
 export const RTA_EXPIRES = 8;
@@ -98,6 +104,7 @@ export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
 export const RTN_LOCAL = 2;
+export const RTN_UNREACHABLE = 7;
 /** Of a route lookup: the entry that was found, with all its next hops (Linux 4.13). */
 export const RTM_F_FIB_MATCH = 0x2000;
 /** The index of lo, in every network namespace (net/flow.h). */
@@ -105,6 +112,8 @@ export const LOOPBACK_IFINDEX = 1;
 /** Who made a route: the kernel itself, or an administrator. */
 export const RTPROT_KERNEL = 2;
 export const RTPROT_STATIC = 4;
+/** Ours, of the numbers that are free (from 5 on; iproute2 rt_protos, none has 84). */
+export const RTPROT_TUNNET = 84;
 
 /** Sizes of nlmsghdr, nlattr, ifinfomsg, ifaddrmsg, rtmsg and rtnexthop. */
 export const NLMSGHDR_BYTES = 16;

@@ -392,3 +392,9 @@ export const REPLAY_WINDOW = 8_192;
 
 /** Shorter packets are sealed by WebAssembly though libcrypto is there: its calls take 0.25 µs alone. */
 export const LIBCRYPTO_MIN_BYTES = 512;
+
+/** How often an address that is still tentative is looked at. */
+export const ADDRESS_CHECK_INTERVAL_MS = 100;
+
+/** Duplicate address detection takes 1 to 2 s with Linux's settings; an address without carrier waits on. */
+export const ADDRESS_TENTATIVE_MAX_MS = 30_000;

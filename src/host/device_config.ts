@@ -11,6 +11,7 @@ import {
   formatPrefix,
   type IpVersion,
   type Prefix,
+  prefixContains,
 } from "../net/prefix.ts";
 import { explain } from "./netlink/explain.ts";
 import {
@@ -29,6 +30,11 @@ export interface DevicePlan {
   /** Each is added unless the device has another address of its IP version. */
   readonly addresses: readonly { readonly address: Address; readonly length_bits: number }[];
   readonly routes: readonly { readonly prefix: Prefix; readonly source?: Address | undefined }[];
+  /**
+   * Where the device has no address of an IP version, one of another device in these is the
+   * source of this host's own packets.
+   */
+  readonly sources?: readonly Prefix[] | undefined;
 }
 
 /** A configured device. */
@@ -305,7 +311,8 @@ class ConfiguredDevice implements DeviceConfig {
 
   #addRoute(route: RouteSpec): void {
     try {
-      this.rt.addRoute(route);
+      // Chosen anew each time: with an IPv4 address the kernel removes the routes that name it.
+      this.rt.addRoute({ ...route, source: route.source ?? this.#foreignSource(route.prefix) });
     } catch (error) {
       if (!(error instanceof SyscallError) || error.errno !== ERRNO.EEXIST) throw error;
       const metric = routeMetric(route);
@@ -314,6 +321,17 @@ class ConfiguredDevice implements DeviceConfig {
         this.rt.routesTo(route.prefix).find((found) => found.metric === metric),
       );
     }
+  }
+
+  #foreignSource({ version }: Prefix): Address | undefined {
+    const { sources = [], index } = this.#plan;
+    if (!sources.some((one) => one.version === version)) return undefined;
+    const found = this.rt.addresses().filter(({ address }) =>
+      address.version === version && !isLinkLocal(address)
+    );
+    if (found.some((one) => one.index === index)) return undefined;
+    return found.find(({ address }) => sources.some((one) => prefixContains(one, address)))
+      ?.address;
   }
 
   /**

@@ -52,6 +52,16 @@ function openFailure(error: unknown, name: string, mode: Mode): unknown {
         why: "this host has no tun driver",
         how: `modprobe tun; in a container, --device ${TUN_DEVICE}`,
       });
+    case ERRNO.ENOTTY:
+    case ERRNO.EISDIR:
+      return new RunError({
+        what: `cannot open ${TUN_DEVICE}`,
+        why: error.errno === ERRNO.EISDIR
+          ? "it is a folder, not the tun driver's device"
+          : "it is a file, or another device than the tun driver's",
+        how: `rm -r ${TUN_DEVICE} && mknod ${TUN_DEVICE} c 10 200; ` +
+          `in a container, --device ${TUN_DEVICE}`,
+      });
     case ERRNO.EPERM:
     case ERRNO.EACCES:
       return new RunError({

@@ -35,6 +35,7 @@ import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { runAll } from "./guard.ts";
 import { KernelDrops } from "./kernel_drops.ts";
 import type { NodeOptions } from "./options.ts";
+import type { OwnAddress } from "./own_address.ts";
 import { PathWatch } from "./path_watch.ts";
 import { applyMembers, Reloader } from "./reload.ts";
 import { logCounters } from "./report.ts";
@@ -42,10 +43,18 @@ import { Sampler } from "./sampler.ts";
 import { nodeStatus } from "./status.ts";
 import { TunnelDevice } from "./tunnel_device.ts";
 
+/** What a node has of its host from the start. */
+export interface NodeHost {
+  readonly rt: Rtnetlink;
+  readonly udp: UdpSide;
+  readonly ownAddress: OwnAddress;
+}
+
 /** A node between `up` and `down`. */
 export class Node {
   readonly #options: NodeOptions;
   readonly #udp: UdpSide;
+  readonly #ownAddress: OwnAddress;
   readonly #time: Time;
   readonly #registry: Registry;
   readonly #device: TunnelDevice;
@@ -67,11 +76,12 @@ export class Node {
   #stopping = false;
 
   /** `time` takes what its timers' work throws. */
-  constructor(options: NodeOptions, rt: Rtnetlink, udp: UdpSide, time: Time) {
+  constructor(options: NodeOptions, { rt, udp, ownAddress }: NodeHost, time: Time) {
     const { loaded: { config, source }, self, workerUrl, engine, timers, log } = options;
     this.#time = time;
     this.#options = options;
     this.#udp = udp;
+    this.#ownAddress = ownAddress;
     // A lane may fail before anybody waits for the end.
     this.#ended.promise.catch(() => {});
     const paths = new Paths(rt, new UdpPaths(udp.fd, udp.ipVersion), udp.ipVersion);
@@ -169,7 +179,7 @@ export class Node {
     );
     this.#reloader = new Reloader(members, log);
     const statusParts = {
-      ...{ options, registry, lanes, udp, wrongPorts, sharedNames, time },
+      ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time },
       device: this.#device,
       kernel: this.#kernel,
       sampler: this.#sampler,
@@ -206,6 +216,7 @@ export class Node {
         () => this.#publisher.retry(),
         () => this.#interfaces.check(),
         () => this.#device.check(),
+        () => this.#ownAddress.check(),
         () => this.#checkForwarding(),
         () => this.#pathWatch.check() && this.#hellos.announce(),
       ),

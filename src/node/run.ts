@@ -9,6 +9,7 @@ import { openUdp } from "../io/udp_open.ts";
 import { guardedTime, systemTime } from "../base/time.ts";
 import { Guard, runAll } from "./guard.ts";
 import { Node } from "./node.ts";
+import { OwnAddress } from "./own_address.ts";
 import type { NodeOptions } from "./options.ts";
 
 /** Runs a node until a signal ends it; SIGHUP reloads its config. Throws a RunError when it cannot run. */
@@ -19,6 +20,8 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const { device } = loaded.config;
   using lock = lockDevice(device, () => rt.getLink(device) !== undefined);
   if (!lock) log.warn("lock", `somebody without rights has the name of ${device}'s lock`);
+  const ownAddress = new OwnAddress(rt, listen.host, log);
+  await ownAddress.untilUsable(systemTime);
   const udp = openUdp(listen.host, listen.port, {
     batch: BATCH_USE[engine.engine],
     features: wantedFeatures(engine),
@@ -27,7 +30,7 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const now_ms = () => systemTime.now_ms();
   const guard = new Guard({ log, now_ms, end: (error) => node.fail(error) });
   const time = guardedTime(systemTime, (error) => guard.inTimer(error));
-  const node = new Node(options, rt, udp, time);
+  const node = new Node(options, { rt, udp, ownAddress }, time);
   const service = new Service(node.served());
   const handlers = {
     SIGINT: () => node.stop(),

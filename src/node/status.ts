@@ -10,6 +10,7 @@ import { buildStatus } from "../status/model/snapshot.ts";
 import type { Status } from "../status/model/types.ts";
 import { featuresInUse } from "./engine.ts";
 import type { NodeOptions } from "./options.ts";
+import type { OwnAddress } from "./own_address.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
@@ -22,6 +23,7 @@ export interface NodeStatusParts {
   readonly kernel: KernelPathController;
   readonly sampler: Sampler;
   readonly udp: UdpSide;
+  readonly ownAddress: OwnAddress;
   readonly wrongPorts: WrongPorts;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
@@ -38,6 +40,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
     kernel,
     sampler,
     udp,
+    ownAddress,
     wrongPorts,
     sharedNames,
     time,
@@ -62,6 +65,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
       features: device.tun ? [...featuresInUse(device.tun, udp, kernel.inUse)] : [],
     },
     peers: registry.peers,
+    problems: ownAddress.problem === undefined ? [] : [ownAddress.problem],
     sharedNames,
     wrongPortOf: (peer) => wrongPorts.of(peer),
     outbound: lanes.totals("outbound"),

@@ -6,8 +6,10 @@ import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
 import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
+import { PeerRoutes } from "../host/peer_routes.ts";
+import { whyNoIpv6 } from "../host/netlink/explain.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
-import type { Address } from "../net/prefix.ts";
+import { type Address, formatPrefix, type Prefix } from "../net/prefix.ts";
 import type { Log } from "../base/log.ts";
 import { CAPABILITY } from "../wire/hello.ts";
 import type { OpenTun } from "../io/device.ts";
@@ -16,18 +18,35 @@ import type { Paths } from "../peers/paths.ts";
 import { deviceAddresses, kernelRoutes } from "../peers/plan.ts";
 import type { Registry } from "../peers/registry.ts";
 
-/** Addresses and routes that the device is to have. */
-function planOf(config: Config, self: NodeConfig): Pick<DevicePlan, "addresses" | "routes"> {
+/** So many of a list are written out. */
+const LISTED_MAX = 4;
+
+/**
+ * Addresses and routes that the device is to have. A node with IPv4 pods only does without the
+ * other nodes' IPv6 pods where this host has no IPv6.
+ */
+function planOf(
+  config: Config,
+  self: NodeConfig,
+  withoutIpv6: boolean,
+): Pick<DevicePlan, "addresses" | "routes" | "sources"> {
   // In mode tap the device is a port of a switch: addresses are the stations' affair.
   if (config.mode === "tap") return { addresses: [], routes: [] };
-  return {
-    addresses: deviceAddresses(self),
-    routes: kernelRoutes(config, self).map((prefix) => ({ prefix })),
-  };
+  const addresses = deviceAddresses(self);
+  const routes = kernelRoutes(config, self)
+    .filter(({ version }) => version === 4 || !withoutIpv6 || hasIpv6([self]))
+    .map((prefix) => ({ prefix }));
+  return { addresses, routes, sources: withoutAddress(self) };
 }
 
-/** Whether there are IPv6 pods anywhere. */
-function hasIpv6({ nodes }: Config): boolean {
+/** The own subnets of IP versions that the device gets no address of. */
+function withoutAddress(self: NodeConfig): readonly Prefix[] {
+  const given = deviceAddresses(self).map(({ address }) => address.version);
+  return self.subnets.filter(({ version }) => !given.includes(version));
+}
+
+/** Whether some nodes have IPv6 pods. */
+function hasIpv6(nodes: readonly NodeConfig[]): boolean {
   return nodes.some((node) => node.subnets.some(({ version }) => version === 6));
 }
 
@@ -37,7 +56,7 @@ function hasIpv6({ nodes }: Config): boolean {
  */
 function autoMtu(config: Config, inner_bytes: number): number {
   const ethernet_bytes = config.mode === "tap" ? OVERHEAD_ETHERNET_BYTES : 0;
-  const least_bytes = hasIpv6(config) ? MTU_IPV6_MIN_BYTES : 0;
+  const least_bytes = hasIpv6(config.nodes) ? MTU_IPV6_MIN_BYTES : 0;
   return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes - ethernet_bytes, least_bytes));
 }
 
@@ -49,8 +68,13 @@ export class TunnelDevice {
   #port: BridgePort | undefined;
   #index = 0;
   #kernelPath = false;
+  readonly #peerRoutes: PeerRoutes;
   /** What the last check complained of. */
   #trouble = "";
+  /** Whether the other nodes' IPv6 pods are left out, for want of IPv6 on this host. */
+  #withoutIpv6 = false;
+  /** The subnets that were told of, as too small for an address. */
+  #withoutAddress = "";
 
   constructor(
     readonly rt: Rtnetlink,
@@ -59,7 +83,9 @@ export class TunnelDevice {
     /** What to use where the kernel has it: features, and that many queues. */
     readonly wanted: { readonly features: ReadonlySet<Feature>; readonly queues: number },
     readonly log: Log,
-  ) {}
+  ) {
+    this.#peerRoutes = new PeerRoutes(rt);
+  }
 
   /** The device's MTU. */
   get mtu_bytes(): number {
@@ -93,11 +119,15 @@ export class TunnelDevice {
       const link = rt.getLink(config.device);
       if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
       this.#index = link.index;
+      const plan = this.#plan(config, self);
+      // Before the routes to the device, which would take the way to the peers away.
+      this.#keepPeers(plan.routes, peers.map(({ address }) => address));
       this.#config = configureDevice(rt, {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
-        ...planOf(config, self),
+        ...plan,
       });
+      this.#tellOfAddresses(config, self);
       if (config.bridge !== undefined) {
         this.#port = joinBridge(rt, link, config.bridge);
       }
@@ -123,8 +153,17 @@ export class TunnelDevice {
     addresses: readonly (Address | undefined)[],
   ): () => void {
     const mtu_bytes = this.#chooseMtu(config, addresses);
-    const prune = this.#config?.change({ mtu_bytes, ...planOf(config, self) });
+    const plan = this.#plan(config, self);
+    // Those of before as well, which are reached until the new ones are; `check` takes them away.
+    const { registry } = this;
+    const before = this.#plan(registry.config, registry.self);
+    this.#keepPeers(
+      [...before.routes, ...plan.routes],
+      [...registry.peers.map(({ address }) => address), ...addresses],
+    );
+    const prune = this.#config?.change({ mtu_bytes, ...plan });
     this.#mtu_bytes = mtu_bytes;
+    this.#tellOfAddresses(config, self);
     return prune ?? (() => {});
   }
 
@@ -138,7 +177,7 @@ export class TunnelDevice {
     const now = autoMtu(config, inner_bytes);
     if (config.mtu_bytes !== "auto" || now === before || this.state !== "up") return false;
     try {
-      this.#config?.change({ mtu_bytes: now, ...planOf(config, self) })();
+      this.#config?.change({ mtu_bytes: now, ...this.#plan(config, self) })();
     } catch (error) {
       // Told by the next health check, if it lasts.
       log.debug("mtu", error instanceof Error ? error.message : String(error));
@@ -171,6 +210,7 @@ export class TunnelDevice {
     try {
       this.#port?.leave();
       this.#config?.undo();
+      this.#peerRoutes.undo();
     } finally {
       this.#port = undefined;
       this.#config = undefined;
@@ -185,6 +225,10 @@ export class TunnelDevice {
     try {
       const link = rt.getLink(config.device);
       if (!link?.up || !this.#config) return;
+      this.#followIpv6();
+      const { self, peers } = this.registry;
+      const { routes } = this.#plan(config, self);
+      this.#keepPeers(routes, peers.map(({ address }) => address));
       const fixed = [...this.#config.reapply(), ...(this.#port?.reapply() ?? [])];
       this.#trouble = "";
       if (fixed.length > 0) log.info("fixed", `put back: ${fixed.join(", ")}`);
@@ -196,6 +240,76 @@ export class TunnelDevice {
     }
   }
 
+  /** The plan for the device as it is, and what is left out of it is told once. */
+  #plan(config: Config, self: NodeConfig): ReturnType<typeof planOf> {
+    const { device } = config;
+    const concerned = config.mode === "tun" && hasIpv6(config.nodes) && !hasIpv6([self]);
+    const why = concerned ? whyNoIpv6(device) : undefined;
+    if (why !== undefined && !this.#withoutIpv6) {
+      this.log.warn("ipv6", `the other nodes' IPv6 pods are left out: ${why}`);
+    }
+    if (why === undefined && this.#withoutIpv6 && concerned) {
+      this.log.info("ipv6", `${device} has IPv6 now, and the other nodes' IPv6 pods their routes`);
+    }
+    this.#withoutIpv6 = why !== undefined;
+    return planOf(config, self, this.#withoutIpv6);
+  }
+
+  /** Keeps the way to peers outside the device, where it would take that too. */
+  #keepPeers(
+    routes: DevicePlan["routes"],
+    addresses: readonly (Address | undefined)[],
+  ): void {
+    const { ways, none } = this.#peerRoutes.keep({
+      index: this.#index,
+      taken: routes.map(({ prefix }) => prefix),
+      addresses: addresses.filter((address) => address !== undefined),
+    });
+    const { device } = this.registry.config;
+    const list = (texts: readonly string[]) =>
+      texts.slice(0, LISTED_MAX).join(", ") +
+      (texts.length > LISTED_MAX ? ` and ${texts.length - LISTED_MAX} more` : "");
+    if (ways.length > 0) {
+      this.log.info(
+        "peer_routes",
+        `what is routed to ${device} covers addresses of nodes: the way to these stays outside, ` +
+          `by host routes: ${list(ways)}`,
+      );
+    }
+    if (none.length > 0) {
+      this.log.warn(
+        "peer_routes",
+        `no way but ${device} itself leads to ${list(none)}: nothing is sent there; give this ` +
+          "host a route to it, or leave it out of network",
+      );
+    }
+  }
+
+  /** Goes over to a plan with IPv6 or without when somebody has switched it on or off. */
+  #followIpv6(): void {
+    const { config, self } = this.registry;
+    const before = this.#withoutIpv6;
+    const plan = this.#plan(config, self);
+    if (this.#withoutIpv6 === before) return;
+    this.#config?.change({ mtu_bytes: this.#mtu_bytes, ...plan })();
+  }
+
+  /** Tells of subnets too small for an address of this node's own. */
+  #tellOfAddresses(config: Config, self: NodeConfig): void {
+    if (config.mode === "tap") return;
+    const subnets = withoutAddress(self);
+    const text = subnets.map(formatPrefix).join(", ");
+    if (text === this.#withoutAddress) return;
+    this.#withoutAddress = text;
+    if (text === "") return;
+    this.log.info(
+      "no_address",
+      `${config.device} takes no address from ${text}: too small for more than a pod. Pods are ` +
+        "not affected; where this node itself is to reach other nodes' pods, give a device " +
+        `(lo, or a bridge) an address of these, or the node a larger subnet`,
+    );
+  }
+
   #chooseMtu(config: Config, addresses: readonly (Address | undefined)[]): number {
     const { mtu_bytes } = config;
     if (mtu_bytes === "auto") {
@@ -203,7 +317,7 @@ export class TunnelDevice {
       const inner = some.map((address) => this.paths.localMtu_bytes(address));
       return autoMtu(config, Math.min(...inner));
     }
-    if (hasIpv6(config) && mtu_bytes < MTU_IPV6_MIN_BYTES) {
+    if (hasIpv6(config.nodes) && mtu_bytes < MTU_IPV6_MIN_BYTES) {
       this.log.warn("mtu", `MTU ${mtu_bytes} is below IPv6's minimum of ${MTU_IPV6_MIN_BYTES}`);
     }
     return mtu_bytes;

@@ -1,7 +1,13 @@
 /** What a node is going to do, worked out from config and self before anything is touched. Pure. */
 
 import type { Config, NodeConfig } from "../config/types.ts";
-import { type Address, addressBits, type Prefix, prefixCovers } from "../net/prefix.ts";
+import {
+  type Address,
+  addressBits,
+  hasHostRoom,
+  type Prefix,
+  prefixCovers,
+} from "../net/prefix.ts";
 import { LOCAL, type Route } from "../forwarding/prefixes.ts";
 import { type MacEntry, SELF } from "../forwarding/macs.ts";
 
@@ -44,14 +50,17 @@ export function kernelRoutes(config: Config, self: NodeConfig): readonly Prefix[
 
 /**
  * The node's own address on the device: the first address of its first subnet
- * of each IP version, as a host address. It gives packets of the node itself a
- * source that its peers accept, and does not collide with a bridge's .1.
+ * of each IP version that has room for it, as a host address. It gives packets of
+ * the node itself a source that its peers accept, and does not collide with a
+ * bridge's .1, nor with the only pod of a subnet of one or two addresses.
  */
 export function deviceAddresses(
   self: NodeConfig,
 ): readonly { readonly address: Address; readonly length_bits: number }[] {
   const firsts = ([4, 6] as const)
-    .map((version) => self.subnets.find((subnet) => subnet.version === version))
+    .map((version) =>
+      self.subnets.find((subnet) => subnet.version === version && hasHostRoom(subnet))
+    )
     .filter((subnet) => subnet !== undefined);
   return firsts.map((subnet) => ({
     address: { version: subnet.version, bytes: subnet.bytes },

@@ -59,6 +59,7 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
     listen: { host: "192.168.0.8", port: 3009 },
     device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
     engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
+    problems: [],
     peers: new Registry({ config, self }, 4, timersOf(), () => TOKEN).peers,
     wrongPortOf: () => undefined,
     sharedNames: true,

@@ -7,7 +7,9 @@ import { MTU_IPV6_MIN_BYTES } from "../../base/limits.ts";
 import type { IpVersion } from "../../net/prefix.ts";
 import { RtnetlinkError } from "./exchange.ts";
 import type { LinkInfo } from "./rtnetlink.ts";
-import { readSysctl } from "../sysctl.ts";
+import { readKernelFile, readSysctl } from "../sysctl.ts";
+
+const KERNEL_WITHOUT_IPV6 = "this host's kernel runs without IPv6";
 
 /** The setting that switches IPv6 off for this device. */
 function ipv6Switch(device: string): string {
@@ -16,6 +18,17 @@ function ipv6Switch(device: string): string {
   );
   // sysctl(8) writes a dot inside a name as a slash.
   return `net.ipv6.conf.${scope ?? device.replaceAll(".", "/")}.disable_ipv6`;
+}
+
+/**
+ * Why a device can have no IPv6: the setting that switches it off, or a kernel without it.
+ * Undefined where it can, or where that cannot be seen.
+ */
+export function whyNoIpv6(device: string): string | undefined {
+  const off = readSysctl(`net/ipv6/conf/${device}/disable_ipv6`) === "1";
+  if (off) return `${ipv6Switch(device)} is 1`;
+  const there = (file: string) => readKernelFile(`/proc/net/${file}`, 1) !== undefined;
+  return there("dev") && !there("if_inet6") ? KERNEL_WITHOUT_IPV6 : undefined;
 }
 
 /**
@@ -44,7 +57,7 @@ export function explain(
     if (errno === ERRNO.EAFNOSUPPORT || errno === ERRNO.EOPNOTSUPP) {
       return new RunError({
         what,
-        why: "this host's kernel runs without IPv6",
+        why: KERNEL_WITHOUT_IPV6,
         how: "boot without ipv6.disable=1, or configure no IPv6 subnets",
       });
     }

@@ -4,7 +4,13 @@ import { ERRNO } from "../../../ffi/errno.ts";
 import * as nl from "../../../ffi/netlink.ts";
 import { AF_UNSPEC } from "../../../ffi/socket.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../../base/limits.ts";
-import { type Address, addressBits, type Prefix, sameBytes } from "../../net/prefix.ts";
+import {
+  type Address,
+  addressBits,
+  type IpVersion,
+  type Prefix,
+  sameBytes,
+} from "../../net/prefix.ts";
 import {
   type Decode,
   Exchange,
@@ -60,6 +66,13 @@ const NO_WAY: readonly number[] = [
 
 /** Errors of a dump that mean that there is nothing: no such device, no such table yet. */
 const NOTHING: readonly number[] = [ERRNO.ENODEV, ERRNO.ENOENT];
+
+/** A gateway of the route's own IP version, or of another (struct rtvia; Linux 5.2). */
+function gatewayAttribute({ version, bytes }: Address, ofRoute: IpVersion): Attribute {
+  if (version === ofRoute) return { type: nl.RTA_GATEWAY, data: bytes };
+  const family = new Uint8Array(new Uint16Array([familyOf(version)]).buffer);
+  return { type: nl.RTA_VIA, data: Uint8Array.of(...family, ...bytes) };
+}
 
 class LinuxRtnetlink implements Rtnetlink {
   readonly #exchange: Exchange;
@@ -279,22 +292,27 @@ class LinuxRtnetlink implements Rtnetlink {
   }
 
   #changeRoute(type: number, flags: number, route: RouteSpec): void {
-    const { prefix, index, source, gateway } = route;
+    const { prefix, index, source, gateway, onlink, mtu_bytes } = route;
+    const leadsOn = route.kind !== "unreachable";
     const attributes: Attribute[] = [
       { type: nl.RTA_DST, data: prefix.bytes },
-      u32Attribute(nl.RTA_OIF, index),
+      ...(leadsOn ? [u32Attribute(nl.RTA_OIF, index)] : []),
       // Always sent: without it, a removal would take a route of any metric.
       u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
     ];
     if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
-    if (gateway) attributes.push({ type: nl.RTA_GATEWAY, data: gateway.bytes });
+    if (gateway) attributes.push(gatewayAttribute(gateway, prefix.version));
+    if (mtu_bytes) {
+      attributes.push(nestedAttribute(nl.RTA_METRICS, [u32Attribute(nl.RTAX_MTU, mtu_bytes)]));
+    }
     const body = routeBody({
       family: familyOf(prefix.version),
       length_bits: prefix.length_bits,
       table: nl.RT_TABLE_MAIN,
       protocol: route.protocol ?? nl.RTPROT_STATIC,
-      scope: gateway ? nl.RT_SCOPE_UNIVERSE : nl.RT_SCOPE_LINK,
-      type: nl.RTN_UNICAST,
+      scope: gateway || !leadsOn ? nl.RT_SCOPE_UNIVERSE : nl.RT_SCOPE_LINK,
+      type: leadsOn ? nl.RTN_UNICAST : nl.RTN_UNREACHABLE,
+      flags: onlink ? nl.RTNH_F_ONLINK : 0,
     });
     this.#exchange.request({ type, flags, body, attributes });
   }

@@ -9,6 +9,9 @@
 import {
   ARPHRD_ETHER,
   IFA_ADDRESS,
+  IFA_F_DADFAILED,
+  IFA_F_TENTATIVE,
+  IFA_FLAGS,
   IFA_LOCAL,
   IFADDRMSG_BYTES,
   IFF_UP,
@@ -30,17 +33,21 @@ import {
   RTA_CACHEINFO,
   RTA_DST,
   RTA_EXPIRES,
+  RTA_GATEWAY,
   RTA_METRICS,
   RTA_MULTIPATH,
   RTA_OIF,
   RTA_PREFSRC,
   RTA_PRIORITY,
   RTA_TABLE,
+  RTA_VIA,
   RTAX_MTU,
   RTMSG_BYTES,
   RTN_LOCAL,
   RTN_UNICAST,
+  RTN_UNREACHABLE,
   RTNEXTHOP_BYTES,
+  RTNH_F_ONLINK,
   STATS64,
 } from "../../../ffi/netlink.ts";
 import { AF_INET, AF_INET6 } from "../../../ffi/socket.ts";
@@ -346,31 +353,62 @@ export function decodeAddress(payload: Uint8Array): LinkAddress | undefined {
   // On a point-to-point link IFA_ADDRESS is the far end, and IFA_LOCAL ours.
   const local = address(attributes, IFA_LOCAL, version) ??
     address(attributes, IFA_ADDRESS, version);
-  return local && { index: view.getUint32(4, true), address: local, length_bits };
+  const flags = u32(attributes, IFA_FLAGS) ?? payload[2]!;
+  const duplicate = flags & IFA_F_DADFAILED
+    ? "found"
+    : flags & IFA_F_TENTATIVE
+    ? "possible"
+    : undefined;
+  const index = view.getUint32(4, true);
+  return local && { index, address: local, length_bits, ...(duplicate ? { duplicate } : {}) };
 }
 
 const ROUTE_KINDS = new Map<number, RouteKind>([
   [RTN_UNICAST, "unicast"],
   [6, "blackhole"],
-  [7, "unreachable"],
+  [RTN_UNREACHABLE, "unreachable"],
   [8, "prohibit"],
   [9, "throw"],
 ]);
 
-/** Devices of RTA_MULTIPATH: a run of struct rtnexthop, each with its own attributes. */
-function decodeNextHops(bytes: Uint8Array): readonly number[] {
+/** Where a route leads to. */
+type NextHop = Pick<RouteInfo, "index" | "gateway" | "onlink">;
+
+/** The address of struct rtvia, which names its family. */
+function via(attributes: Attributes): Address | undefined {
+  const data = attributes.get(RTA_VIA);
+  if (!data || data.length < 2) return undefined;
+  const version = versionOf(viewOf(data).getUint16(0, true));
+  if (!version || data.length !== 2 + addressBits(version) / 8) return undefined;
+  return { version, bytes: data.slice(2) };
+}
+
+function nextHop(
+  index: number,
+  flags: number,
+  attributes: Attributes,
+  version: IpVersion,
+): NextHop {
+  const gateway = address(attributes, RTA_GATEWAY, version) ?? via(attributes);
+  const onlink = (flags & RTNH_F_ONLINK) !== 0;
+  return { index, ...(gateway ? { gateway } : {}), ...(onlink ? { onlink } : {}) };
+}
+
+/** Next hops of RTA_MULTIPATH: a run of struct rtnexthop, each with its own attributes. */
+function decodeNextHops(bytes: Uint8Array, version: IpVersion): readonly NextHop[] {
   const view = viewOf(bytes);
-  const indexes: number[] = [];
+  const hops: NextHop[] = [];
   for (let offset = 0; offset < bytes.length;) {
     if (bytes.length - offset < RTNEXTHOP_BYTES) throw new MalformedMessage("a cut next hop");
     const size = view.getUint16(offset, true);
     if (size < RTNEXTHOP_BYTES || size > bytes.length - offset) {
       throw new MalformedMessage(`next hop length ${size} of ${bytes.length - offset}`);
     }
-    indexes.push(view.getInt32(offset + 4, true));
+    const attributes = decodeAttributes(bytes.subarray(offset + RTNEXTHOP_BYTES, offset + size));
+    hops.push(nextHop(view.getInt32(offset + 4, true), bytes[offset + 2]!, attributes, version));
     offset += align(size);
   }
-  return indexes;
+  return hops;
 }
 
 /** What RTM_NEWROUTE's payload says, before it is read as a table entry or as a path. */
@@ -402,11 +440,17 @@ export function decodeRoute(payload: Uint8Array, table: number): readonly RouteI
     new Uint8Array(addressBits(version) / 8);
   const prefix: Prefix = { version, bytes: maskBytes(bytes, length_bits), length_bits };
   const metric = u32(attributes, RTA_PRIORITY) ?? 0;
-  const hops = attributes.get(RTA_MULTIPATH);
-  const indexes = hops ? decodeNextHops(hops) : [u32(attributes, RTA_OIF) ?? 0];
+  const several = attributes.get(RTA_MULTIPATH);
+  const flags = viewOf(payload).getUint32(8, true);
+  const hops = several
+    ? decodeNextHops(several, version)
+    : [nextHop(u32(attributes, RTA_OIF) ?? 0, flags, attributes, version)];
+  const metrics = attributes.get(RTA_METRICS);
+  const mtu_bytes = metrics && u32(decodeAttributes(metrics), RTAX_MTU);
   const source = address(attributes, RTA_PREFSRC, version);
   const protocol = payload[5]!;
-  return indexes.map((index) => ({ prefix, index, metric, kind, source, protocol }));
+  const rest = { prefix, metric, kind, source, protocol, ...(mtu_bytes ? { mtu_bytes } : {}) };
+  return hops.map((hop) => ({ ...rest, ...hop }));
 }
 
 const REFUSING: readonly RouteKind[] = ["blackhole", "unreachable", "prohibit", "throw"];
@@ -421,7 +465,8 @@ export function decodeInterfaces(payload: Uint8Array): readonly number[] {
   if (payload[7] === RTN_LOCAL) return [LOOPBACK_IFINDEX];
   const hops = route.attributes.get(RTA_MULTIPATH);
   const index = u32(route.attributes, RTA_OIF);
-  return hops ? decodeNextHops(hops) : index ? [index] : [];
+  if (hops) return decodeNextHops(hops, route.version).map((hop) => hop.index);
+  return index ? [index] : [];
 }
 
 /** The payload of RTM_NEWROUTE as the answer to a lookup; undefined if it leads nowhere. */

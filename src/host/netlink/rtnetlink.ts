@@ -32,6 +32,8 @@ export interface LinkAddress {
   readonly index: number;
   readonly address: Address;
   readonly length_bits: number;
+  /** IPv6, and not usable: whether another host has it is being looked for, or was found. */
+  readonly duplicate?: "possible" | "found" | undefined;
 }
 
 /** What a route does with its packets; all but unicast drop or keep them. */
@@ -46,6 +48,12 @@ export interface RouteSpec {
   readonly source?: Address | undefined;
   /** The router to send to; left out, the destinations are neighbours on the device. */
   readonly gateway?: Address | undefined;
+  /** Whether the gateway is a neighbour on the device although no route says so. */
+  readonly onlink?: boolean | undefined;
+  /** The largest packet that goes this way, where that is less than the device's MTU. */
+  readonly mtu_bytes?: number | undefined;
+  /** Only `unreachable`, which needs no device, and `unicast` are made. Left out: unicast. */
+  readonly kind?: RouteKind | undefined;
   /** The lower one wins. Left out: 0 for IPv4, 1024 for IPv6, as the kernel has it. */
   readonly metric?: number | undefined;
   /** Who made it, of rtnetlink's RTPROT numbers. Left out: 4, static. */
@@ -63,6 +71,12 @@ export interface RouteInfo {
   readonly source: Address | undefined;
   /** Who made it, of rtnetlink's RTPROT numbers. */
   readonly protocol: number;
+  /** The router; undefined where the destinations are neighbours. An IPv4 route may have an IPv6 one. */
+  readonly gateway?: Address | undefined;
+  /** Whether the gateway is taken for a neighbour whatever the routes say. */
+  readonly onlink?: boolean | undefined;
+  /** The MTU that the route was given, if any. */
+  readonly mtu_bytes?: number | undefined;
 }
 
 /** Where the kernel would send a packet. */

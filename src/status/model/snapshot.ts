@@ -31,6 +31,8 @@ export interface SnapshotParts {
   readonly device: DeviceStatus;
   readonly engine: EngineStatus;
   readonly peers: readonly Peer[];
+  /** What is wrong with the node itself beside its device, a sentence each. */
+  readonly problems: readonly string[];
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   /** The port that a peer's address sends from, where it is not the peer's. */
@@ -165,7 +167,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
   };
 }
 
-function nodeProblems({ device }: SnapshotParts): readonly string[] {
+function deviceProblems({ device }: SnapshotParts): readonly string[] {
   switch (device.state) {
     case "up":
       return [];
@@ -192,7 +194,7 @@ export function buildStatus(parts: SnapshotParts): Status {
       config: parts.source,
       listen: formatEndpoint(parts.listen.host, parts.listen.port),
       ...subnetsOf(self),
-      problems: nodeProblems(parts),
+      problems: [...deviceProblems(parts), ...parts.problems],
     },
     device: parts.device,
     engine: parts.engine,

@@ -42,14 +42,29 @@ export function versionsOf(facts: Facts): readonly IpVersion[] {
   );
 }
 
+/**
+ * Whether this node does without the other nodes' IPv6 pods: it has none of its own, and IPv6 is
+ * switched off for its device.
+ */
+export function isWithoutIpv6(facts: Facts): boolean {
+  const setting = interfaceSetting(6, deviceOf(facts)?.name ?? "default", "disable_ipv6");
+  return facts.sysctls.get(setting) === "1" && !versionsOf(facts).includes(6);
+}
+
+/** The prefixes that this node takes part in. */
+function taken(facts: Facts, prefixes: readonly Prefix[]): readonly Prefix[] {
+  if (facts.config.mode === "tap") return [];
+  return isWithoutIpv6(facts) ? prefixes.filter(({ version }) => version === 4) : prefixes;
+}
+
 /** The subnets of the other nodes that are routed to the device. */
-export function remoteSubnets({ peers, config }: Facts): readonly Prefix[] {
-  return config.mode === "tap" ? [] : peers.flatMap(({ node }) => node.subnets);
+export function remoteSubnets(facts: Facts): readonly Prefix[] {
+  return taken(facts, facts.peers.flatMap(({ node }) => node.subnets));
 }
 
 /** What is to be routed to the device. */
-export function wantedRoutes({ config, self }: Facts): readonly Prefix[] {
-  return config.mode === "tap" ? [] : kernelRoutes(config, self);
+export function wantedRoutes(facts: Facts): readonly Prefix[] {
+  return taken(facts, kernelRoutes(facts.config, facts.self));
 }
 
 /** An address of a subnet that a pod could have: its second one, if it has so many. */

@@ -3,7 +3,7 @@
 import { errnoName } from "../../../../ffi/errno.ts";
 import { O_CLOEXEC, O_RDWR } from "../../../../ffi/file.ts";
 import { cString, libc } from "../../../../ffi/libc.ts";
-import { TUN_DEVICE } from "../../../../ffi/tun.ts";
+import { TUN_DEVICE, TUNGETFEATURES } from "../../../../ffi/tun.ts";
 import { readKernelFile } from "../../../host/sysctl.ts";
 
 /** capabilities(7), linux/capability.h. */
@@ -22,6 +22,9 @@ export function tryTunDevice(): string {
   const { call, errno } = libc();
   const fd = call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC);
   if (fd < 0) return errnoName(errno());
+  // A plain file opens as well, and takes no request.
+  const flags = new Uint8Array(4);
+  const found = call.ioctl(fd, TUNGETFEATURES, flags) < 0 ? errnoName(errno()) : "ok";
   call.close(fd);
-  return "ok";
+  return found;
 }

@@ -24,6 +24,12 @@ function tunDriver({ tunDevice }: Facts): Finding[] {
     case "EACCES":
     case "EPERM":
       return [{ why: "this user may not open it", fix: "chmod 0666 /dev/net/tun" }];
+    case "ENOTTY":
+    case "EISDIR":
+      return [{
+        why: tunDevice === "EISDIR" ? "it is a folder" : "it is not the tun driver's device",
+        fix: "rm -r /dev/net/tun && mknod -m 0666 /dev/net/tun c 10 200",
+      }];
     case "ENOENT":
       return [{
         why: "it is not there; in a container, start that with --device /dev/net/tun",

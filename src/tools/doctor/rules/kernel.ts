@@ -9,6 +9,7 @@ import {
   forwardingSetting,
   interfaceSetting,
   isRunning,
+  isWithoutIpv6,
   settingText,
   versionName,
   versionsOf,
@@ -52,6 +53,14 @@ function forwarding(facts: Facts, version: IpVersion): Finding[] {
 }
 
 function ipv6Off(facts: Facts): Finding[] {
+  if (!versionsOf(facts).includes(6)) {
+    if (!isWithoutIpv6(facts)) return [];
+    return [{
+      status: "warn",
+      why: "disable_ipv6 is 1: the other nodes' IPv6 pods are out of reach from here",
+      fix: set("net/ipv6/conf/all/disable_ipv6", "0"),
+    }];
+  }
   const names = crossed(facts, 6);
   return (names.length > 0 ? names : ["default"])
     .map((name) => interfaceSetting(6, name, "disable_ipv6"))
@@ -90,7 +99,10 @@ export function kernelChecks(facts: Facts): readonly Check[] {
         forwarding(facts, version),
       )
     ),
-    ...(versions.includes(6)
+    ...(versions.includes(6) ||
+        facts.peers.some(({ node }) =>
+          facts.config.mode === "tun" && node.subnets.some(({ version }) => version === 6)
+        )
       ? checksOf("ipv6", "IPv6 on the interfaces", "it is on", ipv6Off(facts))
       : []),
     ...(versions.includes(4)

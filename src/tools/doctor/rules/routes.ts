@@ -137,16 +137,21 @@ function elsewhere(facts: Facts): Finding[] {
   });
 }
 
-/** Peers whose own address the route to the device covers: their datagrams would go in circles. */
+/**
+ * Peers whose own address the route to the device covers: their datagrams would go in circles. The
+ * node keeps the way that another route has for them, so before its start any other will do.
+ */
 function loops(facts: Facts): Finding[] {
   const device = deviceOf(facts);
   const wanted = wantedRoutes(facts);
+  const running = isRunning(facts);
   return facts.peers.flatMap(({ node, address }): Finding[] => {
     if (!address) return [];
     const covering = wanted.filter((prefix) => prefixContains(prefix, address));
     const best = Math.max(-1, ...covering.map(({ length_bits }) => length_bits));
     const better = facts.routes.some(({ prefix, index }) =>
-      index !== device?.index && prefix.length_bits > best && prefixContains(prefix, address)
+      index !== device?.index && prefixContains(prefix, address) &&
+      (prefix.length_bits > best || !running)
     );
     if (best < 0 || better) return [];
     const text = formatAddress(address.bytes);
