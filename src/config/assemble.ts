@@ -148,8 +148,8 @@ function checkNetworks(draft: Draft, problems: Problems): void {
     if (address && around) {
       problems.warn(
         node.addressPath,
-        `${formatAddress(address.bytes)} lies in the network ${formatPrefix(around.prefix)}; ` +
-          "unless a longer route leads to it, packets between nodes go into the tunnel",
+        `${formatAddress(address.bytes)} lies in the network ${formatPrefix(around.prefix)}: ` +
+          "no pod can have it, and the other nodes keep the way to it outside by a host route",
       );
     }
   }

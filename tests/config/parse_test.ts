@@ -108,8 +108,8 @@ Deno.test("parseConfig: host bits, a node in the network and an MTU beyond UDP a
   assertEquals(warnings, [
     't.yaml: line 1: network: "10.1.2.3/8" has host bits set; read as 10.0.0.0/8',
     't.yaml: line 4, node a: subnets: "10.1.0.1/16" has host bits set; read as 10.1.0.0/16',
-    "t.yaml: line 4, node a: address: 10.0.0.1 lies in the network 10.0.0.0/8; unless a longer route " +
-    "leads to it, packets between nodes go into the tunnel",
+    "t.yaml: line 4, node a: address: 10.0.0.1 lies in the network 10.0.0.0/8: no pod can have it, " +
+    "and the other nodes keep the way to it outside by a host route",
     "t.yaml: line 2: mtu: packets over 65507 bytes do not fit in a UDP datagram and are dropped",
   ]);
 });

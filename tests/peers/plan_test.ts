@@ -1,7 +1,7 @@
 import { assertEquals } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { formatPrefix } from "../../src/net/prefix.ts";
-import { kernelRoutes } from "../../src/peers/plan.ts";
+import { formatAddress, formatPrefix } from "../../src/net/prefix.ts";
+import { deviceAddresses, kernelRoutes } from "../../src/peers/plan.ts";
 
 /** Routes of node a whose own subnets, and those of node b, are given. */
 function routes(network: string, own: string, remote: string): readonly string[] {
@@ -32,4 +32,27 @@ Deno.test("kernel routes: a remote subnet within an own one wins over the bridge
     "172.0.0.0/8",
     "172.1.128.0/17",
   ]);
+});
+
+Deno.test("device addresses: the first subnet of each IP version with room for more than a pod", () => {
+  const cases: readonly [own: string, expected: readonly string[]][] = [
+    ["10.1.0.0/24", ["10.1.0.0/32"]],
+    ["10.1.0.4/30", ["10.1.0.4/32"]],
+    ["10.1.0.4/31", []],
+    ["10.1.0.4/32", []],
+    ["10.1.0.4/32, 10.2.0.0/24, 10.3.0.0/24", ["10.2.0.0/32"]],
+    ["10.1.0.4/32, 'fd00:1::/64'", ["fd00:1::/128"]],
+    ["10.1.0.0/24, 'fd00:1::2/127', 'fd00:2::2/128'", ["10.1.0.0/32"]],
+    ["'fd00:1::2/127', 'fd00:2::4/126'", ["fd00:2::4/128"]],
+  ];
+  for (const [own, expected] of cases) {
+    const yaml = `nodes:\n  - {name: a, address: 192.168.0.8, subnets: [${own}]}\n`;
+    const { config } = parseConfig(yaml, "test");
+    const addresses = deviceAddresses(config.nodes[0]!);
+    assertEquals(
+      addresses.map(({ address, length_bits }) => `${formatAddress(address.bytes)}/${length_bits}`),
+      expected,
+      own,
+    );
+  }
 });

@@ -127,6 +127,16 @@ const RUNNING: Facts = {
   deviceHolders: [TUNNET],
 };
 
+const ipv4Only = { ...config.nodes[0]!, subnets: config.nodes[0]!.subnets.slice(0, 1) };
+/** The same with IPv4 pods only, on a host without IPv6; the other node has IPv6 pods. */
+const WITHOUT_IPV6: Facts = {
+  ...RUNNING,
+  config: { ...config, nodes: [ipv4Only, config.nodes[1]!] },
+  self: ipv4Only,
+  routes: RUNNING.routes.filter(({ prefix }) => prefix.version === 4),
+  paths: new Map([...RUNNING.paths].filter(([subnet]) => !subnet.includes(":"))),
+};
+
 function sysctl(facts: Facts, name: string, value: string): Facts {
   return { ...facts, sysctls: new Map([...facts.sysctls, [name, value]]) };
 }
@@ -293,6 +303,22 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
   }, ["routes: fail: ip rule add pref 1 to 172.2.0.0/16 lookup main"]],
   ["a node inside the network", withPeer(ANSWERED, { address: parseAddress("172.200.0.7") }), [
     "underlay: fail: ip route add 172.200.0.7 $(ip route show default | head -n 1 | cut -d ' ' -f 2-)",
+  ]],
+  ["a node inside the network before the start, which keeps the way to it", {
+    ...STOPPED,
+    peers: [peer(ANSWERED, { address: parseAddress("172.200.0.7") })],
+    routes: [...ROUTES, { ...ROUTES[0]!, prefix: parsePrefix("0.0.0.0/0")!.prefix, index: 2 }],
+  }, []],
+  [
+    "IPv6 off, and IPv6 pods elsewhere",
+    sysctl(WITHOUT_IPV6, "net/ipv6/conf/tunnet0/disable_ipv6", "1"),
+    ["ipv6: warn: sysctl -w net.ipv6.conf.all.disable_ipv6=0"],
+  ],
+  ["the tun driver's file is a folder", { ...STOPPED, tunDevice: "EISDIR" }, [
+    "tun_driver: fail: rm -r /dev/net/tun && mknod -m 0666 /dev/net/tun c 10 200",
+  ]],
+  ["the tun driver's file is a plain file", { ...STOPPED, tunDevice: "ENOTTY" }, [
+    "tun_driver: fail: rm -r /dev/net/tun && mknod -m 0666 /dev/net/tun c 10 200",
   ]],
   ["an MTU too large, running", {
     ...RUNNING,

@@ -62,7 +62,10 @@ function ipv6Off(facts: Facts): Finding[] {
     }];
   }
   const names = crossed(facts, 6);
-  return (names.length > 0 ? names : ["default"])
+  const off = (name: string) =>
+    facts.sysctls.get(interfaceSetting(6, name, "disable_ipv6")) === "1";
+  // Before the device is made, what it will get. Somebody who wrote `all` has written both.
+  return (names.length > 0 ? names : [off("all") ? "all" : "default"])
     .map((name) => interfaceSetting(6, name, "disable_ipv6"))
     .filter((setting) => facts.sysctls.get(setting) === "1")
     .map((setting) => ({
