@@ -4,7 +4,7 @@
  */
 
 import { CAPTURE_FILES_DEFAULT } from "../base/limits.ts";
-import { readDevice, readMode, readMtu, readPort } from "../config/values.ts";
+import { quote, readDevice, readMode, readMtu, readPort } from "../config/values.ts";
 import { ENGINE_AUTO, readEngine } from "../dataplane/lanes/features.ts";
 import { SETUP_KINDS } from "../tools/setup/script.ts";
 import { command, type CommandSpec, type Values } from "./parse/command.ts";
@@ -395,6 +395,27 @@ const doctor = command({
   examples: ["sudo tunnet doctor", "sudo tunnet doctor --node node-a --json"],
 });
 
+/** Shells whose completion there is. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export type Shell = typeof SHELLS[number];
+
+const completion = command({
+  name: "completion",
+  usage: "completion SHELL",
+  summary: "print what completes commands and flags in a shell: bash, zsh or fish",
+  positional: { name: "SHELL", max: 1, help: SHELLS.join(", ") },
+  flags: {},
+  options: (_, [text]) => {
+    const shell = SHELLS.find((one) => one === text);
+    if (shell !== undefined) return { shell };
+    const what = text === undefined
+      ? "completion needs a shell"
+      : `there is no completion for ${quote(text)}`;
+    return fail({ what, how: `tunnet completion ${SHELLS.join("|")}` });
+  },
+  examples: ["tunnet completion bash > /etc/bash_completion.d/tunnet"],
+});
+
 /** Every command, in the order of the help. `--peer` is another way to write `up`. */
 export const COMMANDS = {
   up,
@@ -407,6 +428,7 @@ export const COMMANDS = {
   init,
   setup,
   doctor,
+  completion,
 };
 
 /** The name of a command. */

@@ -2,6 +2,7 @@
 
 import { COMMAND_NAMES, type CommandName, COMMANDS } from "./commands.ts";
 import { valueTerm } from "./parse/arguments.ts";
+import { TOPICS, topicSummary } from "./topics.ts";
 import type { Flag } from "./parse/flag.ts";
 
 const WIDTH = 100;
@@ -41,8 +42,11 @@ export function programHelp(): string {
     "Usage: tunnet COMMAND [FLAGS]\n\n" +
     columns([
       ...COMMAND_NAMES.map((name) => [COMMANDS[name].usage, COMMANDS[name].summary] as const),
-      ["help [COMMAND]", "show the help of a command (as COMMAND --help does)"],
+      ["help [COMMAND|TOPIC]", "show the help of a command (as COMMAND --help does), or a topic"],
+      ["help --man", "print the manual page: tunnet help --man | man -l -"],
     ]) +
+    "\nTopics:\n" +
+    columns(TOPICS.map((topic) => [topic, topicSummary(topic)] as const)) +
     "\n" +
     columns([["-h, --help", "show this help"], ["-V, --version", "show the version"]]) +
     "\nTry it: sudo tunnet lab\n";

@@ -4,9 +4,12 @@ import { ConfigError, EXIT, RunError, UsageError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { runCheck } from "./check.ts";
 import type { CommandName, CommandOf, Options } from "./commands.ts";
+import { completionScript } from "./completion.ts";
 import { runDoctor } from "./doctor.ts";
 import { runDump } from "./dump.ts";
 import { commandHelp, programHelp } from "./help.ts";
+import { manPage } from "./man.ts";
+import { topicText } from "./topics.ts";
 import { runInit } from "./init.ts";
 import { runLab } from "./lab.ts";
 import { complain, say } from "./output.ts";
@@ -34,14 +37,24 @@ const RUN: {
   init: runInit,
   setup: runSetup,
   doctor: runDoctor,
+  completion: ({ shell }) => {
+    say(completionScript(shell));
+    return 0;
+  },
 };
 
 function dispatch<N extends CommandName>({ kind, options }: CommandOf<N>, workerUrl: string) {
   return RUN[kind](options, workerUrl);
 }
 
-function help({ command, asked }: Extract<Command, { kind: "help" }>): number {
-  const text = command ? commandHelp(command) : programHelp();
+function help({ command, topic, asked }: Extract<Command, { kind: "help" }>): number {
+  const text = topic === "man"
+    ? manPage()
+    : topic
+    ? topicText(topic)
+    : command
+    ? commandHelp(command)
+    : programHelp();
   if (asked) say(text);
   else complain(text);
   return asked ? 0 : EXIT.usage;

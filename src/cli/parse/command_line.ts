@@ -3,6 +3,7 @@
 import { nearest } from "../../base/text.ts";
 import { quote } from "../../config/values.ts";
 import { COMMAND_NAMES, type CommandName, type CommandOf, COMMANDS } from "../commands.ts";
+import { isTopic, type Topic, TOPICS } from "../topics.ts";
 import { readArguments, unknownFlag } from "./arguments.ts";
 import { fail } from "./flag.ts";
 
@@ -11,7 +12,13 @@ export type Command =
   | CommandOf
   | { readonly kind: "version" }
   /** Help of a command, or of the program; `asked` is false for a bare `tunnet`: exit status 2. */
-  | { readonly kind: "help"; readonly command?: CommandName; readonly asked: boolean };
+  | {
+    readonly kind: "help";
+    readonly command?: CommandName;
+    /** A topic of the reference, or the manual page. */
+    readonly topic?: Topic | "man";
+    readonly asked: boolean;
+  };
 
 const GENERAL_HELP = "tunnet --help";
 
@@ -47,6 +54,15 @@ function unknownCommand(word: string): never {
   });
 }
 
+function unknownTopic(word: string): never {
+  const near = nearest(word, [...COMMAND_NAMES, ...TOPICS]);
+  return fail({
+    what: `there is no help on ${quote(word)}`,
+    why: near && `did you mean ${quote(near)}?`,
+    how: "tunnet help",
+  });
+}
+
 function parseCommandArgs(kind: CommandName, args: readonly string[]): Command {
   const command = COMMANDS[kind];
   const given = readArguments(args, command);
@@ -57,13 +73,15 @@ function parseCommandArgs(kind: CommandName, args: readonly string[]): Command {
 function help(args: readonly string[]): Command {
   const [topic, surplus] = args;
   if (surplus !== undefined) {
-    fail({ what: `${quote(surplus)} is one argument too many`, how: "tunnet help COMMAND" });
+    fail({ what: `${quote(surplus)} is one argument too many`, how: "tunnet help COMMAND|TOPIC" });
   }
   if (topic === undefined || topic === "help" || /^(-h|--help)$/.test(topic)) {
     return { kind: "help", asked: true };
   }
+  if (topic === "--man") return { kind: "help", topic: "man", asked: true };
+  if (isTopic(topic)) return { kind: "help", topic, asked: true };
   const command = topic === "--peer" ? "up" : topic;
-  if (!isCommandName(command)) unknownCommand(topic);
+  if (!isCommandName(command)) unknownTopic(topic);
   return { kind: "help", command, asked: true };
 }
 
