@@ -36,7 +36,7 @@ Deno.test("topics: each has a heading, fits a terminal, and fits the rest of the
     assert(topicSummary(topic).length <= 80, topic);
     assert(topicText(topic).endsWith("\n"));
     for (const line of topicText(topic).split("\n")) {
-      assert(line.length <= 104, `${topic}: ${line}`);
+      assert(line.length <= 100, `${topic}: ${line}`);
     }
     for (const [, other] of topicText(topic).matchAll(/`tunnet help ([a-z-]+)`/g)) {
       assert((TOPICS as readonly string[]).includes(other!), `${topic} names ${other}`);
