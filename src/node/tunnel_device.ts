@@ -119,7 +119,9 @@ export class TunnelDevice {
       const link = rt.getLink(config.device);
       if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
       this.#index = link.index;
-      const plan = this.#plan(config, self);
+      const why = this.#whyWithoutIpv6(config, self);
+      const plan = planOf(config, self, why !== undefined);
+      this.#noteIpv6(why);
       // Before the routes to the device, which would take the way to the peers away.
       this.#keepPeers(plan.routes, peers.map(({ address }) => address));
       this.#config = configureDevice(rt, {
@@ -153,15 +155,17 @@ export class TunnelDevice {
     addresses: readonly (Address | undefined)[],
   ): () => void {
     const mtu_bytes = this.#chooseMtu(config, addresses);
-    const plan = this.#plan(config, self);
+    const why = this.#whyWithoutIpv6(config, self);
+    const plan = planOf(config, self, why !== undefined);
     // Those of before as well, which are reached until the new ones are; `check` takes them away.
     const { registry } = this;
-    const before = this.#plan(registry.config, registry.self);
+    const before = planOf(registry.config, registry.self, this.#withoutIpv6);
     this.#keepPeers(
       [...before.routes, ...plan.routes],
       [...registry.peers.map(({ address }) => address), ...addresses],
     );
     const prune = this.#config?.change({ mtu_bytes, ...plan });
+    this.#noteIpv6(why);
     this.#mtu_bytes = mtu_bytes;
     this.#tellOfAddresses(config, self);
     return prune ?? (() => {});
@@ -177,7 +181,7 @@ export class TunnelDevice {
     const now = autoMtu(config, inner_bytes);
     if (config.mtu_bytes !== "auto" || now === before || this.state !== "up") return false;
     try {
-      this.#config?.change({ mtu_bytes: now, ...this.#plan(config, self) })();
+      this.#config?.change({ mtu_bytes: now, ...planOf(config, self, this.#withoutIpv6) })();
     } catch (error) {
       // Told by the next health check, if it lasts.
       log.debug("mtu", error instanceof Error ? error.message : String(error));
@@ -227,7 +231,7 @@ export class TunnelDevice {
       if (!link?.up || !this.#config) return;
       this.#followIpv6();
       const { self, peers } = this.registry;
-      const { routes } = this.#plan(config, self);
+      const { routes } = planOf(config, self, this.#withoutIpv6);
       this.#keepPeers(routes, peers.map(({ address }) => address));
       const fixed = [...this.#config.reapply(), ...(this.#port?.reapply() ?? [])];
       this.#trouble = "";
@@ -240,19 +244,19 @@ export class TunnelDevice {
     }
   }
 
-  /** The plan for the device as it is, and what is left out of it is told once. */
-  #plan(config: Config, self: NodeConfig): ReturnType<typeof planOf> {
-    const { device } = config;
+  /** Why the other nodes' IPv6 pods are left out, if they are. */
+  #whyWithoutIpv6(config: Config, self: NodeConfig): string | undefined {
     const concerned = config.mode === "tun" && hasIpv6(config.nodes) && !hasIpv6([self]);
-    const why = concerned ? whyNoIpv6(device) : undefined;
-    if (why !== undefined && !this.#withoutIpv6) {
-      this.log.warn("ipv6", `the other nodes' IPv6 pods are left out: ${why}`);
-    }
-    if (why === undefined && this.#withoutIpv6 && concerned) {
-      this.log.info("ipv6", `${device} has IPv6 now, and the other nodes' IPv6 pods their routes`);
-    }
-    this.#withoutIpv6 = why !== undefined;
-    return planOf(config, self, this.#withoutIpv6);
+    return concerned ? whyNoIpv6(config.device) : undefined;
+  }
+
+  /** Tells when they are left out, and when they are not any more. */
+  #noteIpv6(why: string | undefined): void {
+    const without = why !== undefined;
+    if (without === this.#withoutIpv6) return;
+    this.#withoutIpv6 = without;
+    if (without) this.log.warn("ipv6", `the other nodes' IPv6 pods are left out: ${why}`);
+    else this.log.info("ipv6", "the other nodes' IPv6 pods are not left out any more");
   }
 
   /** Keeps the way to peers outside the device, where it would take that too. */
@@ -288,10 +292,11 @@ export class TunnelDevice {
   /** Goes over to a plan with IPv6 or without when somebody has switched it on or off. */
   #followIpv6(): void {
     const { config, self } = this.registry;
-    const before = this.#withoutIpv6;
-    const plan = this.#plan(config, self);
-    if (this.#withoutIpv6 === before) return;
+    const why = this.#whyWithoutIpv6(config, self);
+    if ((why !== undefined) === this.#withoutIpv6) return;
+    const plan = planOf(config, self, why !== undefined);
     this.#config?.change({ mtu_bytes: this.#mtu_bytes, ...plan })();
+    this.#noteIpv6(why);
   }
 
   /** Tells of subnets too small for an address of this node's own. */
