@@ -60,7 +60,7 @@ for (const version of [4, 6] as const) {
       const [first, second] = await route(bed, version);
       configure(
         bed,
-        '172.0.0.0/8, "fd00:172::/32", 192.168.0.0/16, "fd00:192::/32"',
+        '128.0.0.0/1, "fd00::/16"',
         bed.plan.nodes.map(({ address }) => address),
         ['172.1.0.0/16, "fd00:172:1::/64"', '172.2.0.0/16, "fd00:172:2::/64"'],
       );
