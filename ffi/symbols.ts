@@ -293,6 +293,39 @@ export const LIBC = {
     ],
     result: "i32", // long
   },
+  seccomp: {
+    name: "syscall",
+    parameters: [
+      "u32", // long number
+      "u32", // unsigned int operation
+      "u32", // unsigned int flags
+      "buffer", // struct sock_fprog *args
+    ],
+    result: "i32", // long
+  },
+  setgroups: {
+    parameters: [
+      "u32", // size_t size
+      "buffer", // const gid_t *list
+    ],
+    result: "i32", // int
+  },
+  setresgid: {
+    parameters: [
+      "u32", // gid_t rgid
+      "u32", // gid_t egid
+      "u32", // gid_t sgid
+    ],
+    result: "i32", // int
+  },
+  setresuid: {
+    parameters: [
+      "u32", // uid_t ruid
+      "u32", // uid_t euid
+      "u32", // uid_t suid
+    ],
+    result: "i32", // int
+  },
   geteuid: {
     parameters: [],
     result: "u32", // uid_t

@@ -146,6 +146,7 @@ const up = command({
     ),
     ...CAPTURE,
     noSysctl: toggle("no-sysctl", "leave ip_forward as it is"),
+    noDrop: toggle("no-drop", "keep all rights, and stay root"),
     helloInterval_ms: single(
       "hello-interval",
       "TIME",

@@ -4,6 +4,7 @@ import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { UsageError } from "../base/errors.ts";
 import { createLog, type EndingLog } from "../base/log.ts";
+import { canLeaveRoot, type Leave } from "../host/privileges.ts";
 import { timersOf } from "../base/time.ts";
 import { runNode } from "../node/run.ts";
 import type { Reread } from "../peers/source/file.ts";
@@ -67,6 +68,22 @@ function traceOptions(
   return { lines: trace === "" ? EVERYTHING : filter?.value, pcap, json };
 }
 
+/**
+ * What is given up once the node is up. Root is kept for captures that are rotated, and where Deno
+ * would have to read modules again that may be root's alone.
+ */
+function leaveOf({ noDrop, pcap }: Options["up"], workerUrl: string): Leave {
+  if (noDrop) return "nothing";
+  const mayLeave = workerUrl.endsWith(".js") && pcap?.size_bytes === undefined;
+  return mayLeave && canLeaveRoot() ? "root" : "capabilities";
+}
+
+/** Where to load the lanes' module from when its file cannot be read any more. */
+function inMemory(workerUrl: string): string {
+  const bytes = Deno.readFileSync(new URL(workerUrl));
+  return URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
@@ -74,6 +91,7 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
   const endpoint = listenEndpoint(self, options.listen);
   const { host, port } = endpoint;
   const log = openLog(options);
+  const leave = leaveOf(options, workerUrl);
   log.info("config_file", `config: ${configName(loaded)}`);
   await runNode({
     loaded,
@@ -86,9 +104,10 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
     watchConfig: options.watchConfig,
     trace: traceOptions(options, loaded, self),
     sysctl: options.sysctl,
+    leave,
     timers: timersOf(options.helloInterval_ms),
     log,
-    workerUrl,
+    workerUrl: leave === "root" ? inMemory(workerUrl) : workerUrl,
     version: VERSION,
   }).finally(() => log.flush());
   return 0;

@@ -4,6 +4,9 @@ import { ConfigError } from "../base/errors.ts";
 import { CONFIG_STDIN_TIMEOUT_MS, SYMLINKS_MAX } from "../base/limits.ts";
 import { distrust, type PathEntry, type Trusted } from "./trust.ts";
 
+/** Whether this process was started as root, which it may not be any more when it reads again. */
+const STARTED_AS_ROOT = Deno.uid() === 0;
+
 /** Names of standard input. Deno lets nobody open the last three by name. */
 const STDIN_NAMES = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
@@ -99,7 +102,7 @@ export function refuseUnread(path: string, error: unknown, uid: number): never {
 export function readConfigFile(path: string, max_bytes: number): Uint8Array | undefined {
   try {
     refuseOddFile(path, Deno.statSync(path));
-    const found = Deno.uid() === 0 ? distrust(pathEntries(path), trustedBySudo()) : undefined;
+    const found = STARTED_AS_ROOT ? distrust(pathEntries(path), trustedBySudo()) : undefined;
     if (found) refuse(path, found.why, found.how, "not used");
     using file = Deno.openSync(path, { read: true });
     return readSync(file, max_bytes);

@@ -141,18 +141,22 @@ export function makePersistentTap(name: string): void {
  * Creates the tun or tap device, or takes over a persistent one (`ip tuntap add`).
  * `wanted` are the features to use where the kernel has them, `queues` how many
  * queues to open (IFF_MULTI_QUEUE, Linux 3.8); a persistent device without them has one.
- * Throws a RunError that says what is wrong.
+ * `spare` are descriptors of a device that is gone: they are used up before others are opened, since
+ * who was root before may not open any more. Throws a RunError that says what is wrong.
  */
 export function openTun(
   name: string,
   mode: Mode,
   wanted: ReadonlySet<Feature>,
   queues = 1,
+  spare: number[] = [],
 ): OpenTun {
   const { call, check, errno } = libc();
   const fds: number[] = [];
+  const kept = [...spare];
   const open = () => {
-    const fd = check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    const fd = spare.shift() ??
+      check("open", call.open(cString(TUN_DEVICE), O_RDWR | O_CLOEXEC | O_NONBLOCK));
     fds.push(fd);
     return fd;
   };
@@ -173,7 +177,9 @@ export function openTun(
     }
     return { queues: fds, vnet, features: enableOffloads(fd, vnet ? wanted : new Set()) };
   } catch (error) {
-    for (const fd of fds) call.close(fd);
+    // One that the device has been given is spare no more.
+    if (fds.length === 1 && kept.includes(fds[0]!)) spare.splice(0, spare.length, ...kept);
+    else for (const fd of fds) call.close(fd);
     throw openFailure(error, name, mode);
   }
 }
@@ -182,7 +188,12 @@ export function openTun(
 export function closeTun({ queues, features }: OpenTun): void {
   const { call } = libc();
   if (features.checksum) call.ioctl_value(queues[0]!, TUNSETOFFLOAD, 0);
-  for (const fd of queues) call.close(fd);
+  closeQueues(queues);
+}
+
+/** Closes descriptors of a device that is no more. */
+export function closeQueues(queues: readonly number[]): void {
+  for (const fd of queues) libc().call.close(fd);
 }
 
 /** Pieces of one writev: a run of merged packets. */

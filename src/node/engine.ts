@@ -37,6 +37,7 @@ export function makeLanes(
   mode: Mode,
   { control, onEnd }: Pick<DatagramParts, "control" | "onEnd">,
   tracer: Tracer | undefined,
+  keepRights: () => boolean,
 ): Lanes {
   if (!udp.batch) {
     return new DatagramLanes({
@@ -66,6 +67,7 @@ export function makeLanes(
       close: (eventFd) => void libc().call.close(eventFd),
     },
     openObserver: tracer && (() => tracer.openRing()),
+    keepRights,
     control,
     onEnd,
   });

@@ -44,7 +44,7 @@ function run(setup: LaneSetup): void {
   });
   const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
   // It reads what comes from anywhere, and all it does from now on is read and write.
-  dropPrivileges([]);
+  if (!setup.keepsRights) dropPrivileges([]);
   say({ type: "running" });
   const reason = runLane({
     directions,

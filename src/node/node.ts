@@ -106,14 +106,22 @@ export class Node {
       attach: (program) => attachFilter(udp.fd, program),
     });
     const wrongPorts = new WrongPorts(registry, log);
-    const lanes = makeLanes(udp, workerUrl, laneCount, config.mode, {
-      control: {
-        onMail: () => this.#hellos.onMail(),
-        onWrongPort: ({ sender, bytes }) => wrongPorts.hear(sender, bytes),
-        onWrongInterface: (peer) => this.#interfaces.hear(peer),
+    const lanes = makeLanes(
+      udp,
+      workerUrl,
+      laneCount,
+      config.mode,
+      {
+        control: {
+          onMail: () => this.#hellos.onMail(),
+          onWrongPort: ({ sender, bytes }) => wrongPorts.hear(sender, bytes),
+          onWrongInterface: (peer) => this.#interfaces.hear(peer),
+        },
+        onEnd: (reason) => void this.#recover(reason),
       },
-      onEnd: (reason) => void this.#recover(reason),
-    }, this.#tracer);
+      this.#tracer,
+      () => options.leave === "root" && Deno.uid() === 0,
+    );
     this.#lanes = lanes;
     this.#kernel = new KernelPathController({
       rt,
@@ -189,6 +197,7 @@ export class Node {
       status: () => nodeStatus(statusParts),
       reload: () => this.#reloader.reload(),
       place: { device: config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
+      leavesRoot: options.leave === "root",
       log,
     });
   }
@@ -254,12 +263,13 @@ export class Node {
 
   /** What a service manager sees of this node. */
   served(): Served {
-    const { log, loaded: { file, source }, watchConfig } = this.#options;
+    const { log, loaded: { file, source }, watchConfig, leave } = this.#options;
     return {
       log,
       file,
       source,
       watchConfig,
+      leave,
       time: this.#time,
       needsBpf: () => this.#kernel.inUse,
       onReload: (listener) => this.#reloader.listener = listener,
@@ -313,7 +323,7 @@ export class Node {
     await this.#lanes.stop();
     this.#tracer?.closeRings();
     this.#kernel.close();
-    this.#device.close();
+    this.#device.release();
   }
 
   /** Brings in step what follows from the config and the device; a reload does the same. */

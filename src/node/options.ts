@@ -2,6 +2,7 @@
 
 import type { EngineChoice } from "../dataplane/lanes/features.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
+import type { Leave } from "../host/privileges.ts";
 import type { Log } from "../base/log.ts";
 import type { Timers } from "../base/time.ts";
 import type { LoadFile } from "../peers/source/file.ts";
@@ -29,6 +30,8 @@ export interface NodeOptions {
   readonly trace: TraceOptions | undefined;
   /** Whether ip_forward may be switched on. */
   readonly sysctl: boolean;
+  /** What is given up once the node is up. */
+  readonly leave: Leave;
   /** The intervals of the control loop. */
   readonly timers: Timers;
   readonly log: Log;

@@ -13,7 +13,7 @@ import { type Address, formatPrefix, type Prefix } from "../net/prefix.ts";
 import type { Log } from "../base/log.ts";
 import { CAPABILITY } from "../wire/hello.ts";
 import type { OpenTun } from "../io/device.ts";
-import { closeTun, openTun } from "../io/tun_linux.ts";
+import { closeQueues, closeTun, openTun } from "../io/tun_linux.ts";
 import type { Paths } from "../peers/paths.ts";
 import { deviceAddresses, kernelRoutes } from "../peers/plan.ts";
 import type { Registry } from "../peers/registry.ts";
@@ -67,6 +67,10 @@ export class TunnelDevice {
   #config: DeviceConfig | undefined;
   #port: BridgePort | undefined;
   #index = 0;
+  /** Whether the device was there before: it stays when it is closed. */
+  #existed = false;
+  /** Descriptors of lost devices. */
+  readonly #spare: number[] = [];
   #kernelPath = false;
   readonly #peerRoutes: PeerRoutes;
   /** What the last check complained of. */
@@ -113,9 +117,12 @@ export class TunnelDevice {
     const { rt, log, wanted, registry: { config, self, peers } } = this;
     this.#mtu_bytes = this.#chooseMtu(config, peers.map(({ address }) => address));
     const existed = rt.getLink(config.device) !== undefined;
-    const tun = openTun(config.device, config.mode, wanted.features, wanted.queues);
-    this.#tun = tun;
+    this.#existed = existed;
+    this.#index = 0;
     try {
+      const { features, queues } = wanted;
+      const tun = openTun(config.device, config.mode, features, queues, this.#spare);
+      this.#tun = tun;
       const link = rt.getLink(config.device);
       if (!link) throw new RunError({ what: `the device ${config.device} vanished` });
       this.#index = link.index;
@@ -139,9 +146,23 @@ export class TunnelDevice {
       this.describe();
       return tun;
     } catch (error) {
-      this.close();
+      this.release();
       throw error;
     }
+  }
+
+  /**
+   * Lets go of a device that is lost, or came half of the way. Its descriptors are kept: a lost
+   * device is made again by them, also where only root may open the driver.
+   */
+  release(): void {
+    const { rt } = this;
+    const stands = this.#index !== 0 && rt.getLink(this.#index) !== undefined;
+    if (stands && this.#existed) return this.close();
+    this.#takeBack(() => {
+      if (stands) rt.removeLink(this.#index);
+      this.#spare.push(...this.#tun?.queues ?? []);
+    });
   }
 
   /**
@@ -211,6 +232,14 @@ export class TunnelDevice {
 
   /** Takes back what the device was given, and lets go of it. */
   close(): void {
+    this.#takeBack(() => {
+      if (this.#tun) closeTun(this.#tun);
+      closeQueues(this.#spare.splice(0));
+    });
+  }
+
+  /** Takes back what the device was given, then does `end`. */
+  #takeBack(end: () => void): void {
     try {
       this.#port?.leave();
       this.#config?.undo();
@@ -218,7 +247,7 @@ export class TunnelDevice {
     } finally {
       this.#port = undefined;
       this.#config = undefined;
-      if (this.#tun) closeTun(this.#tun);
+      end();
       this.#tun = undefined;
     }
   }

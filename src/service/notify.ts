@@ -116,13 +116,18 @@ export function openNotifier(
   }
   const { call, check } = libc();
   const fd = check("socket", call.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  // Whoever is no root any more may not find the path again, but has found it once.
+  call.connect(fd, address, address.length);
   let told = false;
   return {
     send(notice) {
       const text = new TextEncoder().encode(noticeText(notice, monotonic_us));
       const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
       try {
-        check("sendto", call.sendto(fd, text, text.length, flags, address, address.length));
+        // By its path: a manager may have made its socket anew.
+        if (call.sendto(fd, text, text.length, flags, address, address.length) < 0) {
+          check("send", call.send(fd, text, text.length, flags));
+        }
         told = false;
       } catch (error) {
         if (!(error instanceof SyscallError)) throw error;

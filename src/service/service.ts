@@ -3,7 +3,14 @@
 import type { Log } from "../base/log.ts";
 import type { Time, Timer } from "../base/time.ts";
 import { type Notifier, openNotifier, watchdogInterval_ms } from "./notify.ts";
-import { type Capability, dropPrivileges, worksWith } from "../host/privileges.ts";
+import {
+  type Capability,
+  dropPrivileges,
+  type Leave,
+  leaveRoot,
+  worksWith,
+} from "../host/privileges.ts";
+import { filterSyscalls } from "../host/seccomp.ts";
 import { LaneWatchdog } from "./lane_watchdog.ts";
 import { FileWatch } from "./watch.ts";
 
@@ -17,6 +24,8 @@ export interface Served {
   readonly file: string | undefined;
   readonly source: string;
   readonly watchConfig: boolean;
+  /** What is given up once the node is up. */
+  readonly leave: Leave;
   readonly time: Time;
   /** Whether a device that is made again needs programs of its own. */
   readonly needsBpf: () => boolean;
@@ -93,7 +102,9 @@ export class Service {
 
   /** Keeps what making a lost device again takes, and reading the config once more. */
   #dropPrivileges(): void {
-    const { log, file } = this.node;
+    const { log, file, leave } = this.node;
+    if (leave === "nothing") return;
+    if (leave === "root") leaveRoot(["netAdmin", "bpf", "dacReadSearch"]);
     const readable = file === undefined || worksWith(["netAdmin"], () => {
       // To open a pipe would be to wait for its writer.
       if (Deno.statSync(file).isFile) Deno.openSync(file).close();
@@ -104,6 +115,7 @@ export class Service {
     const names = keep.map((name) => CAPABILITY_NAMES[name]).join(" and ");
     if (dropPrivileges(keep)) log.debug("privileges", `kept no capability but ${names}`);
     else log.warn("privileges", "could not give up the capabilities that are needed no more");
+    if (!filterSyscalls()) log.debug("privileges", "there is no filter for system calls here");
   }
 
   #watchConfig(): void {

@@ -20,6 +20,7 @@ import {
   type SocketPlace,
 } from "./socket.ts";
 import type { Status } from "./model/types.ts";
+import { Remover } from "./remover.ts";
 import { Snapshots } from "./snapshots.ts";
 
 /** Where an HTTP server listens. */
@@ -37,6 +38,8 @@ export interface StatusServerParts {
   readonly socket: string | undefined;
   readonly place: SocketPlace;
   readonly http: HttpEndpoint | undefined;
+  /** Whether this process may not be able to remove its socket when it ends. */
+  readonly leavesRoot: boolean;
   readonly log: Log;
 }
 
@@ -45,6 +48,7 @@ export class StatusServer {
   readonly #snapshots: Snapshots;
   readonly #servers: HttpServer[] = [];
   #socketIdentity: string | undefined;
+  #remover: Remover | undefined;
   #socket: string | undefined;
   #http: string | undefined;
 
@@ -83,6 +87,7 @@ export class StatusServer {
   async close(): Promise<void> {
     if (this.#socket !== undefined) removeSocket(this.#socket, this.#socketIdentity);
     await Promise.all(this.#servers.map((server) => server.close()));
+    await this.#remover?.remove();
   }
 
   async #openUsualSocket(): Promise<void> {
@@ -103,6 +108,7 @@ export class StatusServer {
     await clearSocketPath(path);
     const listener = listenOnSocket(path);
     this.#socketIdentity = socketIdentity(path);
+    if (this.parts.leavesRoot) this.#remover = Remover.start(path, this.#socketIdentity);
     // A unix socket has no name that a page could be pointed at.
     const parts = { snapshots: this.#snapshots, isOurs: () => true };
     this.#serve(

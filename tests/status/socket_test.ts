@@ -32,6 +32,7 @@ function server(socket: string, http?: { host: string; port: number }) {
     reload: () => Promise.resolve({ ok: false, exitCode: 2, lines: ["one", "two"] }),
     socket,
     place: { device: "tunnet0", netns: undefined, uid },
+    leavesRoot: false,
     http,
     log,
   };

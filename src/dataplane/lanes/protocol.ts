@@ -40,6 +40,11 @@ export interface LaneSetup {
   /** Where hellos go (forwarding/mailbox.ts). */
   readonly mailbox: SharedArrayBuffer;
   readonly stop: SharedArrayBuffer;
+  /**
+   * Whether the lane leaves its rights to the main thread, which is about to take root from all
+   * threads: libc ends the process if one of them cannot follow.
+   */
+  readonly keepsRights: boolean;
   /** The switch's table; absent in mode tun. */
   readonly macs?: SharedArrayBuffer | undefined;
   /** Set when packets are traced or captured. */

@@ -30,6 +30,8 @@ export interface SupervisorParts {
   /** How many lanes to run (plan.ts). */
   readonly lanes: number;
   readonly waker: Waker;
+  /** Whether lanes that start now keep their rights (LaneSetup). */
+  readonly keepRights: () => boolean;
   /** Makes the place where a lane shows its packets; absent: nobody looks. */
   readonly openObserver?: (() => ObserverSetup) | undefined;
   /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
@@ -163,6 +165,7 @@ export class Supervisor extends Lanes {
       counters: this.countersOfLane(lane),
       mailbox: this.mailbox.memory,
       stop,
+      keepsRights: parts.keepRights(),
       macs: this.macs?.memory,
       observer: parts.openObserver?.(),
     };

@@ -19,6 +19,7 @@ const UP: Options["up"] = {
   trace: undefined,
   pcap: undefined,
   sysctl: true,
+  noDrop: false,
   helloInterval_ms: undefined,
   logLevel: "info",
   json: false,
