@@ -114,7 +114,7 @@ export function openNotifier(
     onTrouble(`${NOTIFY_VARIABLES.socket} is neither a path nor an abstract name: ${name}`);
     return SILENT;
   }
-  const { call, check } = libc();
+  const { call, check, errno } = libc();
   const fd = check("socket", call.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   // Whoever is no root any more may not find the path again, but has found it once.
   call.connect(fd, address, address.length);
@@ -126,7 +126,8 @@ export function openNotifier(
       try {
         // By its path: a manager may have made its socket anew.
         if (call.sendto(fd, text, text.length, flags, address, address.length) < 0) {
-          check("send", call.send(fd, text, text.length, flags));
+          const failed = new SyscallError("sendto", errno());
+          if (call.send(fd, text, text.length, flags) < 0) throw failed;
         }
         told = false;
       } catch (error) {

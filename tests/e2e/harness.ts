@@ -217,6 +217,17 @@ export class Bed implements AsyncDisposable {
     return runProgram("ip", ["netns", "exec", this.node(i).namespace, ...words]);
   }
 
+  /** Sets how many descriptors a node's process may have, now and at most. */
+  async limitFiles(i: number, { pid }: LabProcess, now: number, most: number): Promise<void> {
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    const id = (name: string) => new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)![1];
+    // As its own user: root may not everywhere (CAP_SYS_RESOURCE).
+    const user = ["setpriv", `--reuid=${id("Uid")}`, `--regid=${id("Gid")}`, "--clear-groups"];
+    const words = ["prlimit", `--nofile=${now}:${most}`, `--pid=${pid}`];
+    const { code, stderr } = await this.onNode(i, ...user, ...words);
+    assertEquals(code, 0, stderr);
+  }
+
   inPod(i: number, ...words: string[]): Promise<Ran> {
     return runProgram("ip", ["netns", "exec", this.node(i).podNamespace, ...words]);
   }

@@ -35,7 +35,7 @@ async function flood(host: string, http: string): Promise<void> {
   const socket = `${bed.dir}/a.sock`;
   const args = ["-c", `${bed.dir}/tunnet.yaml`, "--status-socket", socket, "--http", http];
   const node = await bed.start(0, args);
-  await bed.onNode(0, "prlimit", `--nofile=${FILES_MAX}:${FILES_MAX}`, "--pid", `${node.pid}`);
+  await bed.limitFiles(0, node, FILES_MAX, FILES_MAX);
   const ready = node.log.split("\n").find((line) => line.includes('"event":"ready"'))!;
   assertMatch(JSON.parse(ready).message, new RegExp(`; its page: http://\\S+:${PORT}/$`));
   const before = openFiles(node);

@@ -189,10 +189,15 @@ function threadsOf(pid: number) {
       inheritable: field("CapInh"),
       ambient: field("CapAmb"),
       locked: field("NoNewPrivs"),
+      seccomp: field("Seccomp"),
+      uid: field("Uid"),
+      gid: field("Gid"),
     };
   });
 }
 
+const ROOT = "0\t0\t0\t0";
+const NOBODY = "65534\t65534\t65534\t65534";
 const NONE = "0".repeat(16);
 const NET_ADMIN = "0000000000001000";
 const NET_ADMIN_AND_BPF = KERNEL_PATH ? "0000008000001000" : NET_ADMIN;
@@ -204,37 +209,100 @@ function dropped(pid: number, left: string): Promise<void> {
   return until(`only ${left} is left`, 5_000, () => permitted() === left);
 }
 
-Deno.test("privileges: the main thread keeps CAP_NET_ADMIN and CAP_BPF, the lanes nothing, and that suffices", async (t) => {
-  await using bed = await Bed.create();
-  const a = await bed.start(0);
+/** Whether the program leaves root: Deno would have to read its sources again. */
+const LEAVES_ROOT = Deno.env.get("TUNNET_EXE") !== undefined;
+
+/** Checks what each thread has: the main one `kept`, the others nothing, all for good. */
+function checkThreads(pid: number, kept: string): void {
+  const threads = threadsOf(pid);
+  for (const { main, locked, uid, gid, seccomp: _, ...sets } of threads) {
+    if (!main && !LEAVES_ROOT) continue;
+    const one = main ? kept : NONE;
+    assertEquals(
+      { ...sets, locked, uid, gid },
+      {
+        ...{ effective: one, permitted: one, inheritable: NONE, ambient: NONE, locked: "1" },
+        ...(LEAVES_ROOT ? { uid: NOBODY, gid: NOBODY } : { uid: ROOT, gid: ROOT }),
+      },
+    );
+  }
+  const without = threads.filter(({ permitted, locked }) => permitted === NONE && locked === "1");
+  assert(without.length >= 1, JSON.stringify(threads));
+}
+
+const SHAPES: readonly [string, Parameters<typeof Bed.create>[0], string, string][] = [
+  ["by the kernel path", {}, "auto", NET_ADMIN_AND_BPF],
+  ["over IPv6, several lanes", { ipv6: true, underlay6: true }, "batch,lanes=3", NET_ADMIN],
+  ["mode tap", { mode: "tap" }, "batch", NET_ADMIN],
+  ["one datagram at a time", {}, "datagram", NET_ADMIN],
+];
+
+for (const [name, shape, engine, kept] of SHAPES) {
+  Deno.test(`privileges: started by root, no thread stays root, and that suffices, ${name}`, async (t) => {
+    await using bed = await Bed.create(shape);
+    Deno.chmodSync(bed.dir, 0o755);
+    const before = await bed.state(0);
+    const config = ["-c", `${bed.dir}/tunnet.yaml`];
+    const a = await bed.start(0, [...config, "--engine", engine]);
+    await bed.start(1, config);
+    await bed.ping(0, 1);
+    if (engine !== "datagram") {
+      await dropped(a.pid, kept);
+      checkThreads(a.pid, kept);
+    }
+    await t.step("a lost device is made again, twice", async () => {
+      for (let i = 0; i < 2; i++) {
+        await bed.onNode(0, ..."ip link del tunnet0".split(" "));
+        const back = () => a.log.split('"event":"device_back"').length === i + 2;
+        await until("it is back", 5_000, back);
+        await bed.reachable(0, 1, 5_000);
+      }
+      if (engine !== "auto" || !KERNEL_PATH) return;
+      await until("its kernel path is made again", 10_000, () => bed.reachesFrozen(0, 1, [a]));
+    });
+    await t.step("the config is read again", async () => {
+      Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
+      const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
+      assertMatch(stdout, /changed mtu/, stderr);
+    });
+    await t.step("no program can be started, nor another namespace entered", () => {
+      if (!LEAVES_ROOT) return;
+      for (const { seccomp } of threadsOf(a.pid)) assertEquals(seccomp, "2");
+    });
+    await t.step("all is gone at the end", async () => {
+      await a.stop();
+      assertEquals((await a.status).code, 0);
+      assertEquals(await bed.state(0), before);
+      assert(!a.log.includes('"level":"error"'), a.log);
+      const { stderr } = await bed.onNode(0, ...bed.command, "status");
+      assertMatch(stderr, /no node runs here/, "its socket is gone");
+    });
+  });
+}
+
+Deno.test("privileges: the socket goes also when the node is killed", async () => {
+  if (!LEAVES_ROOT) return;
+  await using bed = await Bed.create({ bare: true });
+  const socket = `${bed.dir}/a.sock`;
+  const a = await bed.start(0, ["-c", `${bed.dir}/tunnet.yaml`, "--status-socket", socket]);
+  assert(Deno.lstatSync(socket).isSocket);
+  Deno.kill(a.pid, "SIGKILL");
+  await until("it is gone", 5_000, () => {
+    try {
+      return !Deno.lstatSync(socket);
+    } catch {
+      return true;
+    }
+  });
+});
+
+Deno.test("privileges: --no-drop keeps them", async () => {
+  await using bed = await Bed.create({ bare: true });
+  const a = await bed.start(0, ["-c", `${bed.dir}/tunnet.yaml`, "--no-drop"]);
   await bed.start(1);
-  await dropped(a.pid, NET_ADMIN_AND_BPF);
-  const check = () => {
-    const threads = threadsOf(a.pid);
-    const { effective, permitted, ambient, locked } = threads.find(({ main }) => main)!;
-    const kept = NET_ADMIN_AND_BPF;
-    assertEquals([effective, permitted, ambient, locked], [kept, kept, NONE, "1"]);
-    const without = threads.filter((one) => one.permitted === NONE && one.effective === NONE);
-    assert(without.length >= 1, JSON.stringify(threads));
-    for (const { locked } of without) assertEquals(locked, "1");
-  };
-  check();
-  await t.step("a lost device is made again", async () => {
-    await bed.onNode(0, ..."ip link del tunnet0".split(" "));
-    await bed.reachable(0, 1, 5_000);
-    check();
-    if (!KERNEL_PATH) return;
-    await until("its kernel path is made again", 10_000, () => bed.reachesFrozen(0, 1, [a]));
-  });
-  await t.step("the config is read again", async () => {
-    Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
-    const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
-    assertMatch(stdout, /changed mtu/, stderr);
-  });
-  await t.step("all is gone at the end", async () => {
-    await a.stop();
-    assert(!(await bed.state(0)).includes("tunnet0"));
-  });
+  const { uid, permitted } = threadsOf(a.pid).find(({ main }) => main)!;
+  assertEquals(uid, ROOT);
+  assert(permitted !== NONE && permitted !== NET_ADMIN_AND_BPF, permitted);
 });
 
 Deno.test("privileges: a config that only root may read can be read again", async () => {
@@ -242,16 +310,19 @@ Deno.test("privileges: a config that only root may read can be read again", asyn
   const home = `${bed.dir}/home`;
   Deno.mkdirSync(home, { mode: 0o700 });
   Deno.writeTextFileSync(`${home}/tunnet.yaml`, bed.yaml, { mode: 0o600 });
-  Deno.chownSync(`${home}/tunnet.yaml`, USER, USER);
-  Deno.chownSync(home, USER, USER);
+  Deno.chownSync(`${home}/tunnet.yaml`, SUDOER, SUDOER);
+  Deno.chownSync(home, SUDOER, SUDOER);
   // The user who runs sudo.
-  const a = bed.launch(0, ["-c", `${home}/tunnet.yaml`], [], [`SUDO_UID=${USER}`]);
+  const a = bed.launch(0, ["-c", `${home}/tunnet.yaml`], [], [`SUDO_UID=${SUDOER}`]);
   await a.ready();
   await dropped(a.pid, NET_ADMIN_BPF_AND_READ);
   Deno.writeTextFileSync(`${home}/tunnet.yaml`, `mtu: 1300\n${bed.yaml}`);
   const { stdout, stderr } = await bed.onNode(0, ...bed.command, "reload");
   assertMatch(stdout, /changed mtu/, stderr);
 });
+
+/** Somebody who runs sudo. */
+const SUDOER = 12_345;
 
 /** An ordinary user: nobody in Debian. */
 const USER = 65_534;

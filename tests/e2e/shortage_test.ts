@@ -10,10 +10,8 @@ const FILES_MAX = 4_096;
 const descriptorsOf = ({ pid }: LabProcess) =>
   [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => Number(name));
 
-async function limit(bed: Bed, { pid }: LabProcess, files: number): Promise<void> {
-  const { code } = await bed.onNode(0, "prlimit", `--nofile=${files}:${FILES_MAX}`, `--pid=${pid}`);
-  assertEquals(code, 0);
-}
+const limit = (bed: Bed, process: LabProcess, files: number): Promise<void> =>
+  bed.limitFiles(0, process, files, FILES_MAX);
 
 /** Leaves the process room for that many descriptors more. */
 function leave(bed: Bed, process: LabProcess, room: number): Promise<void> {

@@ -8,7 +8,7 @@ import { RunError } from "../../src/base/errors.ts";
 import { Burst } from "../../src/io/arena.ts";
 import { DEVICE_GONE, type OpenTun, WRITE } from "../../src/io/device.ts";
 import type { Feature } from "../../src/io/features.ts";
-import { closeTun, LinuxTun, openTun } from "../../src/io/tun_linux.ts";
+import { closeQueues, closeTun, LinuxTun, openTun } from "../../src/io/tun_linux.ts";
 import { VNET, VNET_BYTES, writePlainVnet } from "../../src/offload/vnet.ts";
 import { frame } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
@@ -155,6 +155,27 @@ export const SCENARIOS = {
     ip(`tuntap add t1 mode tun multi_queue`);
     const one = openTun("t1", "tun", NONE, 1);
     return { distinct, standing: standing.queues.length, one: one.queues.length };
+  },
+  /** Descriptors of a device that was deleted make it again; so often, with so many queues. */
+  async spare() {
+    const made: number[] = [];
+    const heard: number[] = [];
+    const spare: number[] = [];
+    for (const queues of [1, 1, 2, 2]) {
+      const open = openTun(NAME, "tun", new Set<Feature>(["vnet", "csum"]), queues, spare);
+      const device = up(open);
+      // Of several queues, the packet may be in another one.
+      if (queues === 1) heard.push((await handedOut(device, 32)).length);
+      made.push(...open.queues);
+      ip(`link del ${NAME}`);
+      spare.push(...open.queues);
+    }
+    // One that cannot be made uses none of them up.
+    ip("tuntap add t9 mode tap");
+    const refused = failure(() => openTun("t9", "tun", NONE, 1, spare));
+    const left = spare.length;
+    closeQueues(spare);
+    return { distinct: new Set(made).size, heard, refused, left };
   },
 } as const;
 

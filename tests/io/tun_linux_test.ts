@@ -67,3 +67,9 @@ test("tun: what is in the way of a device is said", async () => {
 test("tun: queues, as many as wanted or as a standing device has", async () => {
   assertEquals(await run("queues"), { distinct: 3, standing: 1, one: 1 });
 });
+
+test("tun: what a deleted device leaves makes it again, and a failure takes none of it", async () => {
+  const { distinct, heard, refused, left } = await run("spare");
+  assertEquals([distinct, heard, left], [2, [1, 1], 2]);
+  assertStringIncludes(refused, "is not a tun device");
+});
