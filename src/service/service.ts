@@ -73,6 +73,10 @@ export class Service {
       this.#timers.push(node.time.every(watchdog_ms, () => this.#live()));
       this.#live();
     }
+    if (node.leave === "root") {
+      // Deno's thread that watches may not see a directory of root's any more; this one may.
+      this.#timers.push(node.time.every(CONFIG_LOOK_INTERVAL_MS, () => this.#watch?.look()));
+    }
     if (this.#early) this.reload();
   }
 
@@ -166,6 +170,9 @@ const CAPABILITY_NAMES: Readonly<Record<Capability, string>> = {
   bpf: "CAP_BPF",
   dacReadSearch: "CAP_DAC_READ_SEARCH",
 };
+
+/** How often a watched config is looked at where events may not come. */
+const CONFIG_LOOK_INTERVAL_MS = 1_000;
 
 /** How often it is looked whether the status line has changed. */
 const STATUS_INTERVAL_MS = 1_000;

@@ -63,10 +63,15 @@ export class FileWatch {
     }
   }
 
+  /** Looks soon whether it has changed. */
+  look(): void {
+    this.#timer ??= setTimeout(() => this.#look(), CONFIG_QUIET_MS);
+  }
+
   async #follow(): Promise<void> {
     try {
       for await (const { kind } of this.#watcher) {
-        if (kind !== "access") this.#timer ??= setTimeout(() => this.#look(), CONFIG_QUIET_MS);
+        if (kind !== "access") this.look();
       }
     } catch (error) {
       if (!this.#closed) this.onEnd(error instanceof Error ? error.message : String(error));

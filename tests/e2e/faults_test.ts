@@ -126,7 +126,7 @@ Deno.test("traffic resumes by itself", async (t) => {
 
 Deno.test("forwarding that is switched off under a node is told, and left", async () => {
   await using bed = await Bed.create({ ipv6: true });
-  const a = await bed.start(0, ["-c", `${bed.dir}/tunnet.yaml`, "--hello-interval", "500ms"]);
+  const a = await bed.start(0);
   for (const name of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]) {
     const told = (event: string) =>
       a.log.split("\n").filter((line) => line.includes(event) && line.includes(name)).length;

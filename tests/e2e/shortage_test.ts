@@ -4,7 +4,6 @@ import { assert, assertEquals, assertMatch } from "../assert.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 
-const HELLO_MS = 200;
 const FILES_MAX = 4_096;
 
 const descriptorsOf = ({ pid }: LabProcess) =>
@@ -35,7 +34,8 @@ for (const [name, shape, engine] of SHAPES) {
     // Two nodes that nobody starts are probed, which takes a socket each.
     await using bed = await Bed.create({ ...shape, nodes: 4 });
     const before = await bed.state(0);
-    const args = ["-c", `${bed.dir}/tunnet.yaml`, "--hello-interval", `${HELLO_MS}ms`, ...engine];
+    bed.helloInterval = "200ms";
+    const args = ["-c", `${bed.dir}/tunnet.yaml`, ...engine];
     const a = bed.launch(0, args, ["prlimit", `--nofile=${FILES_MAX}:${FILES_MAX}`]);
     await Promise.all([a.ready(), bed.start(1, args)]);
     await until("they know each other", 10_000, () => a.log.includes('"event":"peer_up"'));
