@@ -26,6 +26,7 @@ export const NOBODY = 65_534;
 /** seccomp(2): linux/seccomp.h; the system call's number is each architecture's own. */
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const SECCOMP_FILTER_FLAG_TSYNC = 1;
+export const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
 export const SECCOMP_RET_ALLOW = 0x7fff_0000;
 export const SECCOMP_RET_ERRNO = 0x0005_0000;
 /** struct seccomp_data: the call's number, and the architecture that it was made for. */

@@ -219,13 +219,15 @@ export class Bed implements AsyncDisposable {
 
   /** Sets how many descriptors a node's process may have, now and at most. */
   async limitFiles(i: number, { pid }: LabProcess, now: number, most: number): Promise<void> {
-    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-    const id = (name: string) => new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)![1];
-    // As its own user: root may not everywhere (CAP_SYS_RESOURCE).
-    const user = ["setpriv", `--reuid=${id("Uid")}`, `--regid=${id("Gid")}`, "--clear-groups"];
     const words = ["prlimit", `--nofile=${now}:${most}`, `--pid=${pid}`];
-    const { code, stderr } = await this.onNode(i, ...user, ...words);
-    assertEquals(code, 0, stderr);
+    // As its own user, since root may not everywhere (CAP_SYS_RESOURCE); which changes a moment
+    // after it is ready.
+    await until("its descriptors are limited", 5_000, async () => {
+      const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+      const id = (name: string) => new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)![1];
+      const user = ["setpriv", `--reuid=${id("Uid")}`, `--regid=${id("Gid")}`, "--clear-groups"];
+      return (await this.onNode(i, ...user, ...words)).code === 0;
+    });
   }
 
   inPod(i: number, ...words: string[]): Promise<Ran> {

@@ -31,15 +31,17 @@ const SHAPES: readonly [string, Shape, readonly string[]][] = [
 
 for (const [name, shape, engine] of SHAPES) {
   Deno.test(`out of descriptors: ${name}`, async () => {
-    // Two nodes that nobody starts are probed, which takes a socket each.
-    await using bed = await Bed.create({ ...shape, nodes: 4 });
+    await using bed = await Bed.create({ ...shape, nodes: 3 });
     const before = await bed.state(0);
     bed.helloInterval = "200ms";
     const args = ["-c", `${bed.dir}/tunnet.yaml`, ...engine];
     const a = bed.launch(0, args, ["prlimit", `--nofile=${FILES_MAX}:${FILES_MAX}`]);
-    await Promise.all([a.ready(), bed.start(1, args)]);
-    await until("they know each other", 10_000, () => a.log.includes('"event":"peer_up"'));
+    const [, , c] = await Promise.all([a.ready(), bed.start(1, args), bed.start(2, args)]);
+    const known = () => a.log.split('"event":"peer_up"').length === 3;
+    await until("it knows the others", 10_000, known);
     await leave(bed, a, 0);
+    // It is probed once it is missed, which takes a socket.
+    Deno.kill(c.pid, "SIGKILL");
     const told = () => a.log.split("\n").filter((line) => line.includes('"event":"shortage"'));
     await until("it says so", 10_000, () => told().length > 0);
     await bed.ping(0, 1);
