@@ -12,10 +12,11 @@ const descriptorsOf = ({ pid }: LabProcess) =>
 const limit = (bed: Bed, process: LabProcess, files: number): Promise<void> =>
   bed.limitFiles(0, process, files, FILES_MAX);
 
-/** Leaves the process room for that many descriptors more. */
+/** Leaves the process room for that many descriptors more, and with 0 for none whatever it closes. */
 function leave(bed: Bed, process: LabProcess, room: number): Promise<void> {
   const open = new Set(descriptorsOf(process));
   let files = 0;
+  if (room === 0) return limit(bed, process, files);
   for (let free = 0; open.has(files) || free++ < room;) files++;
   return limit(bed, process, files);
 }
