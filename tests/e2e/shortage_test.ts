@@ -5,6 +5,8 @@ import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 
 const FILES_MAX = 4_096;
+/** As many as one poll(2) may ask about; every node has more open. */
+const FILES_LEAST = 8;
 
 const descriptorsOf = ({ pid }: LabProcess) =>
   [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => Number(name));
@@ -16,7 +18,7 @@ const limit = (bed: Bed, process: LabProcess, files: number): Promise<void> =>
 function leave(bed: Bed, process: LabProcess, room: number): Promise<void> {
   const open = new Set(descriptorsOf(process));
   let files = 0;
-  if (room === 0) return limit(bed, process, files);
+  if (room === 0) return limit(bed, process, FILES_LEAST);
   for (let free = 0; open.has(files) || free++ < room;) files++;
   return limit(bed, process, files);
 }
