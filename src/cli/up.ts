@@ -78,10 +78,15 @@ function leaveOf({ noDrop, pcap }: Options["up"], workerUrl: string): Leave {
   return mayLeave && canLeaveRoot() ? "root" : "capabilities";
 }
 
-/** Where to load the lanes' module from when its file cannot be read any more. */
-function inMemory(workerUrl: string): string {
+/** Where the lanes' module is: in memory, once this is root no more and may not read its file. */
+function workerUrlOf(workerUrl: string, leave: Leave): () => string {
+  if (leave !== "root") return () => workerUrl;
   const bytes = Deno.readFileSync(new URL(workerUrl));
-  return URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
+  let inMemory: string | undefined;
+  return () => {
+    if (Deno.uid() === 0) return workerUrl;
+    return inMemory ??= URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
+  };
 }
 
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
@@ -107,7 +112,7 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
     leave,
     timers: timersOf(options.helloInterval_ms),
     log,
-    workerUrl: leave === "root" ? inMemory(workerUrl) : workerUrl,
+    workerUrl: workerUrlOf(workerUrl, leave),
     version: VERSION,
   }).finally(() => log.flush());
   return 0;

@@ -32,7 +32,7 @@ export function lanesOf({ engine, lanes }: EngineChoice, mode: Mode): number {
 /** Makes the lanes that suit the socket. */
 export function makeLanes(
   udp: UdpSide,
-  workerUrl: string,
+  workerUrl: () => string,
   lanes: number,
   mode: Mode,
   { control, onEnd }: Pick<DatagramParts, "control" | "onEnd">,

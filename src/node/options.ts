@@ -35,6 +35,7 @@ export interface NodeOptions {
   /** The intervals of the control loop. */
   readonly timers: Timers;
   readonly log: Log;
-  readonly workerUrl: string;
+  /** Where the lanes' module is now. */
+  readonly workerUrl: () => string;
   readonly version: string;
 }

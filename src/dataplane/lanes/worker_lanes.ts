@@ -20,7 +20,7 @@ export interface Waker {
 
 /** What the lanes need and report to. */
 export interface SupervisorParts {
-  readonly workerUrl: string;
+  readonly workerUrl: () => string;
   readonly socketFd: number;
   /** Whether the kernel cuts a message into datagrams (UDP_SEGMENT). */
   readonly gso: boolean;
@@ -121,7 +121,7 @@ export class Supervisor extends Lanes {
     const { parts } = this;
     const eventFd = parts.waker.open();
     const name = directions.join("+");
-    const worker = new Worker(parts.workerUrl, { type: "module", name });
+    const worker = new Worker(parts.workerUrl(), { type: "module", name });
     const stopped = () => Atomics.load(new Int32Array(stop), 0) !== 0;
     const ended = new Promise<void>((resolve) => {
       const end = (reason: LaneEnd | RunError) => {
