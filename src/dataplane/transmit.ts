@@ -1,6 +1,7 @@
 /**
  * The last steps outbound, for packets and frames alike: split a super-packet,
- * complete the checksum where the peer does not, queue for the peer.
+ * cut what its sender lets routers cut, complete the checksum where the peer
+ * does not, queue for the peer.
  */
 
 import { MTU_IPV6_MIN_BYTES, NODES_MAX } from "../base/limits.ts";
@@ -19,6 +20,7 @@ import {
   SPLIT_MALFORMED,
   Splitter,
 } from "../offload/segment.ts";
+import { Fragmenter, mayBeCut, NOT_CUT } from "../offload/fragment.ts";
 import {
   VNET,
   VNET_BYTES,
@@ -71,6 +73,7 @@ export class Transmit {
   readonly burst = new Burst(undefined, HEADERS * HEADER_STRIDE_BYTES, simdArena);
   readonly #run = new Run(this.burst);
   readonly #splitter = new Splitter();
+  readonly #fragmenter = new Fragmenter();
   #headers = 0;
   #peerCount = 0;
   /** One of TRANSPORT for each peer. */
@@ -138,8 +141,11 @@ export class Transmit {
     if (this.burst.view.getUint8(start - VNET_BYTES + VNET.gsoType) !== VNET_GSO.none) {
       return this.#sendSegments(peer, packet, version);
     }
-    if (!this.#fits(peer, total_bytes, packet)) return VERDICT.tooBig;
-    if (!this.#completeChecksum(peer, packet, version)) return VERDICT.malformed;
+    if (!this.#fits(peer, total_bytes, packet)) {
+      return version === 4 ? this.#sendFragments(peer, packet) : VERDICT.tooBig;
+    }
+    const mayStay = this.#partial[peer] === 1;
+    if (!this.#completeChecksum(packet, version, mayStay)) return VERDICT.malformed;
     this.#queue(peer, 1, 0, 0, start, total_bytes);
     return VERDICT.queued;
   }
@@ -178,13 +184,15 @@ export class Transmit {
     return peers;
   }
 
-  /** Whether a packet of the burst is too big for a peer's path. */
+  /** Whether a packet of the burst is too big for a peer's path, and its sender should know. */
   isTooBig(peer: number, packet: Packet): boolean {
     const { view } = this.burst;
     const { offset, length, ethernet_bytes } = packet;
     const vnetAt = packet.start - VNET_BYTES;
     let size = packet.total_bytes;
-    if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) {
+    if (view.getUint8(vnetAt + VNET.gsoType) === VNET_GSO.none) {
+      if (packet.version === 4 && mayBeCut(view, offset)) return false;
+    } else {
       const splitter = this.#splitter;
       const segments = splitter.begin(view, offset, length, vnetAt, ethernet_bytes);
       if (segments !== SPLIT_MALFORMED) size = splitter.header_bytes + splitter.payloadLength(0);
@@ -268,13 +276,35 @@ export class Transmit {
     this.#queue(peer, 1, lastHead, header_bytes, lastBody, splitter.payloadLength(last));
   }
 
-  /** Completes a partial checksum, unless the peer does that. False: the packet contradicts itself. */
-  #completeChecksum(peer: number, packet: Packet, version: 4 | 6): boolean {
+  /** A packet without DF that is larger than the path: in fragments, as a router sends it on. */
+  #sendFragments(peer: number, packet: Packet): Verdict {
+    const { view } = this.burst;
+    const { offset, length, ethernet_bytes, start } = packet;
+    const fragmenter = this.#fragmenter;
+    const mtu_bytes = this.#mtu_bytes[peer]! - ethernet_bytes;
+    const fragments = fragmenter.begin(view, offset, length, mtu_bytes);
+    if (fragments === NOT_CUT) return VERDICT.tooBig;
+    // Nobody can complete the checksum of a part.
+    if (!this.#completeChecksum(packet, 4, false)) return VERDICT.malformed;
+    for (let i = 0; i < fragments; i++) {
+      if (this.#headers === HEADERS) this.flush();
+      const head = this.burst.extraOffset + this.#headers * HEADER_STRIDE_BYTES;
+      this.#headers++;
+      for (let k = 0; k < ethernet_bytes; k++) view.setUint8(head + k, view.getUint8(start + k));
+      fragmenter.writeHeader(i, view, head + ethernet_bytes);
+      const head_bytes = ethernet_bytes + fragmenter.headerLength(i);
+      const body = fragmenter.payloadOffset(i);
+      this.#queue(peer, 1, head, head_bytes, body, fragmenter.payloadLength(i));
+    }
+    return VERDICT.queued;
+  }
+
+  /** Completes a partial checksum, unless it `mayStay`. False: the packet contradicts itself. */
+  #completeChecksum(packet: Packet, version: 4 | 6, mayStay: boolean): boolean {
     const { view } = this.burst;
     const { offset, length, ethernet_bytes } = packet;
     const vnetAt = packet.start - VNET_BYTES;
     if ((view.getUint8(vnetAt + VNET.flags) & VNET_NEEDS_CHECKSUM) === 0) return true;
-    const mayStay = this.#partial[peer] === 1;
     if (mayStay && receiverSees(view, offset, version, vnetAt, ethernet_bytes)) return true;
     if (!completePartial(view, offset, length, version, vnetAt, ethernet_bytes)) return false;
     // The same bytes may go to more peers.

@@ -62,6 +62,11 @@ const CASES: readonly {
     icmp: [3, 4, 1300],
   },
   {
+    name: "one byte over the MTU, without DF, but at the end of what an offset can say",
+    packet: ipv4("172.1.0.2", "172.2.0.2", payload(1281), { fragment: 0x1fff }),
+    drop: "too_big",
+  },
+  {
     name: "IPv6, one byte over the MTU",
     packet: ipv6(A, B, payload(1261)),
     drop: "too_big",
@@ -185,7 +190,7 @@ Deno.test("outbound: what a path refuses is answered, and the path is known from
   const small = ipv4("172.1.0.2", "172.2.0.2", payload(1000));
   device.waiting = [small, big, elsewhere, big];
   outbound.turn();
-  // The kernel has learned from ICMP that peer 0 is behind 1,100 bytes, and refused the large ones.
+  // The device towards peer 0 carries 1,100 bytes now, and the kernel has refused the large ones.
   socket.refused = [0];
   socket.paths.set(0, 1100);
   outbound.turn();
@@ -232,4 +237,37 @@ Deno.test("outbound: IPv6 packets of 1,280 bytes leave whatever the path", () =>
   assertEquals(socket.sent, [{ peer: 0, bytes: least }]);
   assertEquals(device.written.slice(1).map(icmp), [[2, 0, 1280], [3, 4, 1000]]);
   assertEquals(socket.fragments, true);
+});
+
+Deno.test("outbound: an IPv4 packet without DF leaves in fragments that fit", () => {
+  const { device, socket, outbound, count } = setup();
+  const free = { fragment: 0 };
+  const big = ipv4("172.1.0.2", "172.2.0.2", payload(3000), free);
+  const small = ipv4("172.1.0.2", "172.2.0.2", payload(1280), free);
+  device.waiting = [small, big, small];
+  outbound.turn();
+  // 1,300 bytes hold 1,280 of payload, 160 units.
+  const parts = [[1280, 0x2000], [1280, 0x2000 | 160], [440, 320]] as const;
+  const wanted = parts.map(([size, fragment]) =>
+    ipv4("172.1.0.2", "172.2.0.2", payload(size), { fragment })
+  );
+  const to0 = (bytes: Uint8Array) => ({ peer: 0, bytes });
+  assertEquals(socket.sent, [small, ...wanted, small].map(to0));
+  assertEquals([device.written, count("too_big"), count("packets")], [[], 0, 5]);
+  // More headers than there is room for at once.
+  socket.sent = [];
+  const huge = ipv4("172.1.0.2", "172.2.0.2", payload(65_000), free);
+  device.waiting = Array.from({ length: 64 }, () => huge);
+  while (outbound.turn() > 0);
+  assertEquals(socket.sent.length, 64 * Math.ceil(65_000 / 1280));
+});
+
+Deno.test("outbound: who lets routers cut a packet is not told that it was refused", () => {
+  const { device, socket, outbound } = setup();
+  device.waiting = [ipv4("172.1.0.2", "172.2.0.2", payload(1250), { fragment: 0 })];
+  outbound.turn();
+  socket.refused = [0];
+  socket.paths.set(0, 1100);
+  outbound.turn();
+  assertEquals(device.written, []);
 });

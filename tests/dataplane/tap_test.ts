@@ -242,6 +242,19 @@ Deno.test("frames out: a packet too large for the path is answered with ICMP, to
       assertEquals(counted(counters), { too_big: 1, icmp_errors: 1 });
     });
   }
+  await t.step("IPv4 without DF, in a frame with a tag: a frame for each fragment", () => {
+    const { device, socket, outbound } = setup();
+    const inFrame = (size: number, fragment: number) =>
+      frame(FIXED_1, HERE, 0x800, ipv4("10.0.0.1", "10.0.0.2", big(size), { fragment }), tags);
+    device.waiting = [inFrame(1500, 0)];
+    outbound.turn();
+    assertEquals(device.written, []);
+    assertEquals(
+      socket.sent.map(({ bytes }) => bytes),
+      // 1,472 less 18 and 20 are 1,434: 179 units.
+      [inFrame(1432, 0x2000), inFrame(68, 179)],
+    );
+  });
   await t.step("not a group's, and not without end", () => {
     const { device, out } = setup();
     out(frame(BROADCAST, HERE, 0x800, ipv4("10.0.0.1", "10.0.0.2", big(1500))));

@@ -19,7 +19,10 @@ export function slowChecksum(bytes: ArrayLike<number>): number {
   return 0xffff - sum;
 }
 
-/** An IPv4 packet with a right header checksum. */
+/** Don't fragment (RFC 791). */
+const DF = 0x4000;
+
+/** An IPv4 packet with a right header checksum; with DF, unless `fragment` says otherwise. */
 export function ipv4(
   source: string,
   destination: string,
@@ -31,8 +34,8 @@ export function ipv4(
   const total = header.length + 8 + extra.length + payload.length;
   header[2] = total >> 8;
   header[3] = total & 0xff;
-  header[6] = (options.fragment ?? 0) >> 8;
-  header[7] = (options.fragment ?? 0) & 0xff;
+  header[6] = (options.fragment ?? DF) >> 8;
+  header[7] = (options.fragment ?? DF) & 0xff;
   header.push(...addressBytes(source), ...addressBytes(destination), ...extra);
   const sum = slowChecksum(header);
   header[10] = sum >> 8;

@@ -77,6 +77,9 @@ export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
 
   writeRouteLookup(asm, underlay);
   asm.jump(R.r0, "!=", imm(0), "lanes");
+  // The answer has the device's MTU where the length stood.
+  asm.load(8, R.r2, R.r10, STACK.largest).alu("add", R.r2, imm(underlay.headerBytes + UDP_BYTES));
+  asm.load(2, R.r1, R.r10, FIB_AT + FIB.totalLength).jump(R.r2, ">", R.r1, "lanes");
   asm.load(4, R.r1, R.r10, FIB_AT + FIB.ifindex);
   asm.jump(R.r1, "==", imm(setup.tunIfindex), "lanes");
 
@@ -101,16 +104,15 @@ export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Asks the kernel by which way a packet of STACK.largest bytes, which stands in
- * r2, gets to the peer. It tells the devices' addresses if it knows the next hop;
- * r0 is 0 then.
+ * Asks the kernel by which way a packet gets to the peer. It tells the devices'
+ * addresses if it knows the next hop; r0 is 0 then. Of what length is not said:
+ * the kernel would look at what ICMP has told it of the path, which anybody can
+ * forge.
  */
-function writeRouteLookup(asm: Assembler, { family, headerBytes, addressBytes }: Underlay): void {
+function writeRouteLookup(asm: Assembler, { family, addressBytes }: Underlay): void {
   for (let at = 0; at < FIB.size; at += 8) asm.store(8, R.r10, FIB_AT + at, imm(0));
   asm.store(1, R.r10, FIB_AT + FIB.family, imm(family));
   asm.store(1, R.r10, FIB_AT + FIB.protocol, imm(PROTOCOL.udp));
-  asm.alu("add", R.r2, imm(headerBytes + UDP_BYTES));
-  asm.store(2, R.r10, FIB_AT + FIB.totalLength, R.r2);
   asm.load(4, R.r1, PEER_RECORD, PEER.ifindex).store(4, R.r10, FIB_AT + FIB.ifindex, R.r1);
   copyAddress(asm, PEER.source, FIB_AT + FIB.source, addressBytes);
   copyAddress(asm, PEER.address, FIB_AT + FIB.destination, addressBytes);
