@@ -207,7 +207,8 @@ export class HelloLoop {
       return;
     }
     // It may have just started, or asks for it: let it know of us at once.
-    this.hello(peer);
+    if (event === "up") this.#burst(peer, false);
+    else this.hello(peer);
     if (event === "up") log.info("peer_up", `${name} is up`, { peer: name });
     if (!said || (event !== "up" && event !== "described")) return;
     if (said.name !== name && sharedNames) {

@@ -49,7 +49,7 @@ export class PathProbe {
   /** What the kernel has been told by ICMP, if that is less. */
   #hint_bytes = 0;
   #mtu_bytes = 0;
-  /** Whether the peer tells what comes through. */
+  /** Whether the peer says hello, and so tells what comes through. */
   #answers = false;
   /** The last burst: its number, its sizes from the largest down, when it was sent. */
   #burst = 0;
@@ -201,13 +201,13 @@ export class PathProbe {
    * largest that came with it. `restarted`: its clock has begun anew.
    */
   hear(hello: Hello, size_bytes: number, restarted: boolean): void {
+    this.#answered();
     this.#noteSize(hello, size_bytes, restarted);
     if (!this.#open || hello.peerBurst !== this.#burst) return;
     const got_bytes = Math.min(hello.largest_bytes, this.#sizes[0] ?? 0);
     // It has spoken before the last of the burst was there.
     if (got_bytes !== this.#sizes[0] && hello.echo_us < this.#sent_us) return;
     this.#open = false;
-    this.#answered();
     this.#judge(got_bytes);
   }
 

@@ -1,9 +1,11 @@
 /** Underlays wide and narrow, and a path that narrows on the way: TCP goes through at once. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { ip } from "./ip.ts";
-import { Bed, until } from "./harness.ts";
+import { Bed, repoPath, stopped, until } from "./harness.ts";
+import { seedText, startSeed } from "./seed.ts";
 
 const BYTES = 1_000_000;
 /** Far more than it takes, far less than a black hole would. */
@@ -197,6 +199,10 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
       await carries(bed, inner + 1);
       assertEquals([await carries(bed, inner), await carries(bed, inner + 1)], [true, false]);
     });
+    await t.step("what has no DF is cut, there and back", async () => {
+      await bed.ping(0, 1, "-M", "dont", "-s", `${1400 - overhead - 27}`);
+      await bed.ping(0, 1, "-M", "dont", "-s", "5000");
+    });
     await t.step("narrower while running", async () => {
       await setMiddle(bed, 1320);
       await tcpAtOnce(bed, what, 4, 5351);
@@ -212,6 +218,128 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "datagram"]] as c
     });
   });
 }
+
+/** Routers that say nothing of what they do not carry. */
+async function silenceRouters(bed: Bed): Promise<void> {
+  const first = bed.plan.switchNamespace;
+  const rules = "add table inet t; " +
+    "add chain inet t out { type filter hook output priority 0; }; " +
+    "add rule inet t out icmp type destination-unreachable drop; " +
+    "add rule inet t out icmpv6 type packet-too-big drop";
+  for (const router of [first, first.replace(/switch$/, "router")]) {
+    await ip(["netns", "exec", router, "nft", rules]);
+  }
+}
+
+for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "auto,-kernel"]] as const) {
+  const underlay6 = version === 6;
+  const what = `a path over IPv${version} that swallows large packets, engine ${engine}`;
+  Deno.test(what, async (t) => {
+    await using bed = await Bed.create({ underlay6 });
+    // As users have it.
+    bed.helloInterval = "5s";
+    await putRouters(bed);
+    await silenceRouters(bed);
+    await setMiddle(bed, 1500);
+    const overhead = underlay6 ? 48 : 28;
+    const config = ["-c", `${bed.dir}/tunnet.yaml`, "--engine", engine];
+    const [a, b] = await Promise.all([bed.start(0, config), bed.start(1, config)]);
+    await bed.reachable(0, 1, 5_000);
+    await tcpAtOnce(bed, what, 4, 5501);
+    for (const mtu_bytes of [1400, 1313]) {
+      await t.step(`${mtu_bytes} bytes: TCP moves within 5 s`, async () => {
+        await setMiddle(bed, mtu_bytes);
+        const { path, sha256 } = await bed.randomFile(BYTES);
+        for (const [from, to] of [[0, 1], [1, 0]] as const) {
+          const start_ms = performance.now();
+          assertEquals(await bed.transfer(from, to, path, 4, 5511 + mtu_bytes + from), sha256);
+          const took_ms = Math.round(performance.now() - start_ms);
+          console.log(`${what}, ${mtu_bytes} bytes: TCP from ${from} to ${to}: ${took_ms} ms`);
+          assert(took_ms < 5_000, `${took_ms} ms`);
+        }
+        for (const node of [a, b]) {
+          await until("the path is known to the byte", 3_000, () => {
+            return learned(node) === mtu_bytes - overhead;
+          });
+        }
+      });
+    }
+    await t.step("wide again: found again", async () => {
+      await setMiddle(bed, 1500);
+      await until("the path is wide", 8_000, () => learned(a) === 1500 - overhead);
+      await forgetPaths(bed);
+      await until("large pings pass", 3_000, () => carries(bed, 1500 - overhead));
+    });
+  });
+}
+
+/** Tells node 0, from a host off the path, that its path to node 1 is narrow. */
+async function forge(bed: Bed, mtu_bytes: number): Promise<void> {
+  const { namespace, address } = bed.node(2);
+  const script = repoPath("tests/e2e/forge_icmp.ts");
+  const words = [Deno.execPath(), "run", "-A", script, address, bed.node(0).address];
+  const forged = [...words, bed.node(1).address, "3009", `${mtu_bytes}`];
+  const { code, stderr } = await runProgram("ip", ["netns", "exec", namespace, ...forged]);
+  assertEquals(code, 0, stderr);
+}
+
+/** What node 0's kernel believes of its path to node 1; 0: nothing but what the device says. */
+async function believed(bed: Bed): Promise<number> {
+  const { stdout } = await bed.onNode(0, "ip", "route", "get", bed.node(1).address);
+  return Number(/ mtu (\d+)/.exec(stdout)?.[1] ?? 0);
+}
+
+const FORGED = [[4, "auto"], [6, "auto"], [4, "auto,-kernel"], [6, "auto,-kernel"], [
+  4,
+  "datagram",
+]] as const;
+for (const [version, engine] of FORGED) {
+  const underlay6 = version === 6;
+  const what = `a stranger's ICMP over IPv${version}, engine ${engine}`;
+  Deno.test(`${what}, changes nothing`, async () => {
+    await using bed = await Bed.create({ underlay6, nodes: 3, configured: 2 });
+    const inner = 1500 - (underlay6 ? 48 : 28);
+    const config = ["-c", `${bed.dir}/tunnet.yaml`, "--engine", engine];
+    const nodes = await Promise.all([bed.start(0, config), bed.start(1, config)]);
+    await bed.reachable(0, 1, 5_000);
+    const isUp = () => nodes[0]!.log.includes('"event":"peer_up"');
+    await until("the peer says hello", 3_000, isUp);
+    await until("large pings pass", 3_000, () => carries(bed, inner));
+    for (const mtu_bytes of [1280, underlay6 ? 1280 : 576]) {
+      await forge(bed, mtu_bytes);
+      assert(await believed(bed) > 0, "the kernel believes it");
+      for (let i = 0; i < 8; i++) {
+        assertEquals(await carries(bed, inner), true, `ping ${i} after ${mtu_bytes}`);
+        // Over the time in which the node looks at what its kernel believes.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      await tcpAtOnce(bed, what, 4, 5600 + mtu_bytes);
+    }
+    assertEquals(learned(nodes[0]!), 0, "no path has changed");
+    if (engine !== "auto") return;
+    await stopped(nodes, async () => {
+      assertEquals(await carries(bed, inner), true, "by the kernel path");
+    });
+  });
+}
+
+Deno.test({
+  name: "a plain peer: what ICMP says is believed, down to 1,280 bytes",
+  ignore: seedText === undefined,
+  async fn() {
+    await using bed = await Bed.create({ nodes: 3, configured: 2 });
+    await startSeed(bed, seedText!);
+    const a = await bed.start(0);
+    await bed.reachable(0, 1, 5_000);
+    const { path, sha256 } = await bed.randomFile(BYTES);
+    await forge(bed, 1400);
+    await until("the path is what ICMP says", 3_000, () => learned(a) === 1372);
+    assertEquals(await bed.transfer(0, 1, path, 4, 5701), sha256);
+    await forge(bed, 576);
+    await until("and no less than 1,280", 3_000, () => learned(a) === 1252);
+    assertEquals(await bed.transfer(0, 1, path, 4, 5702), sha256);
+  },
+});
 
 Deno.test("the device follows the underlay's MTU while it runs, with mtu: auto", async () => {
   await using bed = await Bed.create();
