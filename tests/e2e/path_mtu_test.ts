@@ -316,10 +316,13 @@ for (const [version, engine] of FORGED) {
       await tcpAtOnce(bed, what, 4, 5600 + mtu_bytes);
     }
     assertEquals(learned(nodes[0]!), 0, "no path has changed");
-    if (engine !== "auto") return;
-    await stopped(nodes, async () => {
-      assertEquals(await carries(bed, inner), true, "by the kernel path");
+    if (engine !== "auto" || underlay6) return;
+    await until("large pings pass by the kernel path", 8_000, async () => {
+      let passed = false;
+      await stopped(nodes, async () => void (passed = await carries(bed, inner)));
+      return passed;
     });
+    assert(await believed(bed) > 0, "the kernel still believes it");
   });
 }
 
