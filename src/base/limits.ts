@@ -51,6 +51,9 @@ export const NODES_MAX = 4_096;
 /** Subnets of all nodes together: sizes the shared route tables (about 8 MB when full). */
 export const SUBNETS_MAX = 65_536;
 
+/** Prefixes that one node accepts besides its subnets: looked at one by one for each packet to them. */
+export const ACCEPTED_MAX = 64;
+
 /** A node's name: what fits the hello datagram and a table on a terminal (a DNS label, RFC 1035). */
 export const NODE_NAME_MAX_BYTES = 63;
 

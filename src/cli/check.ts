@@ -50,6 +50,7 @@ export function check(
         port: node.endpoint.port,
         subnets: node.subnets.map(formatPrefix),
         ...(tap ? { macs: macsOf(node) } : {}),
+        ...(node.accept ? { accept: node.accept.map(formatPrefix) } : {}),
       })),
       warnings,
     });
@@ -67,7 +68,8 @@ export function check(
   ].join(", ");
   const role = (node: NodeConfig) =>
     (node === self ? "  (this node)" : "") +
-    (node.name === config.defaultNode ? "  (default)" : "");
+    (node.name === config.defaultNode ? "  (default)" : "") +
+    (node.accept ? `  (accepts ${cell(node.accept.map(formatPrefix))})` : "");
   const rows = config.nodes.map((node) => [
     node.name,
     formatEndpoint(node.endpoint.host, node.endpoint.port),

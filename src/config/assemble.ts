@@ -19,6 +19,7 @@ import {
   prefixContains,
   prefixCovers,
 } from "../net/prefix.ts";
+import { isReserved } from "../net/reserved.ts";
 import type { Draft, DraftNode, DraftPrefix } from "./draft.ts";
 import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
@@ -209,6 +210,17 @@ function checkSubnets(draft: Draft, problems: Problems): void {
   }
 }
 
+function checkAccept(draft: Draft, problems: Problems): void {
+  for (const { prefix, path } of draft.nodes.flatMap(({ accept }) => accept)) {
+    if (!isReserved(prefix)) continue;
+    problems.add(path, {
+      what: `${formatPrefix(prefix)} cannot be accepted`,
+      why: "loopback, link-local, multicast and reserved addresses are nobody's in the overlay",
+      how: "a prefix of other addresses",
+    });
+  }
+}
+
 function checkMtu(
   draft: Draft,
   mtu_bytes: number | "auto",
@@ -250,19 +262,23 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   if (mode === "tun") warnUnusedInTun(draft, problems);
   // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
+  checkAccept(draft, problems);
   if (mode === "tun") {
     warnOfPublic(draft, problems);
     checkSubnets(draft, problems);
   } else warnUnusedInTap(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
-  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs }): NodeConfig =>
+  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs, accept }): NodeConfig =>
     Object.freeze({
       name: name!,
       endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
       subnets: Object.freeze(
         mode === "tap" ? [] : subnets.map(({ prefix }) => freezePrefix(prefix)),
       ),
+      ...(accept.length === 0 || mode === "tap"
+        ? {}
+        : { accept: Object.freeze(accept.map(({ prefix }) => freezePrefix(prefix))) }),
       ...(macs.length === 0 ? {} : { macs: Object.freeze(macs.map(({ mac }) => mac)) }),
     })
   );

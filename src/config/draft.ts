@@ -25,6 +25,7 @@ export interface DraftNode {
   readonly hostPort?: HostPort;
   readonly subnets: readonly DraftPrefix[];
   readonly macs: readonly DraftMac[];
+  readonly accept: readonly DraftPrefix[];
 }
 
 /** A config as read, each value checked for itself only. */

@@ -100,7 +100,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
   const peers = [...merged.values()].map((peer): DraftNode => {
     const name = peerName(peer.hostPort, port, taken);
     taken.add(name);
-    return { ...peer, addressPath: peer.path, name, macs: [] };
+    return { ...peer, addressPath: peer.path, name, macs: [], accept: [] };
   });
   const self: DraftNode = {
     path: "--local",
@@ -109,6 +109,7 @@ export function parseInline(options: InlineOptions, overrides: Overrides = {}): 
     hostPort: problems.take("--listen", listen),
     subnets: own,
     macs: [],
+    accept: [],
   };
   const config = assemble({ networks: [], nodes: [...peers, self] }, overrides, problems);
   return Object.freeze({

@@ -1,6 +1,6 @@
 /** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
 
-import { MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
+import { ACCEPTED_MAX, MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
 import { nearest } from "../base/text.ts";
 import { assemble, type Overrides } from "./assemble.ts";
 import type { Draft, DraftMac, DraftNode, DraftPrefix } from "./draft.ts";
@@ -31,7 +31,7 @@ const TOP_KEYS = [
   "nodes",
   "default",
 ] as const;
-const NODE_KEYS = ["name", "address", "subnets", "macs"] as const;
+const NODE_KEYS = ["name", "address", "subnets", "macs", "accept"] as const;
 /** Of a key that earlier versions had: a config that has it still works, without what it asked for. */
 const ROAMING = "ignored (a hello does not show who sent it; a host name as address is looked up " +
   "again when the peer is silent)";
@@ -138,27 +138,49 @@ class Reader {
     });
   }
 
-  #macList(value: YamlValue | undefined, path: string): DraftMac[] {
+  /** A list that may be left out, of at most `max` values. */
+  #optionalList<T>(
+    value: YamlValue | undefined,
+    path: string,
+    { read, max, noun, how }: {
+      read: (text: string) => Result<T>;
+      max: number;
+      noun: string;
+      how: string;
+    },
+  ): { readonly value: T; readonly path: string }[] {
     if (value === undefined) return [];
     if (!isList(value)) {
-      this.problems.add(path, {
-        what: `${describe(value)}, not a list`,
-        how: '["02:42:ac:01:00:02"]',
-      });
+      this.problems.add(path, { what: `${describe(value)}, not a list`, how });
       return [];
     }
-    if (value.length > MACS_MAX) {
-      this.problems.add(path, {
-        what: `${value.length} MAC addresses`,
-        why: `at most ${MACS_MAX}`,
-      });
+    if (value.length > max) {
+      this.problems.add(path, { what: `${value.length} ${noun}`, why: `at most ${max}` });
       return [];
     }
     return value.flatMap((entry, i) => {
       const at = `${path}[${i}]`;
-      const mac = this.#scalar(entry, at, readMac);
-      return mac ? [{ mac, path: at }] : [];
+      const one = this.#scalar(entry, at, read);
+      return one === undefined ? [] : [{ value: one, path: at }];
     });
+  }
+
+  #macList(value: YamlValue | undefined, path: string): DraftMac[] {
+    return this.#optionalList(value, path, {
+      read: readMac,
+      max: MACS_MAX,
+      noun: "MAC addresses",
+      how: '["02:42:ac:01:00:02"]',
+    }).map(({ value, path }) => ({ mac: value, path }));
+  }
+
+  #acceptList(value: YamlValue | undefined, path: string): DraftPrefix[] {
+    return this.#optionalList(value, path, {
+      read: readPrefix,
+      max: ACCEPTED_MAX,
+      noun: "prefixes",
+      how: "[192.168.7.0/24]",
+    }).map(({ value, path }) => ({ prefix: value, path }));
   }
 
   #node(value: YamlValue, path: string): DraftNode {
@@ -168,7 +190,7 @@ class Reader {
         what: `${describe(value)}, not a mapping`,
         how: "{name: NAME, address: HOST, subnets: [CIDR]}",
       });
-      return { path, addressPath, subnets: [], macs: [] };
+      return { path, addressPath, subnets: [], macs: [], accept: [] };
     }
     this.#unknownKeys(value, path, NODE_KEYS);
     const required = <T>(
@@ -184,7 +206,8 @@ class Reader {
     const hostPort = required("address", readHostPort, "address: HOST");
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
     const macs = this.#macList(this.#get(value, "macs"), `${path}.macs`);
-    return { path, addressPath, name, hostPort, subnets, macs };
+    const accept = this.#acceptList(this.#get(value, "accept"), `${path}.accept`);
+    return { path, addressPath, name, hostPort, subnets, macs, accept };
   }
 
   #nodes(value: YamlValue | undefined): DraftNode[] {

@@ -39,5 +39,7 @@ export function warnUnusedInTap(draft: Draft, problems: Problems): void {
   const why = "not used in mode tap, where frames go by MAC address";
   const subnet = draft.nodes.flatMap(({ subnets }) => subnets)[0];
   if (subnet) problems.warn(subnet.path.replace(/\[\d+\]$/, ""), `subnets are ${why}`);
+  const accept = draft.nodes.flatMap((node) => node.accept)[0];
+  if (accept) problems.warn(accept.path.replace(/\[\d+\]$/, ""), `accepted prefixes are ${why}`);
   if (draft.defaultNode !== undefined) problems.warn("default", `a default node is ${why}`);
 }

@@ -16,6 +16,8 @@ export interface NodeConfig {
   readonly subnets: readonly Prefix[];
   /** Mode tap: MAC addresses of its stations that nobody else may use, six bytes each. */
   readonly macs?: readonly Uint8Array[];
+  /** Mode tun: what packets that come in may be for, besides its subnets. */
+  readonly accept?: readonly Prefix[];
 }
 
 /** A whole tunnet.yaml, checked. Deeply readonly. */

@@ -2,7 +2,8 @@
 
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
-import type { RouteTable } from "../forwarding/prefixes.ts";
+import type { AcceptedPrefixes } from "../forwarding/accepted.ts";
+import { LOCAL, NOWHERE, type RouteTable } from "../forwarding/prefixes.ts";
 import { checkPacket, IPV4, IPV6, PACKET } from "../net/ip.ts";
 import type { Merger } from "../offload/coalesce.ts";
 import type { Mode } from "../wire/mode.ts";
@@ -31,15 +32,19 @@ export interface Admission {
   ): number;
 }
 
-/** Mode tun: whole packets from the sender's subnets; the default node may send any. */
+/**
+ * Mode tun: whole packets, from what belongs to the sender (to the default node: what
+ * belongs to nobody else, and is not reserved), for this node's subnets or what its
+ * config accepts.
+ */
 export class PacketAdmission implements Admission {
   readonly mode = "tun";
   #routes: RouteTable | undefined;
-  #defaultPeer = -1;
+  #accepted: AcceptedPrefixes | undefined;
 
   useTable(table: LaneTable): void {
     this.#routes = table.routes;
-    this.#defaultPeer = table.defaultPeer;
+    this.#accepted = table.accepted;
   }
 
   admit(
@@ -52,17 +57,24 @@ export class PacketAdmission implements Admission {
   ): number {
     const version = checkPacket(view, offset, length);
     if (version === PACKET.malformed) return COUNTER.malformed;
-    if (peer !== this.#defaultPeer && this.#ownerOf(view, offset, version) !== peer) {
-      return COUNTER.spoofed_source;
+    const v4 = version === PACKET.ipv4;
+    const source = offset + (v4 ? IPV4.source : IPV6.source);
+    if (this.#ownerOf(view, source, v4) !== peer) return COUNTER.spoofed_source;
+    const destination = offset + (v4 ? IPV4.destination : IPV6.destination);
+    const owner = this.#ownerOf(view, destination, v4);
+    if (owner !== LOCAL && !this.#accepts(view, destination, version, owner)) {
+      return COUNTER.foreign_destination;
     }
     merger.add(view, offset, length, version, mayBePartial);
     return ADMITTED;
   }
 
-  /** The peer whose subnet the packet's source lies in. */
-  #ownerOf(view: DataView, offset: number, version: 4 | 6): number {
-    return version === PACKET.ipv4
-      ? this.#routes!.lookup4(view, offset + IPV4.source)
-      : this.#routes!.lookup6(view, offset + IPV6.source);
+  /** Whose the address at `at` is. */
+  #ownerOf(view: DataView, at: number, v4: boolean): number {
+    return v4 ? this.#routes!.lookup4(view, at) : this.#routes!.lookup6(view, at);
+  }
+
+  #accepts(view: DataView, at: number, version: 4 | 6, owner: number): boolean {
+    return owner !== NOWHERE && this.#accepted!.has(view, at, version);
   }
 }

@@ -23,6 +23,8 @@ export const COUNTERS = [
   /** Of a peer's address, but by an interface that does not lead to the peer. */
   "wrong_interface",
   "spoofed_source",
+  /** Neither for a subnet of this node nor for what its config accepts. */
+  "foreign_destination",
   "malformed",
   "reserved_type",
   "wrong_mode",

@@ -3,6 +3,7 @@
 import { NODES_MAX } from "../base/limits.ts";
 import { HEADER, ROW, ROW_WORDS, tableViews } from "./layout.ts";
 import { decodeRow, type PeerRow, type Transport } from "./peer_row.ts";
+import type { AcceptedPrefixes } from "./accepted.ts";
 import type { RouteTable } from "./prefixes.ts";
 
 /** How often a row that is being written is read again before the lane keeps its old copy. */
@@ -21,13 +22,14 @@ export class LaneTable {
   readonly #row = new Int32Array(ROW_WORDS);
   #peerCount = 0;
   #routes: RouteTable;
-  #defaultPeer = -1;
+  #accepted: AcceptedPrefixes;
   #changed: number[] = [];
 
   /** Sees the table in `memory` for lane number `lane`. */
   constructor(memory: SharedArrayBuffer, readonly lane: number) {
     this.#views = tableViews(memory);
     this.#routes = this.#views.halves[0].routes;
+    this.#accepted = this.#views.halves[0].accepted;
   }
 
   /** Whether something was published that this lane has not taken up: one load. */
@@ -50,9 +52,9 @@ export class LaneTable {
     return this.#routes;
   }
 
-  /** Index of the peer that may send any source, or -1. */
-  get defaultPeer(): number {
-    return this.#defaultPeer;
+  /** What this node takes in besides its subnets, likewise. */
+  get accepted(): AcceptedPrefixes {
+    return this.#accepted;
   }
 
   /** How peer `index` is reached. */
@@ -79,7 +81,7 @@ export class LaneTable {
       const half = halves[generation & 1]!;
       half.routes.reload();
       this.#routes = half.routes;
-      this.#defaultPeer = half.defaultPeer[0]!;
+      this.#accepted = half.accepted;
       this.#generation = generation;
     }
     this.#peerCount = Atomics.load(header, HEADER.peerCount);

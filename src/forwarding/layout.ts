@@ -11,6 +11,7 @@
  */
 
 import { LANES_MAX, NODES_MAX } from "../base/limits.ts";
+import { ACCEPTED_BYTES, AcceptedPrefixes } from "./accepted.ts";
 import { ROUTE_TABLE_BYTES, RouteTable } from "./prefixes.ts";
 
 /** Words of the header; from `lanes` on, one for each lane: the version that it has taken up. */
@@ -35,16 +36,16 @@ export const ROW_WORDS = 10;
 const SEQUENCES_AT = 4 * HEADER_WORDS;
 const ROWS_AT = SEQUENCES_AT + 4 * NODES_MAX;
 const HALVES_AT = ROWS_AT + 4 * NODES_MAX * ROW_WORDS;
-/** One word before the routes of each half: the default peer. */
-const HALF_BYTES = 4 + ROUTE_TABLE_BYTES;
+/** Before the routes of each half: what is accepted besides own subnets. */
+const HALF_BYTES = ACCEPTED_BYTES + ROUTE_TABLE_BYTES;
 
 /** Bytes of shared memory for a forwarding table; all zeros before its first use. */
 export const TABLE_BYTES: number = HALVES_AT + 2 * HALF_BYTES;
 
 /** The routes of one half. */
 export interface RouteHalf {
-  /** One word: the index of the peer that may send any source, or -1. */
-  readonly defaultPeer: Int32Array;
+  /** What this node takes in besides its subnets. */
+  readonly accepted: AcceptedPrefixes;
   /** Which prefix belongs to whom. */
   readonly routes: RouteTable;
 }
@@ -64,8 +65,8 @@ export interface TableViews {
 /** Sees a table in its memory. */
 export function tableViews(memory: SharedArrayBuffer): TableViews {
   const half = (at: number): RouteHalf => ({
-    defaultPeer: new Int32Array(memory, at, 1),
-    routes: new RouteTable(memory, at + 4),
+    accepted: new AcceptedPrefixes(memory, at),
+    routes: new RouteTable(memory, at + ACCEPTED_BYTES),
   });
   return {
     header: new Int32Array(memory, 0, HEADER_WORDS),

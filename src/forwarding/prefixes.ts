@@ -9,11 +9,14 @@
 
 import { SUBNETS_MAX } from "../base/limits.ts";
 import { addressBits, type IpVersion, type Prefix } from "../net/prefix.ts";
+import { RESERVED } from "../net/reserved.ts";
 
 /** A next hop is a peer's index, or one of these. */
 export const NO_ROUTE: number = -1;
 /** The destination lies in a subnet of this very node. */
 export const LOCAL: number = -2;
+/** No packet between pods comes from there, or goes there (net/reserved.ts). */
+export const NOWHERE: number = -4;
 
 /** A prefix and the peer index (or LOCAL) that owns it. */
 export interface Route {
@@ -29,7 +32,10 @@ interface Ranges {
   readonly hops: number[];
 }
 
-const RANGES_MAX = 2 * SUBNETS_MAX + 1;
+/** Routes of one table: all subnets, and what is reserved. */
+export const ROUTES_MAX: number = SUBNETS_MAX + RESERVED.length;
+
+const RANGES_MAX = 2 * ROUTES_MAX + 1;
 const HEADER_BYTES = 8;
 const STARTS4_OFFSET = HEADER_BYTES;
 const HOPS4_OFFSET = STARTS4_OFFSET + 4 * RANGES_MAX;
@@ -54,7 +60,7 @@ function cutIntoRanges(routes: readonly Route[], version: IpVersion, elsewhere: 
       const end = start + (1n << BigInt(bits - prefix.length_bits));
       return { start, end, hop };
     })
-    // Outer before inner: at one start the shorter prefix comes first.
+    // Outer before inner: at one start the shorter prefix comes first. Of equal ones the last counts.
     .sort((a, b) => a.start < b.start ? -1 : a.start > b.start ? 1 : a.end > b.end ? -1 : 1);
 
   const starts: bigint[] = [];
@@ -119,7 +125,7 @@ export class RouteTable {
 
   /** Builds the table. `elsewhere` is the hop of what no prefix covers (NO_ROUTE or a peer). */
   write(routes: readonly Route[], elsewhere: number): void {
-    if (routes.length > SUBNETS_MAX) throw new RangeError(`more than ${SUBNETS_MAX} routes`);
+    if (routes.length > ROUTES_MAX) throw new RangeError(`more than ${ROUTES_MAX} routes`);
     const v4 = cutIntoRanges(routes, 4, elsewhere);
     v4.starts.forEach((start, i) => this.#starts4[i] = Number(start));
     this.#hops4.set(v4.hops);

@@ -17,7 +17,11 @@
 import { NODES_MAX } from "../base/limits.ts";
 import { HEADER, ROW_WORDS, TABLE_BYTES, tableViews } from "./layout.ts";
 import { encodeRow, type PeerRow, VACANT } from "./peer_row.ts";
-import type { Route } from "./prefixes.ts";
+import { NOWHERE, type Route } from "./prefixes.ts";
+import type { Prefix } from "../net/prefix.ts";
+import { RESERVED } from "../net/reserved.ts";
+
+const RESERVED_ROUTES: readonly Route[] = RESERVED.map((prefix) => ({ prefix, hop: NOWHERE }));
 
 /** The table from the publisher's side: one thread, which is the only writer. */
 export class ForwardingTable {
@@ -64,15 +68,22 @@ export class ForwardingTable {
   }
 
   /**
-   * Publishes all routes. `defaultPeer` gets what no prefix covers, and may send
-   * any source; -1 where there is none. Only when `routesTakenUp`. Throws a RangeError.
+   * Publishes all routes. `defaultPeer` owns what no prefix covers and what is not
+   * reserved; -1 where there is none. A config that gives a reserved prefix to somebody
+   * is obeyed. `accepted` is taken in besides own subnets. Only when `routesTakenUp`.
+   * Throws a RangeError.
    */
-  publishRoutes(routes: readonly Route[], defaultPeer: number): void {
+  publishRoutes(
+    routes: readonly Route[],
+    defaultPeer: number,
+    accepted: readonly Prefix[] = [],
+  ): void {
     const { header, halves } = this.#views;
     const next = header[HEADER.routes]! + 1;
     const half = halves[next & 1]!;
-    half.routes.write(routes, defaultPeer); // NO_ROUTE and "no default peer" are both -1
-    half.defaultPeer[0] = defaultPeer;
+    // NO_ROUTE and "no default peer" are both -1.
+    half.routes.write([...RESERVED_ROUTES, ...routes], defaultPeer);
+    half.accepted.write(accepted);
     Atomics.store(header, HEADER.routes, next);
     this.#published();
     this.#routesVersion = header[HEADER.version]!;

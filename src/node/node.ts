@@ -9,7 +9,7 @@ import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
 import type { Time, Timer } from "../base/time.ts";
 import { netnsName } from "../host/netns.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
-import { formatEndpoint } from "../net/prefix.ts";
+import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
@@ -21,6 +21,7 @@ import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller
 import { HelloLoop } from "../peers/hello_loop.ts";
 import { Interfaces } from "../peers/interfaces.ts";
 import { Paths } from "../peers/paths.ts";
+import { acceptedBy } from "../peers/plan.ts";
 import { Prober } from "../peers/prober.ts";
 import { Publisher } from "../peers/publish.ts";
 import { Registry } from "../peers/registry.ts";
@@ -211,6 +212,7 @@ export class Node {
     const { tun } = this.#device;
     const { laneCount } = this.#lanes;
     if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel.inUse);
+    this.#tellAccepted();
     this.#sampler.sample();
     // Each has a timer of its own: what one of them cannot do now, the others do.
     const every = (interval_ms: number, ...work: readonly (() => void)[]) =>
@@ -339,6 +341,19 @@ export class Node {
   #checkForwarding(): void {
     const { config: { mode }, self } = this.#registry;
     if (mode === "tun") this.#forwarding.check(self);
+  }
+
+  /** Says what peers reach through this node besides its pods. */
+  #tellAccepted(): void {
+    const { config, self } = this.#registry;
+    const accepted = acceptedBy(config, self);
+    if (accepted.length === 0 || config.mode === "tap") return;
+    const why = self.name === config.defaultNode ? "it is the default node" : "accept";
+    const prefixes = accepted.map(formatPrefix);
+    const text = `besides its subnets, packets from peers may be for ${
+      prefixes.join(", ")
+    } (${why})`;
+    this.#options.log.info("accept", `${self.name}: ${text}`, { prefixes });
   }
 
   /** Looks after the path; the peers are told when it has been given up. */

@@ -8,6 +8,7 @@ import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
 import { PeerRoutes } from "../host/peer_routes.ts";
 import { whyNoIpv6 } from "../host/netlink/explain.ts";
+import { ignoreRouters } from "../host/router_discovery.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { type Address, formatPrefix, type Prefix } from "../net/prefix.ts";
 import type { Log } from "../base/log.ts";
@@ -66,6 +67,7 @@ export class TunnelDevice {
   #tun: OpenTun | undefined;
   #config: DeviceConfig | undefined;
   #port: BridgePort | undefined;
+  #hearRouters = () => {};
   #index = 0;
   /** Whether the device was there before: it stays when it is closed. */
   #existed = false;
@@ -131,6 +133,8 @@ export class TunnelDevice {
       this.#noteIpv6(why);
       // Before the routes to the device, which would take the way to the peers away.
       this.#keepPeers(plan.routes, peers.map(({ address }) => address));
+      // Of a tap device, routers may be among the stations.
+      if (config.mode === "tun") this.#hearRouters = ignoreRouters(config.device);
       this.#config = configureDevice(rt, {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
@@ -244,7 +248,9 @@ export class TunnelDevice {
       this.#port?.leave();
       this.#config?.undo();
       this.#peerRoutes.undo();
+      this.#hearRouters();
     } finally {
+      this.#hearRouters = () => {};
       this.#port = undefined;
       this.#config = undefined;
       end();

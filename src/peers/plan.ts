@@ -8,7 +8,7 @@ import {
   type Prefix,
   prefixCovers,
 } from "../net/prefix.ts";
-import { LOCAL, type Route } from "../forwarding/prefixes.ts";
+import { LOCAL, NO_ROUTE, type Route } from "../forwarding/prefixes.ts";
 import { type MacEntry, SELF } from "../forwarding/macs.ts";
 
 /** The other nodes in config order. */
@@ -16,22 +16,35 @@ export function peersOf(config: Config, self: NodeConfig): readonly NodeConfig[]
   return config.nodes.filter((node) => node !== self);
 }
 
-/** A peer that has an address now, and its index. */
-export interface ReachablePeer {
+/** A peer, and its index; `address` is undefined while that is not known. */
+export interface RoutedPeer {
   readonly index: number;
   readonly node: NodeConfig;
+  readonly address: Address | undefined;
 }
 
-/** Routes of the forwarding table. */
-export function tableRoutes(
-  self: NodeConfig,
-  reachable: readonly ReachablePeer[],
-): readonly Route[] {
+/**
+ * Routes of the forwarding table. What belongs to a peer without an address is
+ * nobody else's: the default node neither gets it nor sends from there.
+ */
+export function tableRoutes(self: NodeConfig, peers: readonly RoutedPeer[]): readonly Route[] {
   const own = self.subnets.map((prefix) => ({ prefix, hop: LOCAL }));
-  const remote = reachable.flatMap(({ index, node }) =>
-    node.subnets.map((prefix) => ({ prefix, hop: index }))
-  );
+  const remote = peers.flatMap(({ index, node, address }) => {
+    const hop = address ? index : NO_ROUTE;
+    return node.subnets.map((prefix) => ({ prefix, hop }));
+  });
   return [...own, ...remote];
+}
+
+const EVERYTHING: readonly Prefix[] = ([4, 6] as const).map((version) => ({
+  version,
+  bytes: new Uint8Array(addressBits(version) / 8),
+  length_bits: 0,
+}));
+
+/** What a node takes in besides its subnets: anything if it is the default node. */
+export function acceptedBy(config: Config, self: NodeConfig): readonly Prefix[] {
+  return self.name === config.defaultNode ? EVERYTHING : self.accept ?? [];
 }
 
 /**

@@ -7,7 +7,7 @@ import { TAKEN_UP_CHECK_INTERVAL_MS } from "../base/limits.ts";
 import type { Time } from "../base/time.ts";
 import type { Paths } from "./paths.ts";
 import type { Peer } from "./peer.ts";
-import { fixedMacs, tableRoutes } from "./plan.ts";
+import { acceptedBy, fixedMacs, tableRoutes } from "./plan.ts";
 import type { Registry } from "./registry.ts";
 import { rowOf } from "./transport.ts";
 
@@ -113,9 +113,9 @@ export class Publisher {
     this.#stale = !lanes.table.routesTakenUp(lanes.laneCount);
     if (this.#stale) return;
     const reachable = peers.filter(({ address }) => address !== undefined);
-    const routes = tableRoutes(self, reachable);
+    const routes = tableRoutes(self, peers);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode)?.index ?? -1;
-    lanes.table.publishRoutes(routes, defaultPeer);
+    lanes.table.publishRoutes(routes, defaultPeer, acceptedBy(config, self));
     for (const follower of followers) follower.setRoutes(routes, defaultPeer);
     this.#routed = new Set(reachable);
   }

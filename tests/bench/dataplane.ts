@@ -10,7 +10,7 @@ import { Outbound } from "../../src/dataplane/outbound.ts";
 import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
 import { LaneTable } from "../../src/forwarding/lane_table.ts";
 import { type PeerRow, TRANSPORT } from "../../src/forwarding/peer_row.ts";
-import type { Route } from "../../src/forwarding/prefixes.ts";
+import { LOCAL, type Route } from "../../src/forwarding/prefixes.ts";
 import { ForwardingTable } from "../../src/forwarding/table.ts";
 import type { Burst } from "../../src/io/arena.ts";
 import { type PacketDevice, WRITE } from "../../src/io/device.ts";
@@ -90,6 +90,7 @@ function tableOf(peers: number): ForwardingTable {
     prefix: { version: 4, bytes: Uint8Array.of(10, i >> 8, i & 0xff, 0), length_bits: 24 },
     hop: i % peers,
   }));
+  routes[0] = { ...routes[0]!, hop: LOCAL };
   table.publishRoutes(routes, -1);
   return table;
 }

@@ -931,7 +931,7 @@ nodes:
     name: "flow comma",
     yaml: "nodes: [a b: c d]\n",
     errors: [
-      't.yaml: line 1, node number 1: unknown key "a b"; try: one of name, address, subnets, macs',
+      't.yaml: line 1, node number 1: unknown key "a b"; try: one of name, address, subnets, macs, accept',
       "t.yaml: line 1, node number 1: name: missing; try: name: NAME",
       "t.yaml: line 1, node number 1: address: missing; try: address: HOST",
       "t.yaml: line 1, node number 1: subnets: missing; try: subnets: [172.2.0.0/16]",

@@ -114,11 +114,10 @@ function allocatedBy(turn: () => number): number {
   return worst();
 }
 
-const TABLE = publishedTable([{
-  address: "192.168.0.7",
-  subnets: ["172.2.0.0/16"],
-  capabilities: 1,
-}]);
+const TABLE = publishedTable(
+  [{ address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities: 1 }],
+  ["172.1.0.0/16"],
+);
 
 Deno.test("a million packets out allocate less than 1 MB", () => {
   const endless = new Endless(ipv4("172.1.0.2", "172.2.0.2"));

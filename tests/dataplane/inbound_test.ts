@@ -26,7 +26,7 @@ import { UNKNOWN_PEER } from "../../src/dataplane/senders.ts";
 const A = "fd00:1:0:0:0:0:0:2";
 const B = "fd00:2:0:0:0:0:0:2";
 
-function setup(defaultPeer = -1) {
+function setup(defaultPeer = -1, accepted: readonly string[] = []) {
   const clock = { now_ms: 0 };
   const device = new FakeDevice();
   const socket = new FakeSocket();
@@ -45,8 +45,9 @@ function setup(defaultPeer = -1) {
       { address: "192.168.0.7", subnets: ["172.2.0.0/16", "fd00:2::/64"] },
       { address: "192.168.0.9", subnets: ["172.3.0.0/16"] },
     ],
-    ["172.1.0.0/16"],
+    ["172.1.0.0/16", "fd00:1::/64"],
     defaultPeer,
+    accepted,
   );
   socket.table = acquired(table);
   inbound.useTable(socket.table);
@@ -67,6 +68,7 @@ const CASES: readonly {
   bytes: Uint8Array;
   becomes: CounterName;
   defaultPeer?: number;
+  accepted?: readonly string[];
 }[] = [
   { name: "a packet of the peer's subnet", peer: 0, bytes: good, becomes: "packets" },
   { name: "an IPv6 packet", peer: 0, bytes: ipv6(B, A), becomes: "packets" },
@@ -90,7 +92,7 @@ const CASES: readonly {
     bytes: ipv4("8.8.8.8", "172.1.0.2"),
     becomes: "spoofed_source",
   },
-  { name: "an IPv6 source of nobody", peer: 0, bytes: ipv6(A, B), becomes: "spoofed_source" },
+  { name: "an IPv6 source of this node", peer: 0, bytes: ipv6(A, A), becomes: "spoofed_source" },
   {
     name: "any source from the default node",
     peer: 0,
@@ -105,6 +107,96 @@ const CASES: readonly {
     becomes: "spoofed_source",
     defaultPeer: 0,
   },
+  ...[
+    "172.1.0.9",
+    "172.3.0.2",
+    "0.0.0.0",
+    "127.0.0.1",
+    "169.254.1.1",
+    "224.0.0.5",
+    "255.255.255.255",
+  ].flatMap((source) =>
+    [0, 1].map((peer) => ({
+      name: `${source} as a source from ${peer === 0 ? "the default node" : "another"}`,
+      peer,
+      bytes: ipv4(source, "172.1.0.2"),
+      becomes: source === "172.3.0.2" && peer === 1
+        ? "packets" as const
+        : "spoofed_source" as const,
+      defaultPeer: 0,
+    }))
+  ),
+  ...[
+    "fd00:1:0:0:0:0:0:9",
+    "0:0:0:0:0:0:0:0",
+    "0:0:0:0:0:0:0:1",
+    "0:0:0:0:0:ffff:808:808",
+    "fe80:0:0:0:0:0:0:bad",
+    "ff02:0:0:0:0:0:0:1",
+  ].map((source) => ({
+    name: `${source} as a source from the default node`,
+    peer: 0,
+    bytes: ipv6(source, A),
+    becomes: "spoofed_source" as const,
+    defaultPeer: 0,
+  })),
+  {
+    name: "any IPv6 source from the default node",
+    peer: 0,
+    bytes: ipv6("2001:db8:0:0:0:0:0:1", A),
+    becomes: "packets",
+    defaultPeer: 0,
+  },
+  ...[
+    "8.8.8.8",
+    "192.168.7.9",
+    "172.3.0.2",
+    "127.0.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "0.0.0.0",
+  ].map((to) => ({
+    name: `a packet for ${to}`,
+    peer: 0,
+    bytes: ipv4("172.2.0.2", to),
+    becomes: "foreign_destination" as const,
+  })),
+  ...["2001:db8:0:0:0:0:0:1", "fe80:0:0:0:0:0:0:1", "ff02:0:0:0:0:0:0:1"].map((to) => ({
+    name: `a packet for ${to}`,
+    peer: 0,
+    bytes: ipv6(B, to),
+    becomes: "foreign_destination" as const,
+  })),
+  ...([
+    ["192.168.7.9", ["192.168.7.0/24"], "packets"],
+    ["192.168.8.9", ["192.168.7.0/24"], "foreign_destination"],
+    ["192.168.7.9", ["10.0.0.0/8", "192.168.7.9/32"], "packets"],
+    ["192.168.7.9", ["::/0"], "foreign_destination"],
+    ["8.8.8.8", ["0.0.0.0/0", "::/0"], "packets"],
+    ["127.0.0.1", ["0.0.0.0/0"], "foreign_destination"],
+    ["169.254.1.1", ["0.0.0.0/0"], "foreign_destination"],
+    ["224.0.0.1", ["0.0.0.0/0"], "foreign_destination"],
+    ["255.255.255.255", ["0.0.0.0/0"], "foreign_destination"],
+  ] as const).map(([to, accepted, becomes]) => ({
+    name: `a packet for ${to}, where ${accepted} is accepted`,
+    peer: 0,
+    bytes: ipv4("172.2.0.2", to),
+    becomes,
+    accepted,
+  })),
+  ...([
+    ["2001:db8:0:0:0:0:0:1", ["2001:db8::/64"], "packets"],
+    ["2001:db8:0:1:0:0:0:1", ["2001:db8::/64"], "foreign_destination"],
+    ["ff02:0:0:0:0:0:0:1", ["::/0"], "foreign_destination"],
+    ["fe80:0:0:0:0:0:0:1", ["::/0"], "foreign_destination"],
+    ["0:0:0:0:0:0:0:1", ["::/0"], "foreign_destination"],
+  ] as const).map(([to, accepted, becomes]) => ({
+    name: `a packet for ${to}, where ${accepted} is accepted`,
+    peer: 0,
+    bytes: ipv6(B, to),
+    becomes,
+    accepted,
+  })),
   { name: "an empty datagram", peer: 0, bytes: new Uint8Array(0), becomes: "malformed" },
   {
     name: "what the filter has left of one by a wrong interface",
@@ -165,9 +257,9 @@ const CASES: readonly {
 ];
 
 Deno.test("inbound: what becomes of a datagram", async (t) => {
-  for (const { name, peer, bytes, becomes, defaultPeer } of CASES) {
+  for (const { name, peer, bytes, becomes, defaultPeer, accepted } of CASES) {
     await t.step(name, () => {
-      const { device, socket, inbound, count, control } = setup(defaultPeer);
+      const { device, socket, inbound, count, control } = setup(defaultPeer, accepted);
       socket.waiting = [{ peer, bytes }];
       assertEquals(inbound.turn(), 1);
       assertEquals(device.written, becomes === "packets" ? [bytes] : []);
@@ -333,7 +425,7 @@ Deno.test("inbound: only a peer that has said hello may leave checksums to this 
       () => 0,
     );
     const peer = { address: "192.168.0.7", subnets: ["172.2.0.0/16"], capabilities };
-    socket.table = acquired(publishedTable([peer]));
+    socket.table = acquired(publishedTable([peer], ["172.1.0.0/16"]));
     inbound.useTable(socket.table);
     socket.waiting = [{ peer: 0, bytes: partial }];
     inbound.turn();

@@ -40,6 +40,7 @@ const TABLE = publishedTable(
   ],
   [],
   1,
+  ["0.0.0.0/0", "::/0"],
 );
 const PLAIN = 0;
 const TUNNET = 1;

@@ -21,6 +21,7 @@ export function publishedTable(
   peers: readonly FakePeer[],
   own: readonly string[] = [],
   defaultPeer = -1,
+  accepted: readonly string[] = [],
 ): ForwardingTable {
   const routes: Route[] = own.map((text) => ({ prefix: parsePrefix(text)!.prefix, hop: LOCAL }));
   peers.forEach(({ subnets }, hop) =>
@@ -38,7 +39,7 @@ export function publishedTable(
       token: TOKEN,
     })
   );
-  table.publishRoutes(routes, defaultPeer);
+  table.publishRoutes(routes, defaultPeer, accepted.map((text) => parsePrefix(text)!.prefix));
   return table;
 }
 

@@ -13,6 +13,7 @@ import {
   NO_ROUTE,
   type Route,
   ROUTE_TABLE_BYTES,
+  ROUTES_MAX,
   RouteTable,
 } from "../../src/forwarding/prefixes.ts";
 
@@ -118,11 +119,11 @@ Deno.test("route table: another view sees a rewrite after reload", () => {
 });
 
 Deno.test("route table: the limit holds at limit + 1", () => {
-  const many = Array.from({ length: SUBNETS_MAX + 1 }, () => route("10.0.0.0/8", 1));
+  const many = Array.from({ length: ROUTES_MAX + 1 }, () => route("10.0.0.0/8", 1));
   assertThrows(() => table(many), RangeError);
 });
 
-Deno.test("route table: SUBNETS_MAX disjoint prefixes with gaps fill it exactly", () => {
+Deno.test("route table: SUBNETS_MAX disjoint prefixes with gaps fit", () => {
   const routes = Array.from({ length: SUBNETS_MAX }, (_, i): Route => ({
     // Every other /17: each prefix and each gap is a range of its own.
     prefix: { version: 4, bytes: Uint8Array.of(i >> 8, i & 0xff, 128, 0), length_bits: 17 },

@@ -1,6 +1,8 @@
 /** Rows and routes of which every part follows from one number, so that a torn one is seen. */
 
 import { type PeerRow, TRANSPORT, type Transport } from "../../src/forwarding/peer_row.ts";
+import type { LaneTable } from "../../src/forwarding/lane_table.ts";
+import type { Prefix } from "../../src/net/prefix.ts";
 import type { Route, RouteTable } from "../../src/forwarding/prefixes.ts";
 
 /** Prefixes in each generation of routes. */
@@ -34,6 +36,17 @@ export function routesTo(hop: number): Route[] {
     prefix: { version: 4, bytes: Uint8Array.of(10, i, 0, 0), length_bits: 16 },
     hop,
   }));
+}
+
+/** What is accepted beside `routesTo(hop)`. */
+export function acceptedOf(hop: number): readonly Prefix[] {
+  return [{ version: 4, bytes: Uint8Array.of(11, hop, 0, 0), length_bits: 16 }];
+}
+
+/** Whether a lane accepts that, and nothing else. */
+export function acceptsOnly({ accepted }: LaneTable, hop: number): boolean {
+  const has = (n: number) => accepted.has(new DataView(Uint8Array.of(11, n, 0, 1).buffer), 0, 4);
+  return has(hop) && !has(hop + 1);
 }
 
 /** Whether every prefix, and all the rest, leads to `hop`. */

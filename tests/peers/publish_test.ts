@@ -47,7 +47,7 @@ function setup(nodes: Readonly<Record<string, string>>, more = "") {
   return { registry, lane, state, followed, time, publisher, lookup };
 }
 
-Deno.test("publish: everything at first, the peers without an address have no routes", () => {
+Deno.test("publish: everything at first, nobody is routed to what a peer without an address has", () => {
   const { publisher, followed, lookup, state } = setup(
     { b: "10.0.0.2", c: "c.test" },
     "default: b\n",
@@ -56,9 +56,10 @@ Deno.test("publish: everything at first, the peers without an address have no ro
   assertEquals(followed, [
     `set 0 ${TRANSPORT.plain}`,
     `set 1 ${TRANSPORT.unresolved}`,
-    "2 routes, default 0",
+    "3 routes, default 0",
   ]);
-  assertEquals([lookup("172.16.1.1"), lookup("172.16.2.1"), lookup("9.9.9.9")], [0, 0, 0]);
+  assertEquals([lookup("172.16.1.1"), lookup("9.9.9.9")], [0, 0]);
+  assertEquals(lookup("172.16.2.1"), NO_ROUTE, "nor to the default node");
   assertEquals(state.fixed, 1);
 });
 

@@ -1,7 +1,8 @@
 /** The maps of the kernel path as they follow the forwarding table. Pure. */
 
-import { parsePrefix, type Prefix, sameBytes } from "../../net/prefix.ts";
-import type { Route } from "../../forwarding/prefixes.ts";
+import type { Prefix } from "../../net/prefix.ts";
+import { RESERVED } from "../../net/reserved.ts";
+import { LOCAL, type Route } from "../../forwarding/prefixes.ts";
 import { type Entries, type Entry, ListMirror, OwnerMirror } from "./mirror.ts";
 import * as records from "./records.ts";
 
@@ -73,20 +74,6 @@ export class KernelTables {
   }
 }
 
-/**
- * What no datagram's inner source or destination can be, so that the default node
- * does not own it with all the rest: this network and the unspecified address,
- * loopback, link-local, multicast and beyond (RFC 6890, RFC 4291).
- */
-const NOBODYS: readonly Prefix[] = [
-  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
-  ...["::/128", "::1/128", "fe80::/10", "ff00::/8"],
-].map((text) => parsePrefix(text)!.prefix);
-
-const samePrefix = (one: Prefix, other: Prefix): boolean =>
-  one.length_bits === other.length_bits && one.version === other.version &&
-  sameBytes(one.bytes, other.bytes);
-
 /** Who owns what, and who gets the rest. */
 function routeEntries(version: 4 | 6, routes: readonly Route[], defaultPeer: number): Entry[] {
   const entries: Entry[] = [];
@@ -94,14 +81,12 @@ function routeEntries(version: 4 | 6, routes: readonly Route[], defaultPeer: num
     void entries.push([records.routeKey(prefix), records.u32(owner)]);
   if (defaultPeer >= 0) {
     add(EVERYTHING[version], defaultPeer);
-    for (const nobodys of NOBODYS) {
-      if (nobodys.version !== version) continue;
-      // A config that gives such a prefix to somebody is obeyed.
-      if (!routes.some(({ prefix }) => samePrefix(prefix, nobodys))) add(nobodys, records.NOBODY);
-    }
+    // The last entry of one prefix counts: a config that gives such a prefix to somebody is obeyed.
+    for (const prefix of RESERVED) if (prefix.version === version) add(prefix, records.NOBODY);
   }
   for (const { prefix, hop } of routes) {
-    if (prefix.version === version) add(prefix, hop < 0 ? records.LOCAL_OWNER : hop);
+    if (prefix.version !== version) continue;
+    add(prefix, hop === LOCAL ? records.LOCAL_OWNER : hop < 0 ? records.NOBODY : hop);
   }
   return entries;
 }

@@ -45,9 +45,10 @@ export const prefixesText = (list: readonly Prefix[]): string =>
   list.map(formatPrefix).sort().join(" ");
 
 /** All that a config says of a node but its name, as one text. */
-function nodeText({ endpoint: { host, port }, subnets, macs }: NodeConfig): string {
+function nodeText({ endpoint: { host, port }, subnets, macs, accept }: NodeConfig): string {
   const stations = (macs ?? []).map(formatMac).sort().join(" ");
-  return [formatEndpoint(host, port), prefixesText(subnets), stations].join(";");
+  const accepted = prefixesText(accept ?? []);
+  return [formatEndpoint(host, port), prefixesText(subnets), stations, accepted].join(";");
 }
 
 /** What leads from some members to others. */

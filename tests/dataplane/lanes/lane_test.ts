@@ -24,7 +24,10 @@ const PACKETS = 1_000;
 const OUT = ipv4("172.1.0.2", "172.2.0.2");
 const BACK = ipv4("172.2.0.2", "172.1.0.2");
 
-const TABLE = publishedTable([{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }]);
+const TABLE = publishedTable(
+  [{ address: "192.168.0.7", subnets: ["172.2.0.0/16"] }],
+  ["172.1.0.0/16"],
+);
 
 /** The table of a lane that has not looked at it yet. */
 const laneTable = () => new LaneTable(TABLE.memory, 0);

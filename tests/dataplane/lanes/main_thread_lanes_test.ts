@@ -5,6 +5,8 @@ import { ipv4 } from "../../fakes/packets.ts";
 import type { RunError } from "../../../src/base/errors.ts";
 import { COUNTER, type CounterName } from "../../../src/forwarding/counters.ts";
 import { type AsyncWait, DatagramLanes } from "../../../src/dataplane/lanes/main_thread_lanes.ts";
+import { LOCAL } from "../../../src/forwarding/prefixes.ts";
+import { parsePrefix } from "../../../src/net/prefix.ts";
 import type { WrongPortDatagram } from "../../../src/dataplane/inbound.ts";
 import type { LaneEnd } from "../../../src/dataplane/lanes/lane.ts";
 import type { OpenTun } from "../../../src/io/device.ts";
@@ -104,7 +106,7 @@ async function setup() {
   });
   const peers = [{ address: PEER.hostname, subnets: ["172.2.0.0/16"], mtu_bytes: 1000 }];
   lanes.table.setPeer(0, acquired(publishedTable(peers)).peer(0));
-  lanes.table.publishRoutes([{ ...ROUTE, hop: 0 }], -1);
+  lanes.table.publishRoutes([OWN, { ...ROUTE, hop: 0 }], -1);
   await lanes.start(OPEN);
   await waits[0]!.asleep;
   const count = (direction: "outbound" | "inbound", name: CounterName) =>
@@ -112,6 +114,7 @@ async function setup() {
   return { connection, devices, waits, heard, ends, lanes, count };
 }
 
+const OWN = { prefix: parsePrefix("172.1.0.0/16")!.prefix, hop: LOCAL };
 const ROUTE = {
   prefix: { version: 4 as const, bytes: Uint8Array.of(172, 2, 0, 0), length_bits: 16 },
 };
