@@ -19,7 +19,6 @@ import {
   prefixContains,
   prefixCovers,
 } from "../net/prefix.ts";
-import { isReserved } from "../net/reserved.ts";
 import type { Draft, DraftNode, DraftPrefix } from "./draft.ts";
 import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
@@ -210,17 +209,6 @@ function checkSubnets(draft: Draft, problems: Problems): void {
   }
 }
 
-function checkAccept(draft: Draft, problems: Problems): void {
-  for (const { prefix, path } of draft.nodes.flatMap(({ accept }) => accept)) {
-    if (!isReserved(prefix)) continue;
-    problems.add(path, {
-      what: `${formatPrefix(prefix)} cannot be accepted`,
-      why: "loopback, link-local, multicast and reserved addresses are nobody's in the overlay",
-      how: "a prefix of other addresses",
-    });
-  }
-}
-
 function checkMtu(
   draft: Draft,
   mtu_bytes: number | "auto",
@@ -262,7 +250,6 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   if (mode === "tun") warnUnusedInTun(draft, problems);
   // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
-  checkAccept(draft, problems);
   if (mode === "tun") {
     warnOfPublic(draft, problems);
     checkSubnets(draft, problems);

@@ -1,6 +1,6 @@
 /** Addresses that no node of an overlay has. Pure. */
 
-import { parsePrefix, type Prefix, prefixCovers } from "./prefix.ts";
+import { parsePrefix, type Prefix } from "./prefix.ts";
 
 /**
  * What no packet between pods comes from or goes to: this network and the unspecified address,
@@ -11,8 +11,3 @@ export const RESERVED: readonly Prefix[] = [
   ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
   ...["::/128", "::1/128", "::ffff:0.0.0.0/96", "fe80::/10", "ff00::/8"],
 ].map((text) => parsePrefix(text)!.prefix);
-
-/** Whether all of a prefix is reserved. */
-export function isReserved(prefix: Prefix): boolean {
-  return RESERVED.some((reserved) => prefixCovers(reserved, prefix));
-}
