@@ -6,7 +6,7 @@ async function failure(bed: Bed, wrap: readonly string[] = [], args?: readonly s
   const started = bed.launch(0, args, wrap);
   const { code } = await started.status;
   const lines = started.log.trim().split("\n");
-  const errors = lines.filter((line) => !line.includes('"config_file"'));
+  const errors = lines.filter((line) => !/"event":"config(_file)?"/.test(line));
   return { code, line: errors.at(-1)!, lines: errors.length };
 }
 
