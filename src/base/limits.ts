@@ -338,6 +338,7 @@ export const HELPER_MTU_BYTES = 576;
  * kernel removes the helper of a process that was killed within some 20 ms, on a busy host later.
  */
 export const HELPER_NAME_ATTEMPTS = 40;
+/** The wait in between. */
 export const HELPER_NAME_INTERVAL_MS = 50;
 
 /** Packets of a self-test: the helper does not work if none of them comes through. */

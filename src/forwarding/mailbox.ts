@@ -31,6 +31,7 @@ export const MAILBOX_BYTES: number = 4 * (HEADER_WORDS + BITS_WORDS + PLACES * P
 
 /** A hello as it was put. */
 export interface Mail {
+  /** Index of the peer from whose address it came. */
   readonly peer: number;
   /** Whether it echoes the token that this node gave the peer. */
   readonly verified: boolean;
@@ -38,8 +39,9 @@ export interface Mail {
   readonly sender: Int32Array<ArrayBuffer>;
   /** Its first CONTROL_MAX_BYTES. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Bytes of the whole datagram, and of the largest one of this kind since the last look. */
+  /** Bytes of the whole datagram. */
   readonly length: number;
+  /** Bytes of the largest one of this kind since the last look. */
   readonly largest: number;
   /** How many have come since the last look, but for those that try a size; the last one is here. */
   readonly count: number;
@@ -52,6 +54,7 @@ export class Mailbox {
   /** The place that the reader looks at next, so that peers of low indexes have no advantage. */
   #next = 0;
 
+  /** Sees a mailbox in `memory`: new memory, or what another such object uses. */
   constructor(readonly memory: SharedArrayBuffer = new SharedArrayBuffer(MAILBOX_BYTES)) {
     this.#words = new Int32Array(memory);
     this.#bytes = new Uint8Array(memory);

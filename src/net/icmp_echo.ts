@@ -12,7 +12,9 @@ const DATA_BYTES = 56;
 
 /** Which request a message belongs to: two numbers of 16 bits that the sender chooses. */
 export interface Echo {
+  /** The same in all requests of one sender. */
   readonly identifier: number;
+  /** Another one in each. */
   readonly sequence: number;
 }
 

@@ -122,8 +122,11 @@ export class HelloLoop {
     const { publisher, time, log } = this.parts;
     const { name, index, liveness } = peer;
     const before = publisher.mtuOf(index);
-    const { mtu_bytes } = liveness.path;
-    if (before !== undefined && mtu_bytes > 0 && before !== mtu_bytes) {
+    const { mtu_bytes, isNarrowing } = liveness.path;
+    // A size on the way there is told to senders, who keep it for minutes: the end of a search,
+    // some round trips away, is worth waiting for.
+    const early = isNarrowing && before !== undefined && mtu_bytes < before;
+    if (before !== undefined && mtu_bytes > 0 && before !== mtu_bytes && !early) {
       log.info("path_mtu", `the path to ${name} carries ${mtu_bytes} bytes now, not ${before}`, {
         peer: name,
         mtu_bytes,

@@ -99,6 +99,11 @@ export class PathProbe {
     return this.#raising || this.#failures > 0 || this.#ceiling_bytes > 0;
   }
 
+  /** Whether the size in use has failed, and what does come through is not found to the byte yet. */
+  get isNarrowing(): boolean {
+    return this.#ceiling_bytes > 0;
+  }
+
   /** What the next hello says. */
   get report(): SizeReport {
     return {

@@ -229,11 +229,18 @@ Deno.test("hello loop: what a path carries is tried with each round, and more of
   const again = sent.at(-1)!.hello;
   const tried = sizes().filter((size) => size > 160);
   assertEquals(tried.slice(0, 2), [1472, 1472], "again at once, with smaller ones");
-  await hear(
-    helloOf({ ...told, peerBurst: again.burst, echo_us: again.sent_us, largest_bytes: 1372 }),
-  );
-  assertEquals([published.at(-1), lines.at(-1)], [
-    "b",
+  published.length = lines.length = 0;
+  /** Answers a burst over a path of 1,372 bytes. */
+  const answer = async ({ burst, sent_us }: Hello, all: readonly number[]) => {
+    const largest_bytes = Math.max(160, ...all.filter((size) => size <= 1372));
+    await hear(helloOf({ ...told, peerBurst: burst, echo_us: sent_us, largest_bytes }));
+  };
+  await answer(again, tried);
+  for (let bursts = 0; published.length === 0 && bursts < 9; bursts++) {
+    await answer(sent.at(-1)!.hello, sizes());
+  }
+  // Sizes on the way there are nobody's business: senders keep what they are told.
+  assertEquals([published, lines], [["b"], [
     "tunnet: the path to b carries 1372 bytes now, not 1472",
-  ]);
+  ]]);
 });
