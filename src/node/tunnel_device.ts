@@ -246,9 +246,10 @@ export class TunnelDevice {
   #takeBack(end: () => void): void {
     try {
       this.#port?.leave();
+      // Before it is switched off, which removes the link-local address that comes with this.
+      this.#hearRouters();
       this.#config?.undo();
       this.#peerRoutes.undo();
-      this.#hearRouters();
     } finally {
       this.#hearRouters = () => {};
       this.#port = undefined;
