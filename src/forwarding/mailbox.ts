@@ -79,7 +79,7 @@ export class Mailbox {
     const replaced = (Atomics.load(words, bitsAt(place)) & bitOf(place)) !== 0;
     Atomics.add(words, at + PLACE.sequence, 1);
     words[at + PLACE.length] = length;
-    // One that tries a size has no number (peers/path_probe.ts).
+    // One that tries a size has no number of its own (peers/liveness.ts).
     const counted = length > HELLO_BYTES ? 0 : 1;
     words[at + PLACE.count] = counted + (replaced ? words[at + PLACE.count]! : 0);
     words[at + PLACE.largest] = Math.max(length, replaced ? words[at + PLACE.largest]! : 0);

@@ -119,7 +119,8 @@ export class Liveness {
    */
   burst(self: SelfDescription, now_ms: number): Uint8Array<ArrayBuffer>[] {
     if (this.state !== "up") return [];
-    const said = { ...this.#echo(now_ms), number: 0, answer: false, leaving: false };
+    // The last number again: where it replaces the hello that had it, that one is not missed.
+    const said = { ...this.#echo(now_ms), number: this.#sent, answer: false, leaving: false };
     return this.path.begin(now_ms, sentTime_us(now_ms))
       .map((size_bytes) => this.#encode(self, now_ms, said, size_bytes));
   }
@@ -153,8 +154,8 @@ export class Liveness {
     const { sent_us: echo_us, token: echoToken } = hello;
     return this.#encode(self, now_ms, {
       ...{ echo_us, held_us: 0, leaving: false, answer: this.state !== "up", echoToken },
-      // Who asked cannot be missed: it is no hello of the count.
-      number: 0,
+      // It is no hello of the count.
+      number: this.#sent,
     });
   }
 
