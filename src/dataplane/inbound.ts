@@ -8,7 +8,7 @@ import {
   WRONG_PORTS_PER_S,
 } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
-import { echoTokenAt } from "../wire/hello.ts";
+import { echoTokenAt, isProbeAt } from "../wire/hello.ts";
 import { classify, DATAGRAM, type DatagramKind } from "../wire/classify.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
 import { Merger } from "../offload/coalesce.ts";
@@ -215,6 +215,9 @@ export class Inbound {
    */
   #unknown(slot: number, kind: DatagramKind, offset: number, length: number): void {
     const peerHost = this.#senders.isHostAt(this.#burst.sender, slot * SOCKADDR_WORDS);
+    if (peerHost && kind === DATAGRAM.hello && isProbeAt(this.#burst.view, offset, length)) {
+      return this.#count(COUNTER.control);
+    }
     const reason = peerHost ? COUNTER.wrong_port : COUNTER.unknown_peer;
     this.#drop(reason, UNKNOWN_PEER, offset, length);
     if (!peerHost || !this.#wrongPortLimit.take()) return;

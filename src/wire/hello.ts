@@ -211,6 +211,16 @@ function decodeTokens(view: DataView, at: number): Tokens {
 }
 
 /**
+ * Whether a hello of `length` bytes at `offset` only tries whether datagrams get here: its sender's
+ * port is no peer's, and need not be.
+ */
+export function isProbeAt(view: DataView, offset: number, length: number): boolean {
+  const name_bytes = length < FIXED_BYTES ? Infinity : view.getUint8(offset + 3);
+  const flags = FIXED_BYTES + name_bytes + 4;
+  return flags < length && (view.getUint8(offset + flags) & FLAG.probe) !== 0;
+}
+
+/**
  * Where the token that a hello of `length` bytes at `offset` echoes stands in `view`, or -1: for a
  * lane, which compares it without decoding the rest.
  */

@@ -6,6 +6,7 @@ import {
   encodeHello,
   type Hello,
   HELLO_BYTES,
+  isProbeAt,
   NO_TOKEN,
 } from "../../src/wire/hello.ts";
 
@@ -120,7 +121,9 @@ Deno.test("hello: a lane finds the echoed token where the decoder does, whatever
     const at = echoTokenAt(view, 3, bytes.length);
     if (at >= 0) found++;
     const hello = decodeHello(bytes);
+    const isProbe = isProbeAt(view, 3, bytes.length);
     if (!hello) continue;
+    if (hello.program !== "") assertEquals(isProbe, hello.probe);
     assertEquals(at < 0 ? NO_TOKEN : view.getBigUint64(at), hello.echoToken);
   }
   assertLess(5_000, found);
