@@ -116,6 +116,7 @@ const READY_TIMEOUT_MS = 15_000;
 export class Bed implements AsyncDisposable {
   readonly #processes: LabProcess[] = [];
   readonly #children: Deno.ChildProcess[] = [];
+  readonly #namespaces: string[] = [];
   /** A tenth of the default, so that what follows from it takes a tenth of the time. */
   helloInterval = "500ms";
 
@@ -157,6 +158,12 @@ export class Bed implements AsyncDisposable {
       await bed[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Makes one more network namespace, which goes with the bed. */
+  async addNamespace(name: string): Promise<void> {
+    await runProgram("ip", ["netns", "add", name]);
+    this.#namespaces.push(name);
   }
 
   node(i: number): LabNode {
@@ -428,5 +435,6 @@ export class Bed implements AsyncDisposable {
       await child.status;
     }
     await this.lab.remove();
+    for (const name of this.#namespaces) await runProgram("ip", ["netns", "del", name]);
   }
 }

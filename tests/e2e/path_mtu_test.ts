@@ -107,7 +107,7 @@ for (const underlay6 of [false, true]) {
 async function putRouters(bed: Bed): Promise<void> {
   const first = bed.plan.switchNamespace;
   const second = first.replace(/switch$/, "router");
-  await ip(["netns", "add", second]);
+  await bed.addNamespace(second);
   await ip(["-n", first, "link", "del", "switch"]);
   await ip(["-n", first, ...words("link set port1 netns"), second]);
   await ip([
