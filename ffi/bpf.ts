@@ -22,7 +22,7 @@ export const BPF_MAP_TYPE = { hash: 1, perCpuHash: 5, perCpuArray: 6, lpmTrie: 1
 export const BPF_NO_PREALLOC = 1;
 /** enum bpf_prog_type: a classifier of packets. */
 export const BPF_PROGRAM_SCHED_CLS = 3;
-/** enum bpf_attach_type: on a device's way in or out (tcx), since Linux 6.6. */
+/** enum bpf_attach_type: on a device's ingress or egress (tcx), since Linux 6.6. */
 export const BPF_LINK_TYPE = { in: 46, out: 47 } as const;
 /** union bpf_attr, by command; the kernel wants the rest to be zeros. */
 export const BPF_ATTR = {

@@ -70,5 +70,5 @@ export const FIB = {
 /** Flag of `fibLookup`: as for a packet of this host, out of the device `ifindex`. */
 export const FIB_OUTPUT = 2;
 
-/** Results of a program on a device's way in or out (enum tcx_action_base, Linux 6.6). */
+/** Results of a program on a device's ingress or egress (enum tcx_action_base, Linux 6.6). */
 export const VERDICT = { next: -1, drop: 2 } as const;

@@ -1,12 +1,12 @@
 /**
  * The libc functions that tunnet calls, as data. The C type of each parameter
- * stands beside it (man-pages 6.x, section 2 and 3).
+ * is beside it (man-pages 6.x, section 2 and 3).
  *
  * `ssize_t` and `long` results are declared i32: every length here is below
  * 2^31, and a 64-bit result would reach JavaScript as a BigInt. For the same
  * reason `size_t` parameters are u32: sound among the first six parameters, which
  * go by registers and are zero-extended, but not from the seventh on, whose upper
- * half on the stack is whatever stood there.
+ * half on the stack is whatever was there.
  */
 export const LIBC = {
   open: {

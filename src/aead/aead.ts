@@ -24,7 +24,7 @@ export interface Opener {
   /**
    * Opens `length` bytes (0 to 65,535) from `from` on, with the tag behind them, to `to`. Both are
    * the same offset, or their ranges do not overlap. False where the tag is wrong: then nothing
-   * that stands at `to` means anything.
+   * that is at `to` means anything.
    */
   open(to: number, from: number, length: number, low: number, high: number): boolean;
   /** Forgets the key; the opener is not used any more. */

@@ -19,7 +19,7 @@ export function wasmAead(arena: Arena): Aead | undefined {
   const { exports } = new WebAssembly.Instance(module, { "": { memory } });
   const crypt = exports[EXPORT] as Crypt;
   const keyAt = new Uint32Array(memory.buffer, scratch.start + SCRATCH.key, KEY_WORDS);
-  /** Whose key stands there. */
+  /** Whose key is there. */
   let loaded: Uint32Array | undefined;
 
   const load = (key: Uint32Array): void => {

@@ -80,7 +80,7 @@ export const MAC_LEARNS_PER_S = 1_000;
 export const CONFIG_MAX_BYTES = 5 * 1024 * 1024;
 
 /**
- * Values in a config, those that aliases repeat counted each time: a few lines of aliases stand for
+ * Values in a config, those that aliases repeat counted each time: a few lines of aliases mean
  * billions, and SUBNETS_MAX and NODES_MAX together need some 100,000.
  */
 export const CONFIG_VALUES_MAX = 500_000;

@@ -4,7 +4,7 @@ import { COMMAND_NAMES, type CommandName, COMMANDS, type Shell, SHELLS } from ".
 import type { Flag } from "./parse/flag.ts";
 import { TOPICS } from "./topics.ts";
 
-/** What may follow a flag, or stand where a command has its own words. */
+/** What may follow a flag, or be where a command has its own words. */
 type Words = readonly string[] | "files" | "any";
 
 /** The value of a flag, by what the help calls it. */

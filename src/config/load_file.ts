@@ -10,7 +10,7 @@ const STARTED_AS_ROOT = Deno.uid() === 0;
 /** Names of standard input. Deno lets nobody open the last three by name. */
 const STDIN_NAMES = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
-/** Whether a path stands for standard input. */
+/** Whether a path means standard input. */
 export const isStdin = (path: string): boolean => STDIN_NAMES.includes(path);
 
 function refuse(path: string, why: string, how: string, what = "cannot be read"): never {

@@ -203,12 +203,12 @@ export function readDevice(text: string): Result<string> {
   if (length_bytes > DEVICE_NAME_MAX_BYTES) {
     return fail(`${length_bytes} bytes, at most ${DEVICE_NAME_MAX_BYTES}`);
   }
-  // The last two are directories of /proc/sys/net/ipv4/conf that stand for more than one device.
+  // The last two are directories of /proc/sys/net/ipv4/conf that mean more than one device.
   if ([".", "..", "all", "default"].includes(text)) return fail("reserved");
   // For programs that are given the name, an option or a negation.
   if (/^[-!]/.test(text)) return fail(`it begins with ${quote(text[0]!)}`);
   // The kernel takes more than ASCII; terminals and scripts do not. To iptables, a + at the end
-  // stands for any characters, and so does a * to nft.
+  // means any characters, and so does a * to nft.
   const bad = /[^!-~]|[/:%+*]/u.exec(text);
   if (bad) return fail(`it holds ${bad[0] === " " ? "a space" : quote(bad[0])}`);
   return { value: text };

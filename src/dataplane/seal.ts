@@ -10,7 +10,7 @@ const PADDING_MAX_BYTES = 15;
 
 /** Seals what one lane sends. */
 export class Seal {
-  /** Bytes behind a packet that are put aside while padding stands there. */
+  /** Bytes behind a packet that are put aside while padding is there. */
   readonly #aside = new Uint8Array(PADDING_MAX_BYTES);
 
   /** Seals within `view`, whose bytes are `bytes`: the memory of the lane's AEAD. */

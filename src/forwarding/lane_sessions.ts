@@ -52,7 +52,7 @@ export class LaneSessions {
   }
 
   /**
-   * The place of the session whose index stands at `at`, little-endian as messages have it; -1 where
+   * The place of the session whose index is at `at`, little-endian as messages have it; -1 where
    * it names none. It is read here since a number of 32 bits is an allocation where it is passed on.
    */
   findAt(view: DataView, at: number): number {

@@ -3,7 +3,7 @@
  * places for each peer, one for hellos that echo the token that this node gave
  * the peer, one for all others. The newest wins, and what it replaces is
  * counted, so that nothing that is sent here can make a queue grow, and no
- * stranger replaces what a peer has said.
+ * unknown sender replaces what a peer has said.
  *
  * The lane is the only writer. Each place has a sequence number, odd while it
  * is being written (as table.ts has it); a bit for each place says that there

@@ -13,7 +13,7 @@ import {
 import { SESSION_PLACES } from "./session_index.ts";
 import { PLACE, PLACE_WORDS, sessionViews } from "./session_layout.ts";
 
-/** Stands for the low word while its overflow is carried; no block begins there. */
+/** Replaces the low word while its overflow is carried; no block begins there. */
 const LOCKED = -1;
 const WRAP = 2 ** 32;
 
@@ -40,7 +40,7 @@ export class SendCounters {
     this.#places = sessionViews(memory).places;
   }
 
-  /** Another session stands in that place. */
+  /** Another session is in that place. */
   reset(place: number): void {
     this.#next[place] = this.#end[place] = 0;
   }

@@ -1,5 +1,5 @@
 /**
- * Where everything stands in the shared memory of sessions (sessions.ts writes it,
+ * Where everything is in the shared memory of sessions (sessions.ts writes it,
  * lane_sessions.ts reads it, send_counters.ts counts in it). Words of 32 bits.
  *
  * | words                        | what                                              |

@@ -41,7 +41,7 @@ export interface DevicePlan {
 export interface DeviceConfig {
   /**
    * Goes over to another plan in two steps: gives the device now what it lacks,
-   * and returns what takes away the rest. Between the two, old and new stand
+   * and returns what takes away the rest. Between the two, old and new exist
    * side by side. What cannot be added throws a RunError, and nothing has
    * changed then. While the device is down or gone it only takes note.
    */
@@ -170,9 +170,9 @@ class ConfiguredDevice implements DeviceConfig {
     };
     attempt("cannot list the routes", [], () => {
       // A route that somebody has removed must not take its double with another metric along.
-      const standing = new Set(rt.routes(index).map(routeKey));
+      const present = new Set(rt.routes(index).map(routeKey));
       for (const [key, route] of this.#ownRoutes) {
-        if (!standing.has(key)) continue;
+        if (!present.has(key)) continue;
         const what = `cannot remove the route ${formatPrefix(route.prefix)}`;
         attempt(what, [ERRNO.ESRCH], () => rt.removeRoute(route));
       }
@@ -207,11 +207,11 @@ class ConfiguredDevice implements DeviceConfig {
     const { index } = this.#plan;
     if (this.#undone || !rt.getLink(index)) return;
     const wanted = new Set(this.#routes.map(routeKey));
-    const standing = new Set(rt.routes(index).map(routeKey));
+    const present = new Set(rt.routes(index).map(routeKey));
     for (const [key, route] of this.#ownRoutes) {
       if (wanted.has(key)) continue;
       const what = `cannot remove the route ${formatPrefix(route.prefix)}`;
-      if (standing.has(key)) this.#change(what, () => rt.removeRoute(route));
+      if (present.has(key)) this.#change(what, () => rt.removeRoute(route));
       this.#ownRoutes.delete(key);
     }
     const kept = rt.routes(index).filter(({ kind }) => kind === "unicast");
@@ -228,11 +228,11 @@ class ConfiguredDevice implements DeviceConfig {
   }
 
   #restoreRoutes(routes: readonly RouteInfo[]): void {
-    const standing = new Set(this.rt.routes(this.#plan.index).map(routeKey));
+    const present = new Set(this.rt.routes(this.#plan.index).map(routeKey));
     for (const route of routes) {
       // Routes that the kernel made itself (RTPROT_KERNEL) went with the address they belong to.
       if (route.prefix.version !== 4 || route.protocol === RTPROT_KERNEL) continue;
-      if (!standing.has(routeKey(route))) this.rt.addRoute(route);
+      if (!present.has(routeKey(route))) this.rt.addRoute(route);
     }
   }
 
@@ -252,22 +252,22 @@ class ConfiguredDevice implements DeviceConfig {
       : undefined;
     rt.setLink(plan.index, { mtu_bytes, up: now.up && !before.up ? false : undefined });
     if (foreign.length === 0 || (mtu_bytes ?? now.mtu_bytes) < MTU_IPV6_MIN_BYTES) return;
-    const standing = new Set(rt.addresses(plan.index).map(textOf));
+    const present = new Set(rt.addresses(plan.index).map(textOf));
     for (const found of foreign) {
       const text = textOf(found);
-      if (standing.has(text)) continue;
+      if (present.has(text)) continue;
       rt.addAddress(plan.index, found.address, found.length_bits);
-      standing.add(text);
+      present.add(text);
     }
   }
 
   #addAddresses(added: string[]): void {
     const { rt } = this;
     const { index, addresses } = this.#plan;
-    const standing = rt.addresses(index);
-    const texts = new Set(standing.map(textOf));
+    const present = rt.addresses(index);
+    const texts = new Set(present.map(textOf));
     const taken = new Set(
-      standing
+      present
         .filter((found) => !isLinkLocal(found.address) && !this.#isOurs(textOf(found)))
         .map(({ address }) => address.version),
     );
@@ -291,10 +291,10 @@ class ConfiguredDevice implements DeviceConfig {
   #addRoutes(added: string[]): void {
     const { rt } = this;
     const { index } = this.#plan;
-    const standing = new Set(
+    const present = new Set(
       rt.routes(index).filter(({ kind }) => kind === "unicast").map(routeKey),
     );
-    const missing = this.#routes.filter((route) => !standing.has(routeKey(route)));
+    const missing = this.#routes.filter((route) => !present.has(routeKey(route)));
     if (missing.length === 0) return;
     this.#checkHidden(missing);
     for (const route of missing) {
@@ -336,7 +336,7 @@ class ConfiguredDevice implements DeviceConfig {
 
   /**
    * IPv6 has metrics below its default (256 for a device's own network), so a
-   * route through another device may stand beside ours and take all packets.
+   * route through another device may exist beside ours and take all packets.
    */
   #checkHidden(missing: readonly RouteSpec[]): void {
     const { index } = this.#plan;
@@ -382,8 +382,8 @@ class ConfiguredDevice implements DeviceConfig {
 
 /**
  * Gives a device MTU, addresses, state (up) and routes, in this order. A route
- * that stands already on this device is kept and stays at undo. When anything
- * fails, what was done is undone, and a RunError says what stood in the way.
+ * that exists already on this device is kept and stays at undo. When anything
+ * fails, what was done is undone, and a RunError says what the obstacle was.
  */
 export function configureDevice(rt: Rtnetlink, plan: DevicePlan): DeviceConfig {
   const before = rt.getLink(plan.index);

@@ -77,8 +77,8 @@ function isBetter(one: RouteInfo, other: RouteInfo): boolean {
 const sameAddress = (one: Address | undefined, other: Address | undefined): boolean =>
   one === other || one !== undefined && other !== undefined && sameBytes(one.bytes, other.bytes);
 
-/** Whether a route stands as it is wanted. */
-function stands(found: RouteInfo, wanted: RouteSpec): boolean {
+/** Whether a route is as it is wanted. */
+function isAsWanted(found: RouteInfo, wanted: RouteSpec): boolean {
   if (wanted.kind === "unreachable") return found.kind === "unreachable";
   return found.kind === "unicast" && found.index === wanted.index &&
     sameAddress(found.gateway, wanted.gateway) && sameAddress(found.source, wanted.source) &&
@@ -103,14 +103,14 @@ export class PeerRoutes {
     if (covered.length === 0 && this.#own.size === 0) return { ways: [], none: [] };
     const table = this.rt.routes();
     const wanted = peerRoutes(table, { ...plan, addresses: covered });
-    const standing = new Map(table.filter(isOurs).map((one) => [formatPrefix(one.prefix), one]));
+    const present = new Map(table.filter(isOurs).map((one) => [formatPrefix(one.prefix), one]));
     const made = wanted.filter((route) => {
       const key = formatPrefix(route.prefix);
-      const found = standing.get(key);
+      const found = present.get(key);
       // One that a killed process has left behind is this one's now.
       const known = this.#own.has(key);
       this.#own.set(key, route);
-      if (found && stands(found, route)) return !known;
+      if (found && isAsWanted(found, route)) return !known;
       if (found) this.#remove(found);
       this.#add(route);
       return true;
@@ -118,7 +118,7 @@ export class PeerRoutes {
     const keys = new Set(wanted.map(({ prefix }) => formatPrefix(prefix)));
     for (const [key, route] of this.#own) {
       if (keys.has(key)) continue;
-      if (standing.has(key)) this.#remove(route);
+      if (present.has(key)) this.#remove(route);
       this.#own.delete(key);
     }
     const leadOn = (route: RouteSpec) => route.kind !== "unreachable";

@@ -1,5 +1,5 @@
 /**
- * The helper of the kernel path's way in: the end on this host of the veth pair
+ * The helper of the kernel path's ingress: the end on this host of the veth pair
  * that leads to the helper's namespace. It has no address, and programs on both
  * its ways: what comes has been unwrapped, nothing of this host goes there.
  */

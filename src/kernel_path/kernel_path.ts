@@ -188,7 +188,7 @@ export function explained(error: unknown): unknown {
   return new RunError({ what: "no kernel path", why: explain(error) });
 }
 
-/** What stands in the way, in words that help. */
+/** What the obstacle is, in words that help. */
 function explain({ call, errno, message }: SyscallError): string {
   if (errno === ERRNO.EPERM) {
     return "it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN";

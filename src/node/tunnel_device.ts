@@ -161,10 +161,10 @@ export class TunnelDevice {
    */
   release(): void {
     const { rt } = this;
-    const stands = this.#index !== 0 && rt.getLink(this.#index) !== undefined;
-    if (stands && this.#existed) return this.close();
+    const exists = this.#index !== 0 && rt.getLink(this.#index) !== undefined;
+    if (exists && this.#existed) return this.close();
     this.#takeBack(() => {
-      if (stands) rt.removeLink(this.#index);
+      if (exists) rt.removeLink(this.#index);
       this.#spare.push(...this.#tun?.queues ?? []);
     });
   }

@@ -113,5 +113,5 @@ export class Prober {
 function unknownName({ node: { endpoint: { host } }, ipVersion }: Peer): string {
   return parseAddress(host)
     ? `${host} is no IPv${ipVersion} address, as this node's own is`
-    : `the name ${host} stands for no IPv${ipVersion} address`;
+    : `the name ${host} has no IPv${ipVersion} address`;
 }

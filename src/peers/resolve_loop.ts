@@ -71,7 +71,7 @@ export class ResolveLoop {
       const { name, node: { endpoint: { host } }, ipVersion } = peer;
       const why = parseAddress(host)
         ? `it is no IPv${ipVersion} address`
-        : `its name stands for no IPv${ipVersion} address now`;
+        : `its name has no IPv${ipVersion} address now`;
       this.log.warn("unresolved", `${name} (${host}) is out of reach: ${why}`, { peer: name });
     }
   }

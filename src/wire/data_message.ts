@@ -7,7 +7,7 @@
 /** The first four bytes: type 4 and three zeros. */
 export const DATA_TYPE = 4 as const;
 
-/** Where each field stands. */
+/** Where each field is. */
 export const DATA = { receiver: 4, counterLow: 8, counterHigh: 12, text: 16 } as const;
 
 /** Bytes of a data message without a packet: a keepalive. */

@@ -7,7 +7,7 @@
 import { NODES_MAX, SESSION_SLOTS } from "../base/limits.ts";
 import { indexFor, peerOf, placeOf, SESSION_PLACES } from "../forwarding/session_index.ts";
 
-/** The table. 0 is never an index: it stands for a free place. */
+/** The table. 0 is never an index: it means a free place. */
 export class IndexTable {
   readonly #indices = new Uint32Array(SESSION_PLACES);
   readonly #next = new Uint8Array(NODES_MAX);

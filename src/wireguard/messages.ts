@@ -1,5 +1,5 @@
 /**
- * WireGuard's four messages (its paper, section 5.4): where each field stands and
+ * WireGuard's four messages (its paper, section 5.4): where each field is and
  * how long each is. All numbers are little-endian. Pure.
  */
 

@@ -14,7 +14,7 @@ import { vectors } from "../wireguard/vectors.ts";
 
 const arena = simdArena(512 * 1024);
 const { bytes } = arena;
-/** Room for the longest text, its tag and what stands around it. */
+/** Room for the longest text, its tag and what is around it. */
 const AREA_BYTES = 70_000;
 const [A, B] = [arena.start + 64, arena.start + 64 + AREA_BYTES];
 
@@ -24,7 +24,7 @@ const host = libcryptoAead(bytes);
 if (!host) console.log("SKIPPED libcrypto in tests/aead: this host has none");
 const backends = [wasm, noble, ...(host ? [host, byLength(wasm, host)] : [])];
 
-/** What stands before and behind a result and must stay. */
+/** What is before and behind a result and must stay. */
 const GUARD = 0xa5;
 
 function guarded(at: number, length: number, run: () => void): Uint8Array {

@@ -1,6 +1,6 @@
 /**
  * `deno task bench floods [--minutes N]`: two honest nodes exchange TCP while a
- * stranger floods one of them with everything that the tests know: forged
+ * outsider floods one of them with everything that the tests know: forged
  * hellos and packets in the peers' names, junk, requests to its page. Undisturbed
  * and disturbed rounds take turns; in the undisturbed ones the same floods go to
  * a host without tunnet, since their senders need the same processors. Fails
@@ -20,8 +20,8 @@ const STATUS_MAX_MS = 1_000;
 const ROUND_S = 10;
 /** Datagrams a second of each kind. */
 const RATE = 2_000;
-/** The stranger, and a host without tunnet. */
-const STRANGER = 3;
+/** The outsider, and a host without tunnet. */
+const OUTSIDER = 3;
 const SINK = 4;
 
 const pause = (delay_ms: number) => new Promise<void>((resolve) => setTimeout(resolve, delay_ms));
@@ -43,7 +43,7 @@ async function throughput_Gbps(bed: Bed): Promise<number> {
 
 /** All floods at once against node `to`. */
 async function flood(bed: Bed, to: number): Promise<number> {
-  const { namespace } = bed.node(STRANGER);
+  const { namespace } = bed.node(OUTSIDER);
   const at = { rate: RATE, seconds: ROUND_S };
   const hellos = ["tun", "tap"].flatMap((mode) =>
     [0, 1].map((capabilities) => helloOf({ mode: mode as "tun", capabilities, echoToken: 1n }))
@@ -56,7 +56,7 @@ async function flood(bed: Bed, to: number): Promise<number> {
   const sent = await Promise.all([
     bed.forge(namespace, 1, hellos, at, to),
     bed.forge(namespace, 2, [...hellos, ...packets], at, to),
-    bed.forge(namespace, STRANGER, junk, at, to),
+    bed.forge(namespace, OUTSIDER, junk, at, to),
   ]);
   page.kill("SIGTERM");
   await page.output();

@@ -34,7 +34,7 @@ class Endless implements PacketDevice, PacketSocket {
   swallowed = 0;
   readonly #results = new SendResults(1);
 
-  /** `segment`: the packet is a row of packets that were received as one. `virtio` stands before it. */
+  /** `segment`: the packet is a row of packets that were received as one. `virtio` is before it. */
   constructor(
     readonly packet: Uint8Array,
     readonly features: DeviceFeatures = NO_FEATURES,

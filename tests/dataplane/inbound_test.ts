@@ -356,7 +356,7 @@ Deno.test("inbound: of datagrams of no peer, those from a peer's address are tol
     ["nothing from there", true, nothing, "wrong_port", [told(nothing)]],
     ["a hello from there", true, hello, "wrong_port", [told(hello)]],
     ["a probe from there", true, helloOf({ probe: true }), "control", []],
-    ["a probe of a stranger", false, helloOf({ probe: true }), "unknown_peer", []],
+    ["a probe of an outsider", false, helloOf({ probe: true }), "unknown_peer", []],
     ["a long one is cut", true, long, "wrong_port", [told(long.subarray(0, CONTROL_MAX_BYTES))]],
   ];
   for (const [name, peerHost, bytes, counted, expected] of cases) {

@@ -88,7 +88,7 @@ Deno.test("seal and open: packets of every length up to the MTU, in place and no
         if (!inPlace) {
           assert(bytes.subarray(SOURCE, SOURCE + length).every((byte, i) => byte === packet[i]));
           const behind = bytes.subarray(SOURCE + length, SOURCE + length + 32);
-          assert(behind.every((byte) => byte === 0x77), "what stands behind stays");
+          assert(behind.every((byte) => byte === 0x77), "what is behind stays");
         }
         const to = inPlace ? MESSAGE + DATA.text : OPENED;
         assertEquals(b.open.open(to, MESSAGE, size), length);

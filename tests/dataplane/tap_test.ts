@@ -1,4 +1,4 @@
-/** Mode tap: what becomes of frames on the way out and on the way in. */
+/** Mode tap: what becomes of frames at egress and at ingress. */
 
 import { FakeControl } from "../fakes/control.ts";
 import { assert, assertEquals } from "../assert.ts";
@@ -392,7 +392,7 @@ Deno.test("a storm of forged sources: counted, limited by the second, and nobody
   );
 });
 
-Deno.test("a storm of sources that are the peers' own stations: limited on the way out as well", () => {
+Deno.test("a storm of sources that are the peers' own stations: limited at egress as well", () => {
   const { into, out, macs, counted, counters } = setup();
   const source = (n: number) =>
     `02:00:00:01:${(n >> 8).toString(16).padStart(2, "0")}:${

@@ -107,7 +107,7 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
         await start(to, held(`-l -p ${port}`));
         await start(from, `until ${held(`${bed.podAddress(to)} ${port}`)}; do sleep 0.1; done`);
         let seen = "";
-        await until("a connection stands", 60_000, async () => {
+        await until("a connection exists", 60_000, async () => {
           seen = await sourceSeen(pods, bed, to, port);
           return seen !== "";
         });

@@ -132,7 +132,7 @@ const RUNNING: readonly Broken[] = [
     after: "iptables -F",
   },
   {
-    name: "nftables lets in what it knows",
+    name: "nftables accepts what it knows",
     by: "nft add table inet host && nft 'add chain inet host in { type filter hook input " +
       "priority 0; policy drop; }' && nft add rule inet host in tcp dport 22 accept",
     ids: ["firewall_udp"],
@@ -154,7 +154,7 @@ const RUNNING: readonly Broken[] = [
     after: "ip link del br9",
   },
   {
-    name: "another interface stands in a pod subnet",
+    name: "another interface is in a pod subnet",
     by: `${BRIDGE9} && ip addr add 172.2.9.1/24 dev br9`,
     ids: ["routes"],
     fix: /^ip address del 172\.2\.9\.1\/24 dev br9$/,

@@ -5,7 +5,7 @@ import { runProgram } from "../../src/base/run_program.ts";
 import { ip } from "./ip.ts";
 import { Bed, stopped, until } from "./harness.ts";
 
-/** A node whose packets all go by its lanes: only they stand still, or are jammed. */
+/** A node whose packets all go by its lanes: only they are stopped or jammed. */
 const lanes = (bed: Bed) => ["-c", `${bed.dir}/tunnet.yaml`, "--engine", "batch"];
 
 /** Sends so many bytes of UDP from pod to pod, where nobody listens, as fast as it goes. */
@@ -20,13 +20,13 @@ Deno.test("drops in the kernel: of the socket's buffer and of the device's queue
   await using bed = await Bed.create();
   const [a, b] = await Promise.all([bed.start(0, lanes(bed)), bed.start(1, lanes(bed))]);
   await bed.ping(0, 1);
-  await t.step("a receiver that stands still overflows its socket", async () => {
+  await t.step("a receiver that is stopped overflows its socket", async () => {
     await stopped([b], () => flood(bed, 0, 1, 100_000_000));
     const overflown = async () => (await bed.counters(b)).inbound["socket_overflow"]! > 0;
     await until("socket_overflow is counted", 5_000, overflown);
     await bed.reachable(0, 1, 5_000);
   });
-  await t.step("a sender that stands still overflows its device", async () => {
+  await t.step("a sender that is stopped overflows its device", async () => {
     const { outbound } = await bed.counters(a);
     assertEquals((await bed.counters(b)).outbound["device_overflow"], 0);
     await stopped([a], () => flood(bed, 0, 1, 10_000_000));
@@ -54,7 +54,7 @@ Deno.test("drops in the kernel: of the socket's buffer and of the device's queue
   });
 });
 
-Deno.test("a jammed way out does not hold up the way in", async () => {
+Deno.test("a jammed egress does not hold up ingress", async () => {
   await using bed = await Bed.create();
   const [a] = await Promise.all([bed.start(0, lanes(bed)), bed.start(1, lanes(bed))]);
   await bed.ping(0, 1);

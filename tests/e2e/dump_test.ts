@@ -175,7 +175,7 @@ Deno.test("dump: a TAP device under ARP, VLANs, neighbour discovery and IP agree
   for (const text of expected) assert(said.some((line) => line.includes(text)), text);
 });
 
-Deno.test("dump: --json says the same, --count ends it, a standing device stays as it was", async () => {
+Deno.test("dump: --json says the same, --count ends it, a present device stays as it was", async () => {
   await using bed = await Bed.create();
   await bed.onNode(0, ..."ip tuntap add dev tun7 mode tun".split(" "));
   await bed.onNode(0, ..."ip addr add 192.168.7.1/24 dev tun7".split(" "));
@@ -263,7 +263,7 @@ Deno.test("dump: a reader that goes away ends it quietly", async () => {
   assertEquals(await bed.state(0), before);
 });
 
-Deno.test("dump: what stands in the way is said in one line", async (t) => {
+Deno.test("dump: an obstacle is said in one line", async (t) => {
   await using bed = await Bed.create();
   const run = (...args: string[]): Promise<Ran> => bed.onNode(0, ...bed.command, "dump", ...args);
   await bed.onNode(0, ..."ip tuntap add dev tap3 mode tap".split(" "));
@@ -290,7 +290,7 @@ Deno.test("dump: what stands in the way is said in one line", async (t) => {
       assertEquals([code, stdout, lines(stderr).length], [status, "", 1]);
     });
   }
-  await t.step("a standing tap device is known as one", async () => {
+  await t.step("a present tap device is known as one", async () => {
     const dump = await startDump(bed, ["tap3"]);
     assertMatch(dump.err(), /reading tap3 \(tap\); Ctrl-C ends it$/m);
     assertEquals(await dump.end(), 0);

@@ -39,14 +39,14 @@ for (const underlay6 of [false, true]) {
   for (const engine of ["auto", "batch", "datagram"]) {
     const what = `IPv${underlay6 ? 6 : 4} underlay, ${engine}`;
     Deno.test(`forged hellos change nothing between two tunnets (${what})`, async () => {
-      // c is a stranger on the same network.
+      // c is an outsider on the same network.
       await using bed = await Bed.create({ nodes: 3, configured: 2, underlay6 });
       await Promise.all([bed.start(0, args(bed, engine)), bed.start(1, args(bed, engine))]);
       await until("b is up", 5_000, up(bed, "node-b"));
       const before = await peerOf(bed, "node-b");
-      const stranger = bed.node(2).namespace;
+      const outsider = bed.node(2).namespace;
       const [sent, received] = await Promise.all([
-        bed.forge(stranger, 1, FORGED, { rate: 60, seconds: 2 }),
+        bed.forge(outsider, 1, FORGED, { rate: 60, seconds: 2 }),
         answered(bed, 40),
       ]);
       assertLess(60, sent);

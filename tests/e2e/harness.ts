@@ -63,7 +63,7 @@ export async function until(
   }
 }
 
-/** Runs `body` while processes stand still. */
+/** Runs `body` while processes are stopped. */
 export async function stopped(
   processes: readonly LabProcess[],
   body: () => Promise<void>,
@@ -87,14 +87,19 @@ export class Words {
     this.all = this.#gather(output);
   }
 
-  /** Resolves when `words` have been printed; fails if the output ends before. */
-  async heard(words: string): Promise<void> {
+  /** What was printed up to now. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Resolves when `words` are printed after the first `from` characters; fails if they never are. */
+  async heard(words: string, from = 0): Promise<void> {
     let ended = false;
     this.all.then(() => {
       ended = true;
       this.#heard();
     });
-    while (!this.#text.includes(words)) {
+    while (!this.#text.includes(words, from)) {
       assert(!ended, `${words}: not printed, but ${this.#text}`);
       await new Promise<void>((resolve) => this.#heard = resolve);
     }
@@ -307,8 +312,18 @@ export class Bed implements AsyncDisposable {
     const words = ["tcpdump", "-i", device, "-n", "-U", "--immediate-mode", "-Z", "root"];
     // The buffer (KiB) has a slot of this size (bytes) for each packet: long ones are cut.
     const child = this.spawn(namespace, [...words, "-B", "32768", "-s", "2048", "-w", file]);
-    await new Words(child.stderr).heard("listening on");
+    const printed = new Words(child.stderr);
+    await printed.heard("listening on");
     const stop = async () => {
+      // The signal that ends tcpdump also discards the packets that it has not read yet.
+      await until("all captured packets are in the file", 10_000, async () => {
+        const from = printed.text.length;
+        child.kill("SIGUSR1");
+        await printed.heard("by kernel", from);
+        const counts = /(\d+) packets? captured, (\d+) packets? received/;
+        const [, captured, received] = counts.exec(printed.text.slice(from))!;
+        return captured === received;
+      });
       child.kill("SIGINT");
       await child.status;
     };
@@ -336,7 +351,7 @@ export class Bed implements AsyncDisposable {
     );
   }
 
-  /** Whether a ping gets through while processes stand still: by the kernel path alone. */
+  /** Whether a ping gets through while processes are stopped: by the kernel path alone. */
   async reachesFrozen(from: number, to: number, frozen: readonly LabProcess[]): Promise<boolean> {
     let code = 1;
     const words = ["ping", "-n", "-q", "-c", "1", "-W", "0.5", this.podAddress(to)];

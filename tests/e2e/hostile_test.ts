@@ -9,7 +9,7 @@ for (const engine of ["batch", "auto"] as const) {
 }
 
 async function endureHostility(engine: "batch" | "auto"): Promise<void> {
-  // a and b are a tunnel; c is a known node gone hostile; d is a stranger.
+  // a and b are a tunnel; c is a known node gone hostile; d is an outsider.
   await using bed = await Bed.create({ nodes: 4, configured: 3 });
   const args = ["-c", `${bed.dir}/tunnet.yaml`, "--engine", engine];
   const [a] = await Promise.all([bed.start(0, args), bed.start(1, args)]);

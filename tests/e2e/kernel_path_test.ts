@@ -51,13 +51,13 @@ async function carriedAlike(bed: Bed, a: LabProcess, b: LabProcess): Promise<voi
 }
 
 for (const underlay of [4, 6] as const) {
-  const what = `the kernel path over IPv${underlay} carries while both programs stand still`;
+  const what = `the kernel path over IPv${underlay} carries while both programs are stopped`;
   kernelTest(what, (t) => carriesFrozen(t, underlay === 6));
 }
 
 async function carriesFrozen(t: Deno.TestContext, underlay6: boolean): Promise<void> {
   await using bed = await Bed.create({ ipv6: true, underlay6 });
-  // They stand still for less than it takes to miss a peer, and to look for it from another port.
+  // They are stopped for less than it takes to miss a peer, and to look for it from another port.
   bed.helloInterval = "5s";
   const [a, b] = await Promise.all([bed.start(0), bed.start(1)]);
   await bothUp([a, b]);
@@ -322,7 +322,7 @@ kernelTest("nobody on the host sends anything through the helper", async () => {
   assert(inUse(a), engineOf(a));
 });
 
-/** What stands in the way of a kernel path, how it comes about, and what the node says. */
+/** What prevents a kernel path, how it comes about, and what the node says. */
 const OBSTACLES: readonly {
   readonly what: string;
   readonly prepare?: readonly string[];
@@ -435,7 +435,7 @@ kernelTest(
   },
 );
 
-kernelTest("a router stands between the nodes", async () => {
+kernelTest("a router is between the nodes", async () => {
   // c joins a's and b's way; it knows nothing of the tunnel.
   await using bed = await Bed.create({ nodes: 3, configured: 2 });
   const [one, other, router] = [bed.node(0), bed.node(1), bed.node(2)];

@@ -103,7 +103,7 @@ Deno.test("lab: --config builds the lab that a config describes", async () => {
   }
 });
 
-Deno.test("lab: --config in mode tap, without a bridge: the device stands beforehand", async () => {
+Deno.test("lab: --config in mode tap, without a bridge: the device exists beforehand", async () => {
   const file = Deno.makeTempFileSync({ suffix: ".yaml" });
   try {
     const yaml = [
@@ -126,7 +126,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const before = await links();
     const child = start([]);
     const id = `${child.pid}`;
-    await until("the first namespaces stand", 10_000, () => namespacesOf(id).length > 3);
+    await until("the first namespaces exist", 10_000, () => namespacesOf(id).length > 3);
     child.kill(signal);
     const { code, stderr } = await child.output();
     assertMatch(new TextDecoder().decode(stderr), /^tunnet: error: the lab was interrupted\n$/);
@@ -160,7 +160,7 @@ for (const what of ["being built", "with its nodes up"] as const) {
   });
 }
 
-Deno.test("lab: --keep stands until --down", async () => {
+Deno.test("lab: --keep lasts until --down", async () => {
   const { code, stdout } = await run(["--keep"]);
   try {
     assertEquals(code, 0);

@@ -295,7 +295,7 @@ const FORGED = [[4, "auto"], [6, "auto"], [4, "auto,-kernel"], [6, "auto,-kernel
 ]] as const;
 for (const [version, engine] of FORGED) {
   const underlay6 = version === 6;
-  const what = `a stranger's ICMP over IPv${version}, engine ${engine}`;
+  const what = `an outsider's ICMP over IPv${version}, engine ${engine}`;
   Deno.test(`${what}, changes nothing`, async () => {
     await using bed = await Bed.create({ underlay6, nodes: 3, configured: 2 });
     const inner = 1500 - (underlay6 ? 48 : 28);

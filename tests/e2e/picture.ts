@@ -80,7 +80,7 @@ function withoutEmptyChains(ruleset: string): string {
     .replaceAll(/table \S+ \S+ \{\n\}\n/g, "");
 }
 
-/** The picture of a network namespace, taken when its links have settled. */
+/** The picture of a network namespace, taken when its links are stable. */
 export async function picture(namespace: string): Promise<string> {
   const deadline_ms = performance.now() + SETTLED_TIMEOUT_MS;
   for (;;) {

@@ -162,14 +162,14 @@ Deno.test("reload: what is wrong is said, and nothing changes", async (t) => {
     ],
   ];
   await bed.onNode(0, ..."ip route add 10.77.0.0/16 dev eth0".split(" "));
-  const stood = await bed.state(0);
+  const earlier = await bed.state(0);
   for (const [name, yaml, expected] of cases) {
     await t.step(name, async () => {
       write(bed, yaml);
       const lines = await complaints();
       assertEquals(lines.length, expected.length + 1, lines.join("\n"));
       expected.forEach((pattern, i) => assertMatch(lines[i]!, pattern));
-      assertEquals(await bed.state(0), stood);
+      assertEquals(await bed.state(0), earlier);
       await bed.ping(0, 1);
     });
   }

@@ -1,4 +1,4 @@
-/** The node as a service: what a stand-in for the service manager hears, and who may run it. */
+/** The node as a service: what a fake of the service manager hears, and who may run it. */
 
 import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { KERNEL_PATH, kernelTest } from "../kernel_path/possible.ts";
@@ -329,7 +329,7 @@ const USER = 65_534;
 
 /**
  * Words that start a command as an ordinary user with these capabilities and no
- * others, who can read Deno, its cache and the checkout, which may stand below a
+ * others, who can read Deno, its cache and the checkout, which may be below a
  * home directory that is root's alone.
  */
 function asUser(bed: Bed, capabilities: string): readonly string[] {
@@ -378,7 +378,7 @@ kernelTest(
     const a = launchAsUser(bed, ",+net_admin,+bpf,+sys_admin");
     await Promise.all([a.ready(), bed.start(1)]);
     await bed.ping(0, 1);
-    await until("it carries while a stands still", 10_000, () => bed.reachesFrozen(0, 1, [a]));
+    await until("it carries while a is stopped", 10_000, () => bed.reachesFrozen(0, 1, [a]));
     await dropped(a.pid, NET_ADMIN_AND_BPF);
     assertEquals((await bed.onNode(0, "ip", "link", "del", "tunnet0-in")).code, 0);
     await until("the helper is made again", 10_000, () => a.log.includes("it is back"));
@@ -459,7 +459,7 @@ async function addAddress(bed: Bed, address: string): Promise<void> {
   await bed.onNode(1, ..."ip route replace dev eth0".split(" "), a, "src", address);
 }
 
-Deno.test("a peer known by name is followed when the name stands for another address", async () => {
+Deno.test("a peer known by name is followed when the name means another address", async () => {
   await using bed = await Bed.create();
   // ip-netns(8) puts files from there in place of those in /etc.
   const etc = `/etc/netns/${bed.node(0).namespace}`;

@@ -106,7 +106,7 @@ for (const kind of ["", " multi_queue"]) {
       bed.start(0, [...words, "--engine", "batch,lanes=4"]),
       bed.start(1),
     ]);
-    // A device without queues has one way out, and one way in.
+    // A device without queues has one egress, and one ingress.
     assertMatch(a.log, kind ? /engine batch: .*, 4 lanes/ : /engine batch: .*, 2 lanes/);
     await bothWays(bed, SHORT_BYTES);
   });

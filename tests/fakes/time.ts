@@ -42,10 +42,10 @@ export class FakeTime implements Time {
       if (next.interval_ms > 0) next.at_ms += next.interval_ms;
       else this.#due.delete(next);
       next.run();
-      await settled();
+      await idle();
     }
     this.#now_ms = end_ms;
-    await settled();
+    await idle();
   }
 
   #add(due: Due): Timer {
@@ -55,6 +55,6 @@ export class FakeTime implements Time {
 }
 
 /** Resolves after all that waits for nothing but promises. */
-function settled(): Promise<void> {
+function idle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -73,7 +73,7 @@ Deno.test(`fuzz: ${INPUTS} packets and frames through the decoders`, () => {
     assert(/^[ -~]+$/.test(line), line);
     assert(line.length < 4_000, `${line.length}`);
     const json = JSON.stringify(packetJson(met, decoded));
-    // What stands around the packet changes nothing: it is not read.
+    // What is around the packet changes nothing: it is not read.
     arena.fill(dice.u32());
     arena.set(bytes, GUARD);
     if (i % 4 === 0) assertEquals(JSON.stringify(packetJson(met, decode())), json);

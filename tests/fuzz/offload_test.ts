@@ -213,7 +213,7 @@ Deno.test(`fuzz: ${BUFFERS} hostile UDP_GRO buffers from a known peer inbound`, 
   assert(device.writes < count("packets"), "some were merged");
 });
 
-/** A buffer of UDP_GRO cut into the datagrams it stands for; 0: it is one. */
+/** A buffer of UDP_GRO cut into the datagrams it means; 0: it is one. */
 function datagramsOf(bytes: Uint8Array, segment: number): Uint8Array[] {
   if (segment === 0 || bytes.length === 0) return [bytes];
   const out: Uint8Array[] = [];

@@ -34,7 +34,7 @@ async function snapshot(ns: Namespace): Promise<string> {
 }
 
 /** MTU, addresses and routes of the device, without what the kernel added by itself. */
-async function standing(ns: Namespace): Promise<string> {
+async function present(ns: Namespace): Promise<string> {
   const [link] = await ns.json<{ mtu: number }[]>("link show tun-a");
   const lists = await Promise.all(
     ["-o addr show dev tun-a", "-4 route show dev tun-a", "-6 route show dev tun-a"].map((one) =>
@@ -97,7 +97,7 @@ test("device change: adds first, removes after, and undo knows what it was all a
   const driver = ns.driver();
   const { index, before } = await configured(ns, driver);
   const first = "1400 172.1.0.0/32 fd00:1::/128 172.2.0.0/16 172.3.0.0/16 fd00:2::/64";
-  assertEquals(await standing(ns), first);
+  assertEquals(await present(ns), first);
   const next = {
     index,
     mtu_bytes: 1350,
@@ -106,18 +106,18 @@ test("device change: adds first, removes after, and undo knows what it was all a
   };
   await driver.call("change", next);
   assertEquals(
-    await standing(ns),
+    await present(ns),
     "1350 172.1.0.0/32 172.9.0.0/32 fd00:1::/128 " +
       "172.2.0.0/16 172.3.0.0/16 172.4.0.0/16 fd00:2::/64",
   );
   await driver.call("prune");
-  assertEquals(await standing(ns), "1350 172.9.0.0/32 172.3.0.0/16 172.4.0.0/16");
+  assertEquals(await present(ns), "1350 172.9.0.0/32 172.3.0.0/16 172.4.0.0/16");
   assertEquals(await driver.call("reapply"), []);
   await ns.ip("-4 route flush dev tun-a");
   assertEquals(await driver.call("reapply"), ["route 172.3.0.0/16", "route 172.4.0.0/16"]);
   await driver.call("change", { index, ...FIRST });
   await driver.call("prune");
-  assertEquals(await standing(ns), first);
+  assertEquals(await present(ns), first);
   await driver.call("undo");
   assertEquals(await snapshot(ns), before);
 });
@@ -142,7 +142,7 @@ test("device change: a device's last IPv4 address takes no route along", async (
   await driver.call("change", { index, ...FIRST, addresses: ["fd00:1::/128"] });
   await driver.call("prune");
   assertEquals(
-    await standing(ns),
+    await present(ns),
     "1400 fd00:1::/128 172.2.0.0/16 172.3.0.0/16 fd00:2::/64",
     "but 10.9.0.0/16, which ip(8) lists as proto boot, below",
   );
@@ -155,7 +155,7 @@ test("device change: what cannot be added changes nothing", async (ns) => {
   await ns.ip("tuntap add eth-x mode tun");
   await ns.ip("link set eth-x up");
   await ns.ip("route add 172.8.0.0/16 dev eth-x");
-  const stood = await snapshot(ns);
+  const earlier = await snapshot(ns);
   const next = {
     index,
     mtu_bytes: 1300,
@@ -166,12 +166,12 @@ test("device change: what cannot be added changes nothing", async (ns) => {
     await driver.failure("change", next),
     "RunError: route 172.8.0.0/16 exists already (through eth-x); try: ",
   );
-  assertEquals(await snapshot(ns), stood);
+  assertEquals(await snapshot(ns), earlier);
   assertStringIncludes(
     await driver.failure("change", { ...next, mtu_bytes: 65_536 }),
     "cannot set the MTU of tun-a to 65536",
   );
-  assertEquals(await snapshot(ns), stood);
+  assertEquals(await snapshot(ns), earlier);
   assertEquals(await driver.call("reapply"), []);
   await driver.call("undo");
   await ns.ip("link del eth-x");
@@ -187,5 +187,5 @@ test("device change: a device that is down gets its due when it is up again", as
   await driver.call("prune");
   await ns.ip("link set tun-a up");
   await driver.call("reapply");
-  assertEquals(await standing(ns), "1400 172.1.0.0/32 fd00:1::/128 172.7.0.0/16");
+  assertEquals(await present(ns), "1400 172.1.0.0/32 fd00:1::/128 172.7.0.0/16");
 });

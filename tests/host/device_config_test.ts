@@ -33,7 +33,7 @@ async function snapshot(ns: Namespace): Promise<string> {
 }
 
 /** What the device has, without what the kernel added by itself. */
-async function standing(driver: Driver, index: number) {
+async function present(driver: Driver, index: number) {
   const link = await driver.call("getLink", index);
   const addresses = await driver.call("addresses", index);
   const routes = await driver.call("routes", index);
@@ -57,7 +57,7 @@ test("configureDevice: gives all, and undo leaves the host as it was", async (ns
   const index = await addTun(ns, "tun-a");
   const before = await snapshot(ns);
   await driver.call("configure", planFor(index));
-  assertEquals(await standing(driver, index), CONFIGURED);
+  assertEquals(await present(driver, index), CONFIGURED);
   assertEquals((await driver.call("routeTo", "172.2.0.1"))?.source, "172.1.0.0");
   assertEquals((await driver.call("routeTo", "fd00:2::1"))?.source, "fd00:1::");
   assertEquals(await driver.call("reapply"), []);
@@ -65,9 +65,9 @@ test("configureDevice: gives all, and undo leaves the host as it was", async (ns
   assertEquals(await snapshot(ns), before);
   await driver.call("undo");
   assertEquals(await snapshot(ns), before);
-  // And once more: nothing that was left stands in the way.
+  // And once more: nothing that was left is an obstacle.
   await driver.call("configure", planFor(index));
-  assertEquals(await standing(driver, index), CONFIGURED);
+  assertEquals(await present(driver, index), CONFIGURED);
 });
 
 test("configureDevice: a source for the routes", async (ns) => {
@@ -97,18 +97,18 @@ test("configureDevice: reapply mends what a link going down flushed", async (ns)
     await driver.call("reapply"),
     ["address fd00:1::/128", "route 172.0.0.0/8", "route fd00::/16"],
   );
-  assertEquals(await standing(driver, index), CONFIGURED);
+  assertEquals(await present(driver, index), CONFIGURED);
   await ns.ip("addr flush dev tun-a");
   await ns.ip("-4 route flush dev tun-a");
   await ns.ip("-6 route flush dev tun-a");
   assertEquals((await driver.call("reapply")).length, 4);
-  assertEquals(await standing(driver, index), CONFIGURED);
+  assertEquals(await present(driver, index), CONFIGURED);
   assertEquals(await driver.call("reapply"), []);
   await driver.call("undo");
   assertEquals(await snapshot(ns), before);
 });
 
-test("configureDevice: what stood before is kept, also by undo", async (ns) => {
+test("configureDevice: what was there before is kept, also by undo", async (ns) => {
   const driver = ns.driver();
   const index = await addTun(ns, "tun-a");
   await ns.ip("link set tun-a mtu 1300 up");
@@ -118,7 +118,7 @@ test("configureDevice: what stood before is kept, also by undo", async (ns) => {
   await ns.ip("route add fd00::/16 dev tun-a");
   const before = await snapshot(ns);
   await driver.call("configure", planFor(index));
-  const { addresses, mtu_bytes } = await standing(driver, index);
+  const { addresses, mtu_bytes } = await present(driver, index);
   assertEquals(addresses, ["172.1.0.1/16", "fd00:1::1/64"]);
   assertEquals(mtu_bytes, 1400);
   assertEquals(await driver.call("reapply"), []);
@@ -126,7 +126,7 @@ test("configureDevice: what stood before is kept, also by undo", async (ns) => {
   assertEquals(await snapshot(ns), before);
 });
 
-test("configureDevice: routes that stood without an address survive undo", async (ns) => {
+test("configureDevice: routes that existed without an address survive undo", async (ns) => {
   const driver = ns.driver();
   const index = await addTun(ns, "tun-a");
   await ns.ip("addr add 10.1.0.1/24 dev lo");
@@ -136,7 +136,7 @@ test("configureDevice: routes that stood without an address survive undo", async
   await ns.ip("route add fd00::/16 dev tun-a");
   const before = await snapshot(ns);
   await driver.call("configure", planFor(index));
-  assertEquals((await standing(driver, index)).addresses, ["172.1.0.0/32", "fd00:1::/128"]);
+  assertEquals((await present(driver, index)).addresses, ["172.1.0.0/32", "fd00:1::/128"]);
   await driver.call("undo");
   assertEquals(await snapshot(ns), before);
 });
@@ -146,11 +146,11 @@ test("configureDevice: IPv6 addresses survive a device that goes back to down", 
   const index = await addTun(ns, "tun-a");
   await ns.ip("addr add 172.1.0.1/16 dev tun-a");
   await ns.ip("addr add fd00:1::1/64 dev tun-a nodad");
-  const before = await standing(driver, index);
+  const before = await present(driver, index);
   assertEquals(before.addresses, ["172.1.0.1/16", "fd00:1::1/64"]);
   await driver.call("configure", planFor(index));
   await driver.call("undo");
-  assertEquals(await standing(driver, index), before);
+  assertEquals(await present(driver, index), before);
 });
 
 test("configureDevice: another address of one IP version leaves room for the other", async (ns) => {
@@ -159,7 +159,7 @@ test("configureDevice: another address of one IP version leaves room for the oth
   await ns.ip("addr add 169.254.1.1/16 dev tun-a");
   await ns.ip("addr add fd00:1::1/64 dev tun-a nodad");
   await driver.call("configure", planFor(index));
-  const { addresses } = await standing(driver, index);
+  const { addresses } = await present(driver, index);
   // A link-local address does not count.
   assertEquals(addresses, ["169.254.1.1/16", "172.1.0.0/32", "fd00:1::1/64"]);
 });
@@ -172,7 +172,7 @@ test("configureDevice: a route through another device is named, and nothing stay
   const conflicts = [
     { make: "route add 172.0.0.0/8 dev eth-x", route: "172.0.0.0/8", why: "through eth-x" },
     { make: "route add fd00::/16 dev eth-x", route: "fd00::/16", why: "through eth-x" },
-    // A metric below ours takes all packets, though ours could stand beside it.
+    // A metric below ours takes all packets, though ours could be beside it.
     {
       make: "route add fd00::/16 dev eth-x metric 256",
       route: "fd00::/16",
@@ -199,7 +199,7 @@ test("configureDevice: a route through another device is named, and nothing stay
   await ns.ip("route add 172.0.0.0/8 dev eth-x metric 50");
   await ns.ip("route add fd00::/16 dev eth-x metric 2000");
   await driver.call("configure", planFor(index));
-  assertEquals(await standing(driver, index), CONFIGURED);
+  assertEquals(await present(driver, index), CONFIGURED);
 });
 
 test("configureDevice: undo leaves what others have put in our place", async (ns) => {
@@ -214,7 +214,7 @@ test("configureDevice: undo leaves what others have put in our place", async (ns
   }
   await ns.ip("link set tun-a mtu 1350");
   await driver.call("undo");
-  assertEquals(await standing(driver, index), {
+  assertEquals(await present(driver, index), {
     mtu_bytes: 1350,
     up: true,
     addresses: [],
@@ -286,9 +286,9 @@ test("configureDevice: an MTU that does not fit", async (ns) => {
   await ns.ip("addr add fd00:1::1/64 dev tun-a nodad");
   const ipv4 = { addresses: ["172.1.0.0/32"], routes: [{ prefix: "172.0.0.0/8" }] };
   await driver.call("configure", planFor(index, { mtu_bytes: 1000, ...ipv4 }));
-  assertEquals((await standing(driver, index)).addresses, ["172.1.0.0/32"]);
+  assertEquals((await present(driver, index)).addresses, ["172.1.0.0/32"]);
   await driver.call("undo");
-  assertEquals(await standing(driver, index), {
+  assertEquals(await present(driver, index), {
     mtu_bytes: 1500,
     up: false,
     addresses: ["fd00:1::1/64"],

@@ -132,7 +132,7 @@ export class Namespace {
     await run(["ip", "netns", "exec", this.name, "sysctl", "-qw", `${name}=${value}`]);
   }
 
-  /** rtnetlink in the namespace; `wrap` stands before the command. */
+  /** rtnetlink in the namespace; `wrap` is before the command. */
   driver(buffer_bytes?: number, wrap: readonly string[] = []): Driver {
     const driver = new Driver(["ip", "netns", "exec", this.name, ...wrap], buffer_bytes);
     this.#drivers.push(driver);

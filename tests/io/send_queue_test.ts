@@ -77,7 +77,7 @@ function assertSame(actual: readonly Uint8Array[], expected: readonly Uint8Array
 }
 
 const PEERS = 5;
-/** A stand-in for a socket address: 16 bytes that hold the peer's number. */
+/** A fake of a socket address: 16 bytes that hold the peer's number. */
 const names = new Uint32Array(4 * PEERS).map((_, i) => i % 4 === 1 ? Math.floor(i / 4) : 0);
 const nameOf = (peer: number) => addressOf(new Uint8Array(names.buffer, 16 * peer));
 const ARENA_BYTES = 200_000;

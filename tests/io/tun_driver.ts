@@ -151,10 +151,10 @@ export const SCENARIOS = {
     const distinct = new Set(several.queues).size;
     closeTun(several);
     ip(`tuntap add ${NAME} mode tun`);
-    const standing = openTun(NAME, "tun", NONE, 3);
+    const present = openTun(NAME, "tun", NONE, 3);
     ip(`tuntap add t1 mode tun multi_queue`);
     const one = openTun("t1", "tun", NONE, 1);
-    return { distinct, standing: standing.queues.length, one: one.queues.length };
+    return { distinct, present: present.queues.length, one: one.queues.length };
   },
   /** Descriptors of a device that was deleted make it again; so often, with so many queues. */
   async spare() {

@@ -64,8 +64,8 @@ test("tun: what is in the way of a device is said", async () => {
   assertStringIncludes(busy, "another program has it open");
 });
 
-test("tun: queues, as many as wanted or as a standing device has", async () => {
-  assertEquals(await run("queues"), { distinct: 3, standing: 1, one: 1 });
+test("tun: queues, as many as wanted or as a present device has", async () => {
+  assertEquals(await run("queues"), { distinct: 3, present: 1, one: 1 });
 });
 
 test("tun: what a deleted device leaves makes it again, and a failure takes none of it", async () => {

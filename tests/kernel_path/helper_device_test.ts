@@ -9,9 +9,9 @@ import { Helper } from "../../src/kernel_path/helper_device.ts";
 const NAME = "tunnet0-in";
 
 /** Devices in memory, and a pair of them, which notes what is done. */
-function setup(standing: readonly Partial<LinkInfo>[] = []) {
+function setup(present: readonly Partial<LinkInfo>[] = []) {
   const done: string[] = [];
-  const links = new Map(standing.map((link) => [link.index!, link]));
+  const links = new Map(present.map((link) => [link.index!, link]));
   let next = 20;
   const rt = {
     getLink: (which: string | number) =>

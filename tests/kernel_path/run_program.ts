@@ -1,4 +1,4 @@
-/** Has the kernel run a program on a frame, without the program standing anywhere. */
+/** Has the kernel run a program on a frame, without the program being attached anywhere. */
 
 import { BPF_ATTR, BPF_COMMAND, SYS_BPF } from "../../ffi/bpf.ts";
 import { addressOf, libc } from "../../ffi/libc.ts";

@@ -13,7 +13,7 @@ import { Inbound } from "../../src/dataplane/inbound.ts";
 import { foldChecksum, sum16 } from "../../src/net/checksum.ts";
 import { isSimd, plainArena, SIMD_TURN_BYTES, simdArena, simdSum } from "../../src/net/simd.ts";
 
-/** The arenas of a lane, way out and way in, made as a lane makes them: the first of this thread. */
+/** The arenas of a lane, egress and ingress, made as a lane makes them: the first of this thread. */
 function laneBursts(): readonly [Burst, Burst] {
   const counters = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
   let received: Burst | undefined;

@@ -169,7 +169,7 @@ Deno.test("merge: who may join whom", async (t) => {
         const packets = left && shape.ipOptions.length === 0
           ? whole.map((one) => checksumField(one) === undefined ? one : partial(one))
           : whole;
-        // Both ways in: each packet by itself, and received as one.
+        // Both ways: each packet by itself, and received as one.
         const layout: Layout = left ? "one behind the other" : "slots";
         const { written } = merge(packets, { mayBePartial: left, layout });
         const out = written.flatMap(packetsOf);

@@ -94,7 +94,7 @@ export function headerBytes(packet: Uint8Array): number {
   return protocolOf(packet) === 6 ? ip + (packet[ip + 12]! >> 4) * 4 : ip + 8;
 }
 
-/** Where the TCP or UDP checksum stands; undefined in a packet that has none. */
+/** Where the TCP or UDP checksum is; undefined in a packet that has none. */
 export function checksumField(packet: Uint8Array): number | undefined {
   if (isFragment(packet)) return undefined;
   const at = ipBytes(packet);
@@ -110,7 +110,7 @@ function pseudoHeader(packet: Uint8Array): number[] {
   return [...addresses, 0, protocolOf(packet), Math.floor(length / 256) % 256, length % 256];
 }
 
-/** The checksum that the packet should have, whatever stands in it. */
+/** The checksum that the packet should have, whatever is in it. */
 export function rightChecksum(packet: Uint8Array): number {
   const field = checksumField(packet)!;
   const copy = packet.slice();
@@ -119,7 +119,7 @@ export function rightChecksum(packet: Uint8Array): number {
   return sum === 0 && protocolOf(packet) === 17 ? 0xffff : sum;
 }
 
-/** What stands in a partial checksum field: the sum of the pseudo header, not complemented. */
+/** What is in a partial checksum field: the sum of the pseudo header, not complemented. */
 export function partialChecksum(packet: Uint8Array): number {
   return 0xffff - slowChecksum(pseudoHeader(packet));
 }
@@ -166,7 +166,7 @@ export function zeroSum(packet: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The super-packet that stands for these packets, which must be such that one
+ * The super-packet that means these packets, which must be such that one
  * can: same headers, equal payloads but for a shorter last one.
  */
 export function join(packets: readonly Uint8Array[]): SuperPacket {
@@ -194,7 +194,7 @@ export function join(packets: readonly Uint8Array[]): SuperPacket {
   };
 }
 
-/** The packets that a super-packet stands for, with whole checksums. */
+/** The packets that a super-packet means, with whole checksums. */
 function split({ virtio, packet }: SuperPacket): Uint8Array[] {
   const header = virtio.headerLength;
   const tcp = protocolOf(packet) === 6;
@@ -218,7 +218,7 @@ function split({ virtio, packet }: SuperPacket): Uint8Array[] {
 }
 
 /**
- * What a kernel makes of what was written to a device: the packets it stands
+ * What a kernel makes of what was written to a device: the packets it means
  * for, with whole checksums where it was told to complete them. Fails on what a
  * kernel would refuse or misread (include/linux/virtio_net.h,
  * virtio_net_hdr_to_skb).

@@ -19,7 +19,7 @@ import { split } from "./segmenting.ts";
 
 const RUNS = Math.round(200 * fuzzMultiplier());
 
-Deno.test(`split: ${RUNS} random super-packets become the packets they stand for`, () => {
+Deno.test(`split: ${RUNS} random super-packets become the packets they mean`, () => {
   const dice = random(0x5911);
   let cut = 0;
   for (let run = 0; run < RUNS; run++) {
@@ -254,7 +254,7 @@ Deno.test("completePartial: packets get the checksum they should have", () => {
     const shape = { ...randomShape(dice, 0), payload_bytes: dice.below(1400) };
     const packet = new Flow(dice, shape).next();
     assertEquals(completed(partialHeader(packet, shape.protocol), partial(packet)), packet);
-    // Whatever stands there is what the kernel wants summed: this is no place to judge.
+    // Whatever is there is what the kernel wants summed: this is no place to judge.
     const odd = withChecksum(packet, 0);
     assert(completed(partialHeader(packet, shape.protocol), odd));
   }

@@ -11,7 +11,7 @@ const splitter = new Splitter();
 /**
  * The packets that the splitter makes, or undefined if it refuses. Nothing lies
  * before or after the super-packet, so reading there is an exception. In a
- * frame, an Ethernet header stands before it; it is taken off again.
+ * frame, an Ethernet header is before it; it is taken off again.
  */
 export function split(
   { virtio, packet }: SuperPacket,

@@ -110,7 +110,7 @@ Deno.test("liveness: a new start is noticed though it was never missed", () => {
   assertEquals(tell(a, late, 9001), "asked", "one that was overtaken is no new start");
 });
 
-Deno.test("liveness: what stands in the way of one makes it down, until it does not", () => {
+Deno.test("liveness: what prevents the hellos of one makes it down, until it does not", () => {
   const peer = liveness();
   assertEquals(peer.unreachable("no route", 1000), true);
   assertEquals(peer.unreachable("port unreachable", 2000), false);

@@ -105,7 +105,7 @@ function withToken(bytes: Uint8Array): Uint8Array {
 }
 
 /** A net whose path has been found to carry all that the device does. */
-function settled(ipVersion: IpVersion = 4, local_bytes = 1472, seed = 1): Net {
+function converged(ipVersion: IpVersion = 4, local_bytes = 1472, seed = 1): Net {
   const net = new Net(random(seed), ipVersion, local_bytes);
   net.run(3 * TIMERS.hello_ms);
   assertEquals(net.mtu_bytes, local_bytes);
@@ -129,7 +129,7 @@ const WIDTHS: readonly (readonly [IpVersion, local: number, width: number])[] = 
 for (const [version, local, width] of WIDTHS) {
   const what = `path probe: a path over IPv${version} of ${local} bytes that carries ${width}`;
   Deno.test(`${what} is found within 1.5 s while packets flow, and wide again`, () => {
-    const net = settled(version, local);
+    const net = converged(version, local);
     net.flowing = true;
     net.width_bytes = width;
     const took_ms = net.run(10_000, () => net.mtu_bytes <= width);
@@ -143,14 +143,14 @@ for (const [version, local, width] of WIDTHS) {
 }
 
 Deno.test("path probe: an idle peer's path is found by the rounds of hellos", () => {
-  const net = settled();
+  const net = converged();
   net.width_bytes = 1400;
   net.run(2 * TIMERS.hello_ms + 1_000);
   assertEquals(net.mtu_bytes, 1400);
 });
 
 Deno.test("path probe: what the kernel has been told by ICMP changes nothing by itself", () => {
-  const net = settled();
+  const net = converged();
   for (const hint_bytes of [1252, 1300, 548, 1472]) {
     net.hint_bytes = hint_bytes;
     for (let i = 0; i < 300; i++) {
@@ -161,7 +161,7 @@ Deno.test("path probe: what the kernel has been told by ICMP changes nothing by 
 });
 
 Deno.test("path probe: but it makes it try at once", () => {
-  const net = settled();
+  const net = converged();
   net.width_bytes = net.hint_bytes = 1372;
   net.run(TIMERS.health_ms + 100);
   assertEquals(net.mtu_bytes, 1372);
@@ -182,7 +182,7 @@ Deno.test("path probe: of a peer that answers no hello, the hint is believed", (
 });
 
 Deno.test("path probe: a device that becomes narrower counts at once, a wider one is tried at once", () => {
-  const net = settled();
+  const net = converged();
   net.local_bytes = net.hint_bytes = 1372;
   net.run(TIMERS.health_ms);
   assertEquals(net.mtu_bytes, 1372);
@@ -192,7 +192,7 @@ Deno.test("path probe: a device that becomes narrower counts at once, a wider on
 });
 
 Deno.test("path probe: a path that carries only small hellos narrows nothing", () => {
-  const net = settled();
+  const net = converged();
   net.flowing = true;
   net.width_bytes = 400;
   net.run(20_000);
@@ -203,7 +203,7 @@ Deno.test("path probe: a path that carries only small hellos narrows nothing", (
 });
 
 Deno.test("path probe: a path that is left to itself costs a hello and a large one in each round", () => {
-  const net = settled();
+  const net = converged();
   const before = net.sent_bytes;
   net.run(20 * TIMERS.hello_ms);
   assertEquals(net.sent_bytes - before, 20 * (1472 + 160));
@@ -216,7 +216,7 @@ Deno.test("path probe: a path that is left to itself costs a hello and a large o
 });
 
 Deno.test("path probe: a peer that moves, or says no hello any more, is unknown again", () => {
-  const net = settled();
+  const net = converged();
   net.width_bytes = 1372;
   net.run(3 * TIMERS.hello_ms);
   assertEquals(net.mtu_bytes, 1372);
@@ -230,7 +230,7 @@ Deno.test(`path probe: ${WALKS} random walks with loss and reordering end at wha
   for (let walk = 0; walk < WALKS; walk++) {
     const dice = random(walk);
     const local = [1472, 8972][dice.below(2)]!;
-    const net = settled(4, local, walk);
+    const net = converged(4, local, walk);
     for (let turn = 0; turn < 4; turn++) {
       net.flowing = dice.below(2) === 1;
       net.loss = dice.below(20) / 100;

@@ -75,7 +75,7 @@ Deno.test("prober: a peer without an address is down, and another address gets a
   const { registry, prober, open } = setup({ b: "b.test" });
   const [b] = registry.peers;
   prober.round(1_000);
-  assertEquals(b!.liveness.why, "the name b.test stands for no IPv4 address");
+  assertEquals(b!.liveness.why, "the name b.test has no IPv4 address");
   b!.offer([parseAddress("10.0.0.2")!]);
   prober.round(6_000);
   b!.offer([parseAddress("10.0.0.9")!]);

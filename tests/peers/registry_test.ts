@@ -55,7 +55,7 @@ Deno.test("registry: an index is used again only after it was released", () => {
 });
 
 Deno.test("registry: where a peer is reached", async (t) => {
-  await t.step("a host name, once it is known, and while it stands for the same", () => {
+  await t.step("a host name, once it is known, and while it means the same", () => {
     const registry = registryOf({ b: "b.example:4000" });
     const peer = byName(registry, "b")!;
     assertEquals(at(peer), undefined);

@@ -63,7 +63,7 @@ Deno.test("resolve: who cannot be reached is told once, and again after it was f
   await loop.resolveAll();
   await tick();
   assertEquals(lines, [
-    "tunnet: warn: b (b.test) is out of reach: its name stands for no IPv4 address now",
+    "tunnet: warn: b (b.test) is out of reach: its name has no IPv4 address now",
   ]);
   names.set("b.test", ["10.0.0.2"]);
   assertEquals(await tick(), ["b"]);

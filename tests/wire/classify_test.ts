@@ -26,6 +26,6 @@ Deno.test("classify: every first byte in both modes", () => {
   }
 });
 
-Deno.test("classify: a datagram of no bytes is nothing, whatever stands behind it", () => {
+Deno.test("classify: a datagram of no bytes is nothing, whatever is behind it", () => {
   assertEquals([kindOf([], "tun"), kindOf([], "tap")], ["unknown", "unknown"]);
 });

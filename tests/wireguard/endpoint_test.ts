@@ -151,7 +151,7 @@ Deno.test("endpoint: a persistent keepalive makes the session and keeps it", () 
   assertEquals(alice.sessionsMade, 1);
   network.pass(600_000);
   assertGreater(alice.keepalives, 20);
-  assert(roles(bob)!.current !== 0, "the session stands");
+  assert(roles(bob)!.current !== 0, "the session is there");
   bob.send(0, "to the one behind a NAT");
   network.pass(10);
   assertEquals(alice.inbox.length, 1);

@@ -1,5 +1,5 @@
 /**
- * Published test vectors that the repository does not hold: files that stand in
+ * Published test vectors that the repository does not hold: files that are in
  * the folder TUNNET_VECTORS, under the names that their projects give them
  * (cacophony.txt of snow, *_test.json of Wycheproof's testvectors_v1).
  */

@@ -139,7 +139,7 @@ export function aeadModule(scratch: number): Uint8Array<ArrayBuffer> {
   ];
 
   // After each round a block is added up, while there is any: 16 of them are done after eight
-  // double rounds. A processor looks ahead by less than a double round, so they stand in between.
+  // double rounds. A processor looks ahead by less than a double round, so they are in between.
   const mixed: readonly Code[] = [
     polyBlock(poly, summed.get),
     [

@@ -1,7 +1,7 @@
 /** Types of the part of @std/cli/parse-args that is used (npm's deno-std ships none). */
 
 export interface ParseOptions {
-  /** Flags whose value stays text; `_` stands for the positional arguments. */
+  /** Flags whose value stays text; `_` holds the positional arguments. */
   readonly string?: readonly string[];
   readonly boolean?: readonly string[];
   /** Flags whose values are gathered in a list. */

@@ -63,7 +63,7 @@ export function wantedFeatures({ engine, off }: EngineChoice): ReadonlySet<Featu
 
 function closure(off: ReadonlySet<Feature>): ReadonlySet<Feature> {
   const all = new Set(off);
-  // FEATURES stands in the order of need: one pass is enough.
+  // FEATURES is in the order of need: one pass is enough.
   for (const feature of FEATURES) {
     const needed = NEEDS[feature];
     if (needed && all.has(needed)) all.add(feature);

@@ -108,7 +108,7 @@ export class Exchange {
         // The rest of this answer may still be under way: a new socket knows nothing of it.
         this.#socket.close();
         this.#socket.open();
-        // A change may have been made: to make it again would report it as standing.
+        // A change may have been made: to make it again would report it as existing.
         if (!decode) break;
       }
     }

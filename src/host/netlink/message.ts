@@ -136,7 +136,7 @@ export function nestedAttribute(
   attributes: readonly Attribute[],
   body = new Uint8Array(0),
 ): Attribute {
-  // As a message, they would stand behind a header.
+  // As a message, they would be behind a header.
   const header = { type: 0, flags: 0, sequence: 0 };
   return { type, data: encodeMessage(header, body, attributes).subarray(NLMSGHDR_BYTES) };
 }
@@ -297,7 +297,7 @@ export function decodeAnswer({ payload, flags }: Pick<Message, "payload" | "flag
   if (result > 0) throw new MalformedMessage(`error ${result}`);
   let reason: string | undefined;
   if (flags & NLM_F_ACK_TLVS) {
-    // The failed request stands before the attributes, unless it was left out.
+    // The failed request is before the attributes, unless it was left out.
     const echoed = (flags & NLM_F_CAPPED) ? NLMSGHDR_BYTES : view.getUint32(4, true);
     if (echoed < NLMSGHDR_BYTES || echoed > payload.length - 4) {
       throw new MalformedMessage(`a repeated request of ${echoed} bytes`);
@@ -434,7 +434,7 @@ export function decodeRoute(payload: Uint8Array, table: number): readonly RouteI
   const route = decodeRouteParts(payload);
   if (!route) return [];
   const { version, length_bits, kind, attributes } = route;
-  // A table above 255 stands in the attribute alone.
+  // A table above 255 is in the attribute alone.
   if ((u32(attributes, RTA_TABLE) ?? payload[4]!) !== table) return [];
   const bytes = address(attributes, RTA_DST, version)?.bytes ??
     new Uint8Array(addressBits(version) / 8);

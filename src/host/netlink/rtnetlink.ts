@@ -27,7 +27,7 @@ export interface LinkDrops {
   readonly received: number;
 }
 
-/** An address on a device, with the length of the network that it stands in. */
+/** An address on a device, with the length of the network that it is in. */
 export interface LinkAddress {
   readonly index: number;
   readonly address: Address;
@@ -60,7 +60,7 @@ export interface RouteSpec {
   readonly protocol?: number | undefined;
 }
 
-/** A route that stands in the main table. One with several next hops is listed once for each. */
+/** A route of the main table. One with several next hops is listed once for each. */
 export interface RouteInfo {
   readonly prefix: Prefix;
   /** The device it leads to, 0 if none. */
@@ -143,11 +143,11 @@ export interface Rtnetlink {
   removeLink(index: number): void;
   /** All addresses, or those of one device. */
   addresses(index?: number): readonly LinkAddress[];
-  /** EEXIST if it stands already. An IPv6 address is usable at once (no duplicate detection). */
+  /** EEXIST if it exists already. An IPv6 address is usable at once (no duplicate detection). */
   addAddress(index: number, address: Address, length_bits: number): void;
-  /** EADDRNOTAVAIL if it does not stand. */
+  /** EADDRNOTAVAIL if it does not exist. */
   removeAddress(index: number, address: Address, length_bits: number): void;
-  /** EEXIST if a route of the same destination and metric stands, through whatever device. */
+  /** EEXIST if a route of the same destination and metric exists, through whatever device. */
   addRoute(route: RouteSpec): void;
   /** Removes a route that addRoute made; ESRCH if there is none. */
   removeRoute(route: RouteSpec): void;

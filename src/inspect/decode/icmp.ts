@@ -56,7 +56,7 @@ export function decodeIcmp(message: Window, findings: Findings, carrier: Carrier
 
 interface Read {
   readonly layer: IcmpLayer;
-  /** What stands behind the header of a type that nobody reads here. */
+  /** What is behind the header of a type that nobody reads here. */
   readonly rest?: Window;
 }
 

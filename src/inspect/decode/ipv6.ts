@@ -97,7 +97,7 @@ interface Walked {
   readonly fragment: Fragment | undefined;
   readonly protocol: number;
   readonly payload: Window;
-  /** Whether the walk reached what the extension headers stand before. */
+  /** Whether the walk reached what the extension headers precede. */
   readonly readable: boolean;
   readonly routed: boolean;
 }

@@ -1,4 +1,4 @@
-/** TCP (RFC 9293) and UDP (RFC 768), and the choice of what stands behind an IP header. Pure. */
+/** TCP (RFC 9293) and UDP (RFC 768), and the choice of what is behind an IP header. Pure. */
 
 import { PROTOCOL } from "../../net/ip.ts";
 import { TCP, TCP_FLAG, TCP_HEADER_BYTES, UDP, UDP_HEADER_BYTES } from "../../net/transport.ts";

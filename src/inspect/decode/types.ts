@@ -69,7 +69,7 @@ export interface Ipv6Layer {
   readonly nextHeader: number;
   readonly extensions: readonly Ipv6Extension[];
   readonly fragment?: Fragment;
-  /** What stands behind the extension headers. */
+  /** What is behind the extension headers. */
   readonly protocol: number;
   readonly source: string;
   readonly destination: string;

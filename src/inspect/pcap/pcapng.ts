@@ -110,7 +110,7 @@ function block(
     bytes.set(value, at + OPTION_HEADER_BYTES);
     at += OPTION_HEADER_BYTES + padded(value.length);
   }
-  // opt_endofopt is four bytes of zero, and stands only behind other options.
+  // opt_endofopt is four bytes of zero, and is only behind other options.
   view.setUint32(total - 4, total, true);
   return bytes;
 }

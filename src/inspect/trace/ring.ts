@@ -115,7 +115,7 @@ export class RingWriter implements Observer {
     const start = Atomics.load(this.#control, CONTROL.head);
     const used = (start - Atomics.load(this.#control, CONTROL.tail)) >>> 0;
     let at = start & this.#mask;
-    // A record stands in one piece: what is left at the end is skipped where it is too short.
+    // A record is in one piece: what is left at the end is skipped where it is too short.
     const skipped = at + size > capacity ? capacity - at : 0;
     if (used + skipped + size > capacity) {
       Atomics.add(this.#control, CONTROL.lost, 1);
@@ -176,7 +176,7 @@ export class RingReader {
     return Atomics.exchange(this.#control, CONTROL.lost, 0);
   }
 
-  /** Takes what stands in the ring, at most `limit` packets. */
+  /** Takes what is in the ring, at most `limit` packets. */
   take(limit: number): PacketRecord[] {
     const records: PacketRecord[] = [];
     const end = Atomics.load(this.#control, CONTROL.head);

@@ -29,7 +29,7 @@ import {
   verdictText,
 } from "./render.ts";
 import { type PacketRecord, ringMemory, RingReader } from "./ring.ts";
-import { settleChecksum } from "./settle.ts";
+import { completeChecksum } from "./checksum.ts";
 
 /** What is to be shown. */
 export interface TraceOptions {
@@ -166,7 +166,7 @@ export class Tracer {
     const { link, peer: peerOf, options: { lines } } = this.parts;
     const peer = record.peer < 0 ? undefined : peerOf(record.peer);
     const verdict = verdictOf(record, peer);
-    if (record.bytes.length === record.length_bytes) settleChecksum(record.bytes, link);
+    if (record.bytes.length === record.length_bytes) completeChecksum(record.bytes, link);
     this.#capture?.packet({
       interface: INTERFACE[verdict.side],
       time: record.time,

@@ -92,7 +92,7 @@ export class Assembler {
 
   /** The next instruction can be jumped to by this name. */
   label(name: string): this {
-    if (this.#labels.has(name)) throw new RangeError(`the label ${name} stands twice`);
+    if (this.#labels.has(name)) throw new RangeError(`the label ${name} is defined twice`);
     this.#labels.set(name, this.#instructions.length);
     return this;
   }

@@ -1,4 +1,4 @@
-/** Maps, programs and where they stand, through bpf(2). */
+/** Maps, programs and where they are attached, through bpf(2). */
 
 import {
   BPF_ATTR,
@@ -97,7 +97,7 @@ export class BpfMap {
   }
 }
 
-/** Loads a program for a device's way in or out; its descriptor. Throws a SyscallError with the verifier's words. */
+/** Loads a program for a device's ingress or egress; its descriptor. Throws a SyscallError with the verifier's words. */
 export function loadProgram(name: string, instructions: Uint8Array<ArrayBuffer>): number {
   const { program, size } = BPF_ATTR;
   const attr = new Uint8Array(size);
@@ -126,7 +126,7 @@ export function loadProgram(name: string, instructions: Uint8Array<ArrayBuffer>)
 }
 
 /**
- * Puts a program on a device's way in or out (tcx, Linux 6.6). It stands there
+ * Puts a program on a device's ingress or egress (tcx, Linux 6.6). It is there
  * until the descriptor that this returns is closed, so it ends with the process,
  * however that ends. Throws a SyscallError.
  */
@@ -144,7 +144,7 @@ export function attachProgram(
 }
 
 /**
- * Puts a program on a device's way in or out for as long as there is the device.
+ * Puts a program on a device's ingress or egress for as long as there is the device.
  * Throws a SyscallError.
  */
 export function attachForGood(

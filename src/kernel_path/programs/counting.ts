@@ -7,11 +7,11 @@ import { COUNTS } from "../maps/records.ts";
 
 /** The only entry of the node's own counts. */
 const EVENTS_KEY = 0;
-/** Where a key stands on the stack; each program has it free here. */
+/** Where a key is on the stack; each program has it free here. */
 export const KEY_AT: number = FREE - 8;
 
 /**
- * Adds STACK.segments and .bytes to the counts of the peer whose index stands at
+ * Adds STACK.segments and .bytes to the counts of the peer whose index is at
  * KEY_AT, and leaves in r0 where they are, or 0.
  */
 export function writePeerCount(asm: Assembler, counts: number, way: "out" | "in"): void {

@@ -21,7 +21,7 @@ export interface Underlay {
   readonly version: 4 | 6;
   readonly headerBytes: number;
   readonly addressBytes: number;
-  /** Offsets of the addresses in the header; they stand one behind the other. */
+  /** Offsets of the addresses in the header; one is behind the other. */
   readonly source: number;
   readonly destination: number;
   /** Of the UDP length and what comes before it, which the header's own length field counts. */
@@ -63,17 +63,17 @@ export const UNDERLAY: Readonly<Record<4 | 6, Underlay>> = {
 /** Time to live, or hop limit, as Linux has it for packets of its own. */
 const TTL = 64;
 
-/** Don't fragment (RFC 791), as the 16 bits stand in memory. */
+/** Don't fragment (RFC 791), as the 16 bits are in memory. */
 const DF_NETWORK = 0x0040;
 
-/** A 16-bit number as it stands in memory in network order, for a store in host order. */
+/** A 16-bit number as it is in memory in network order, for a store in host order. */
 export function network16(value: number): number {
   return (value & 0xff) << 8 | value >> 8;
 }
 
 /**
  * An IP header on the stack, for a UDP datagram whose payload is `more` bytes
- * longer than the inner packet. The addresses must stand in their place already.
+ * longer than the inner packet. The addresses must be in their place already.
  */
 export function writeIpHeader(
   asm: Assembler,

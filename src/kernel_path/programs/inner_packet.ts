@@ -43,7 +43,7 @@ export interface RouteMaps {
 export type InnerAddress = "source" | "destination";
 
 /**
- * IPv6 extension headers (RFC 8200) that may stand before TCP or UDP: hop-by-hop options, routing,
+ * IPv6 extension headers (RFC 8200) that may precede TCP or UDP: hop-by-hop options, routing,
  * authentication, destination options. Fragments are no super-packets.
  */
 const EXTENSIONS: readonly number[] = [0, 43, 51, 60];
@@ -67,7 +67,7 @@ export function loadPacket(
     .call(HELPER.loadBytes).jump(R.r0, "!=", imm(0), otherwise);
 }
 
-/** dst = two bytes of the stack, which stand there in network order. */
+/** dst = two bytes of the stack, which are there in network order. */
 export function loadNetwork16(asm: Assembler, dst: Register, at: number): void {
   asm.load(2, dst, R.r10, at).swap(dst, 2);
 }
@@ -76,7 +76,7 @@ export function loadNetwork16(asm: Assembler, dst: Register, at: number): void {
  * Looks up who owns an address of the IP packet at `base`. It must be
  * KEPT.length bytes long and have no IPv4 options or IPv6 extensions: all else
  * goes to `otherwise`.
- * Leaves in r0 where the owner stands, or 0, and sets KEPT.headers and .protocol.
+ * Leaves in r0 where the owner is, or 0, and sets KEPT.headers and .protocol.
  */
 export function writeOwnerLookup(
   asm: Assembler,
@@ -127,12 +127,12 @@ export function writeOwnerLookup(
 
 /**
  * After `writeOwnerLookup`: who owns another address of the same packet. Leaves
- * in r0 where the owner stands, or 0.
+ * in r0 where the owner is, or 0.
  */
 export function writeSecondLookup(asm: Assembler, which: InnerAddress, maps: RouteMaps): void {
   const { inner, route } = STACK;
   const find = (map: number) => asm.map(R.r1, map).stack(R.r2, route).call(HELPER.mapLookup);
-  // The key's length stands there still.
+  // The key's length is there still.
   asm.jump(KEPT.headers, "==", imm(IPV4_HEADER_BYTES), "second_ipv4");
   copyOnStack(asm, inner + IPV6[which], route + ROUTE_KEY.address, 16);
   find(maps.routes6).goto("second_looked_up");

@@ -1,5 +1,5 @@
 /**
- * The way out in the kernel: a program on the tunnel device's way out takes the
+ * Egress in the kernel: a program on the tunnel device's egress takes the
  * packet of a peer that runs the kernel path as well, puts Ethernet, IP and UDP
  * headers before it and hands it to the underlay's device. Pure.
  *
@@ -48,14 +48,14 @@ export interface WayOut extends RouteMaps {
 
 /** Places on the stack. */
 const FIB_AT = KEY_AT - FIB.size;
-/** Two bytes off, so that the IP header stands on a multiple of four. */
+/** Two bytes off, so that the IP header is on a multiple of four. */
 const NEW_AT = FIB_AT - 64 + 2;
 const IP_AT = NEW_AT + ETHERNET_BYTES;
 
 /** Where the record of the peer is kept, once it is known who that is. */
 const PEER_RECORD = R.r9;
 
-/** The program for the tunnel device's way out. */
+/** The program for the tunnel device's egress. */
 export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
   const underlay = UNDERLAY[setup.ipVersion];
   const asm = new Assembler();
@@ -77,7 +77,7 @@ export function wayOut(setup: WayOut): Uint8Array<ArrayBuffer> {
 
   writeRouteLookup(asm, underlay);
   asm.jump(R.r0, "!=", imm(0), "lanes");
-  // The answer has the device's MTU where the length stood.
+  // The answer has the device's MTU where the length was.
   asm.load(8, R.r2, R.r10, STACK.largest).alu("add", R.r2, imm(underlay.headerBytes + UDP_BYTES));
   asm.load(2, R.r1, R.r10, FIB_AT + FIB.totalLength).jump(R.r2, ">", R.r1, "lanes");
   asm.load(4, R.r1, R.r10, FIB_AT + FIB.ifindex);
@@ -127,7 +127,7 @@ function writeHeaders(asm: Assembler, underlay: Underlay, port: number): void {
   copyMac(asm, FIB_AT + FIB.destinationMac, NEW_AT);
   copyMac(asm, FIB_AT + FIB.sourceMac, NEW_AT + 6);
   asm.store(2, R.r10, NEW_AT + 12, imm(ethertype));
-  // Not from the answer of the look-up: a router's address may stand there instead.
+  // Not from the answer of the look-up: a router's address may be there instead.
   copyAddress(asm, PEER.source, IP_AT + source, addressBytes);
   copyAddress(asm, PEER.address, IP_AT + destination, addressBytes);
   writeIpHeader(asm, underlay, IP_AT, 0);

@@ -1,7 +1,7 @@
 /**
- * The way in in the kernel: three programs around a helper. Pure.
+ * Ingress in the kernel: three programs around a helper. Pure.
  *
- * The first is attached to the underlay device's way in. It takes a datagram that
+ * The first is attached to the underlay device's ingress. It takes a datagram that
  * the kernel path of a known peer has sent, if it came in by the device through
  * which the peer is answered, if the peer owns the inner source and this node the
  * inner destination, and wraps it for a VXLAN-GPE device. Only a tunnel device of
@@ -16,8 +16,8 @@
  *
  * `═►` is bpf_redirect_peer, which takes a packet through the pair without a
  * queue. The second program is attached to the VXLAN device, the third to the
- * helper's way in. Nothing else comes to the namespace: a fourth program, on the
- * helper's way out, drops and counts what this host sends to it.
+ * helper's ingress. Nothing else comes to the namespace: a fourth program, on the
+ * helper's egress, drops and counts what this host sends to it.
  *
  * What comes alone and is no TCP needs no helper: the first program takes its
  * headers off and hands it to the tunnel's device itself.
@@ -99,19 +99,19 @@ const NEXT_PROTOCOL = { ipv4: 1, ipv6: 2 } as const;
 /** A super-packet of UDP has long passed the helper after this time. */
 const SUPER_UDP_NS = 10_000_000;
 
-/** More fragments, or an offset (RFC 791), as the 16 bits stand in memory. */
+/** More fragments, or an offset (RFC 791), as the 16 bits are in memory. */
 const FRAGMENT_NETWORK = 0xff3f;
 
 /** Places on the stack; each has room for IPv6. */
 const SENDER_AT = KEY_AT - 40;
 /** The inner packet's VXLAN-GPE number. */
 const NOTE_AT = SENDER_AT - 8;
-/** Two bytes off, so that the IP header stands on a multiple of four. */
+/** Two bytes off, so that the IP header is on a multiple of four. */
 const OUTER_AT = NOTE_AT - 64 + 2;
 const OUTER_IP_AT = OUTER_AT + ETHERNET_BYTES;
 const NEW_AT = OUTER_AT - 2 - 40;
 
-/** The program for the way in of a device that leads to peers. */
+/** The program for the ingress of a device that leads to peers. */
 export function wayIn(setup: WayIn): Uint8Array<ArrayBuffer> {
   const underlay = UNDERLAY[setup.ipVersion];
   const outerBytes = ETHERNET_BYTES + underlay.headerBytes + UDP_BYTES;
@@ -265,7 +265,7 @@ function writeHandOver(asm: Assembler, ifindex: number): void {
   asm.mov(R.r1, imm(ifindex)).mov(R.r2, imm(REDIRECT_INGRESS)).call(HELPER.redirect).exit();
 }
 
-/** The program for the VXLAN device's way in: to the other end of the veth pair. */
+/** The program for the VXLAN device's ingress: to the other end of the veth pair. */
 export function vxlanIngress(innerIfindex: number): Uint8Array<ArrayBuffer> {
   const asm = new Assembler();
   asm.mov(R.r1, imm(innerIfindex)).mov(R.r2, imm(0)).call(HELPER.redirectPeer).exit();
@@ -275,7 +275,7 @@ export function vxlanIngress(innerIfindex: number): Uint8Array<ArrayBuffer> {
 /** Where the third program has the packet's first byte on its stack. */
 const FIRST_BYTE_AT = KEY_AT - 8;
 
-/** The program for the helper's way in: unwrapped packets, and the self-test's, which has no version. */
+/** The program for the helper's ingress: unwrapped packets, and the self-test's, which has no version. */
 export function helperIngress({ events, tunIfindex }: HelperPrograms): Uint8Array<ArrayBuffer> {
   const asm = new Assembler();
   asm.mov(KEPT.packet, R.r1);
@@ -294,7 +294,7 @@ export function helperIngress({ events, tunIfindex }: HelperPrograms): Uint8Arra
   return asm.encode();
 }
 
-/** The program for the helper's way out: nothing of this host goes there. */
+/** The program for the helper's egress: nothing of this host goes there. */
 export function helperEgress({ events }: HelperPrograms): Uint8Array<ArrayBuffer> {
   const asm = new Assembler();
   writeEvent(asm, events, EVENTS.foreign);

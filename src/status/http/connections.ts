@@ -19,7 +19,7 @@ export interface OpenConnection {
 }
 
 /**
- * Whom a remote address stands for: one IPv4 address, or one /64, since whoever has an address of
+ * Whom a remote address means: one IPv4 address, or one /64, since whoever has an address of
  * IPv6 usually has as many as that holds. A unix socket's clients are all one.
  */
 export function clientOf(hostname: string | undefined): string {

@@ -1,6 +1,6 @@
 /** What the executable may do and how it is run, baked in by both forms of the build. Data only. */
 
-/** Environment variables the program reads; a trailing * stands for any ending. */
+/** Environment variables the program reads; a trailing * means any ending. */
 export const ENV_NAMES = [
   "TUNNET_*",
   // Who has become root, whose files are trusted then.

@@ -7,7 +7,7 @@ import type { LabNode } from "./topology.ts";
 export interface LabPods {
   /** The bridge that they hang on. */
   readonly bridge: string;
-  /** Makes them; the nodes' namespaces stand. */
+  /** Makes them; the nodes' namespaces exist. */
   up(): Promise<void>;
   /** Where the network namespace of a node's pod is found. */
   path(node: LabNode): string;

@@ -12,7 +12,7 @@ import type { LaneEnd } from "../../../src/dataplane/lanes/lane.ts";
 import type { OpenTun } from "../../../src/io/device.ts";
 
 const PEER: Deno.NetAddr = { transport: "udp", hostname: "192.168.0.7", port: 3009 };
-const STRANGER: Deno.NetAddr = { ...PEER, hostname: "192.168.0.9" };
+const OUTSIDER: Deno.NetAddr = { ...PEER, hostname: "192.168.0.9" };
 const OTHER_PORT: Deno.NetAddr = { ...PEER, port: 3010 };
 
 /** A connection in memory: `arrive` gives receive() its answer, send() keeps copies or fails. */
@@ -133,7 +133,7 @@ Deno.test("datagram engine: packets leave in order, and arrive from known peers 
   assertEquals([count("outbound", "packets"), count("outbound", "bytes")], [200, 200 * 21]);
 
   await connection.arrive(back, PEER);
-  await connection.arrive(back, STRANGER);
+  await connection.arrive(back, OUTSIDER);
   await connection.arrive(Uint8Array.of(0xf1, 1), PEER);
   await connection.arrive(back, OTHER_PORT);
   assertEquals(devices[0]!.written, [back]);

@@ -10,12 +10,12 @@ Deno.test("lanes: as many as there are cores, within bounds; one for both ways o
   assertEquals([1, 2, 3, 4].map(queuesFor), [1, 1, 2, 3]);
 });
 
-Deno.test("lanes: one way in, each way out with its own queue", () => {
+Deno.test("lanes: one ingress, each egress with its own queue", () => {
   assertEquals(planLanes(1, 1), [{ directions: BOTH, queue: 0 }]);
   assertEquals(planLanes(2, 1), [outbound(0), inbound]);
   assertEquals(planLanes(4, 3), [outbound(0), outbound(1), outbound(2), inbound]);
 });
 
-Deno.test("lanes: a device that has one queue gets one way out", () => {
+Deno.test("lanes: a device that has one queue gets one egress", () => {
   assertEquals(planLanes(4, 1), [outbound(0), inbound]);
 });

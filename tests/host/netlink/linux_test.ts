@@ -152,10 +152,10 @@ test("rtnetlink: routes of both versions", async (ns) => {
 
   const sorted = (list: readonly { prefix: string; metric: number }[]) =>
     list.map(({ prefix, metric }) => `${prefix} ${metric}`).sort();
-  const standing = await driver.call("routes", index);
+  const present = await driver.call("routes", index);
   const shown = [...await ipRoutes(ns, 4, "tun-a"), ...await ipRoutes(ns, 6, "tun-a")];
-  assertEquals(sorted(standing), sorted(shown));
-  assert(standing.every((route) => route.index === index && route.kind === "unicast"));
+  assertEquals(sorted(present), sorted(shown));
+  assert(present.every((route) => route.index === index && route.kind === "unicast"));
   assertEquals(await driver.call("routes", 9999), []);
 
   const [shownRoute] = await ns.json<IpRoute[]>("-N -d route show 10.9.0.0/16");

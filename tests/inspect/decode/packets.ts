@@ -5,7 +5,7 @@ import { layersText, plainPaint } from "../../../src/inspect/decode/line.ts";
 import { slowChecksum } from "../../fakes/packets.ts";
 import type { Decoded } from "../../../src/inspect/decode/types.ts";
 
-/** Checksum fields to be filled in, by a letter: where each stands in its header, and its protocol. */
+/** Checksum fields to be filled in, by a letter: where each is in its header, and its protocol. */
 const FIELDS = {
   i: { offset: 2, protocol: 0 },
   n: { offset: 2, protocol: 58 },
@@ -41,7 +41,7 @@ export function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Decodes bytes that stand in the middle of a buffer, as in an arena. */
+/** Decodes bytes that are in the middle of a buffer, as in an arena. */
 export function decodeBytes(
   bytes: Uint8Array,
   link: LinkKind = "ip",

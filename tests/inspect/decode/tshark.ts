@@ -146,7 +146,7 @@ function tcpWords(row: Row): string[] {
   ];
 }
 
-/** The IP header's words (tshark shows fragment offsets as they stand: in units of 8 bytes), the protocol behind it, and whether this is a later fragment. */
+/** The IP header's words (tshark shows fragment offsets as they are: in units of 8 bytes), the protocol behind it, and whether this is a later fragment. */
 function ipWords(row: Row): { words: string[]; protocol: string; later: boolean } {
   if (row.has("ip.src")) {
     const more = row.flag("ip.flags.mf");

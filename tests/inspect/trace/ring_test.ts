@@ -106,7 +106,7 @@ Deno.test("ring: a reader that sleeps costs packets, which are counted, and neve
 Deno.test("ring: random writing and reading against a queue, across the 32-bit positions' wrap", () => {
   const dice = random(0x419);
   const memory = ringMemory(4096);
-  // Both positions stand shortly before 2^32.
+  // Both positions are shortly before 2^32.
   new Int32Array(memory, 0, 2).fill(-2048);
   const writer = new RingWriter(memory, 300, new FakeClock());
   const reader = new RingReader(memory);

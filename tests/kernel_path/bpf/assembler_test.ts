@@ -59,7 +59,7 @@ for (const [what, asm, bytes] of ENCODED) {
   Deno.test(`assembler: ${what}`, () => assertEquals(hex(asm.encode()), bytes));
 }
 
-Deno.test("assembler: jumps to nowhere and back, and labels that stand twice", () => {
+Deno.test("assembler: jumps to nowhere and back, and labels that are defined twice", () => {
   assertThrows(() => new Assembler().goto("x").encode(), RangeError, "no label x");
   assertThrows(() => new Assembler().label("x").goto("x").encode(), RangeError, "goes back");
   assertThrows(() => new Assembler().label("x").label("x"), RangeError, "twice");

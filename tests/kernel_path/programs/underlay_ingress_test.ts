@@ -33,7 +33,7 @@ const outside = (version: Version) => 14 + ipBytes(version) + 8;
 
 type Version = 4 | 6;
 
-/** Addresses of both versions: this node's, three peers', a stranger's. */
+/** Addresses of both versions: this node's, three peers', an outsider's. */
 const address = (version: Version, last: number): readonly number[] =>
   version === 4 ? [192, 168, 0, last] : [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
 const OWN = 8;
@@ -41,7 +41,7 @@ const PEER_B = { index: 3, last: 7, port: PORT } as const;
 const REST = { index: 5, last: 9, port: 4000 } as const;
 /** A peer that is answered by another device than the one where frames come in here. */
 const ELSEWHERE = { index: 6, last: 10, port: PORT } as const;
-const STRANGER = 77;
+const OUTSIDER = 77;
 /** Frames that are made for a test come in by lo. */
 const IFINDEX = 1;
 const OWNERS = [
@@ -351,7 +351,7 @@ function left(version: Version): (readonly [what: string, frame: Uint8Array<Arra
     ["a checksum: lanes have sent it", make({ checksum: 0x1234 })],
     ["another port", make({ port: 3010 })],
     ["from another port", make({ sourcePort: 4000 })],
-    ["from a stranger", make({ from: STRANGER })],
+    ["from an outsider", make({ from: OUTSIDER })],
     ["to another of our addresses", make({ to: 1 })],
     ["a source of nobody", make({ inner: inner4([9, 9, 9, 9]) })],
     ["a source of this node", make({ inner: inner4([172, 1, 0, 9]) })],

@@ -52,7 +52,7 @@ const PORT_FIELDS: Readonly<Record<string, "sourcePort" | "destinationPort">> = 
 /** Sets of a ruleset by family, table and name. */
 type Sets = ReadonlyMap<string, readonly unknown[]>;
 
-/** The single values that a right side stands for; undefined for a set that is not known. */
+/** The single values that a right side means; undefined for a set that is not known. */
 function valuesOf(right: unknown, sets: Sets, place: string): readonly unknown[] | undefined {
   if (Array.isArray(right)) return right;
   if (isObject(right) && Array.isArray(right.set)) return right.set;

@@ -28,7 +28,7 @@ export function any(tests: readonly Test[]): Test {
   };
 }
 
-/** An interface's name; `wildcard` at its end stands for any ending. */
+/** An interface's name; `wildcard` at its end means any ending. */
 export function interfaceIs(
   side: "input" | "output",
   name: string,

@@ -5,7 +5,7 @@ import type { Address } from "../../../net/prefix.ts";
 import { runIfThere } from "../../../base/run_program.ts";
 import type { Holder } from "../facts.ts";
 
-/** Addresses of `ss` that stand for all. */
+/** Addresses of `ss` that mean all. */
 const ANY = ["0.0.0.0", "*", "[::]", "::"];
 
 /** The holders that lines of `ss -H -lunp` name for one of the addresses. Pure. */

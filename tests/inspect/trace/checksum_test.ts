@@ -1,5 +1,5 @@
 import { decodePacket, type LinkKind } from "../../../src/inspect/decode/decode.ts";
-import { settleChecksum } from "../../../src/inspect/trace/settle.ts";
+import { completeChecksum } from "../../../src/inspect/trace/checksum.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { bytesOf } from "../decode/packets.ts";
 import { fuzzMultiplier, random } from "../../fuzz/random.ts";
@@ -23,27 +23,27 @@ const PACKETS: readonly (readonly [name: string, hex: string, at: number, seed: 
 ];
 
 for (const [name, hex, at, seed] of PACKETS) {
-  Deno.test(`settle: a partial checksum is completed: ${name}`, () => {
+  Deno.test(`checksum: a partial checksum is completed: ${name}`, () => {
     const right = bytesOf(hex);
     const link = name.includes("frame") ? "ethernet" : "ip";
     const partial = right.slice();
     partial.set([seed >> 8, seed & 0xff], at);
-    settleChecksum(partial, link);
+    completeChecksum(partial, link);
     assertEquals(partial, right);
     // A right one, and a wrong one, stay as they are.
-    settleChecksum(partial, link);
+    completeChecksum(partial, link);
     assertEquals(partial, right);
     const wrong = right.slice();
     wrong[at]! ^= 0x5a;
     const before = wrong.slice();
-    settleChecksum(wrong, link);
+    completeChecksum(wrong, link);
     assertEquals(wrong, before);
   });
 }
 
-Deno.test("settle: 50,000 damaged packets: nothing thrown, nothing but a partial checksum changed", () => {
+Deno.test("checksum: 50,000 damaged packets: nothing thrown, nothing but a partial checksum changed", () => {
   const dice = random(0x5e77);
-  let settled = 0;
+  let completed = 0;
   for (let i = 0; i < 50_000 * fuzzMultiplier(); i++) {
     const [name, hex, at, seed] = dice.pick(PACKETS);
     const link: LinkKind = name.includes("frame") ? "ethernet" : "ip";
@@ -54,13 +54,13 @@ Deno.test("settle: 50,000 damaged packets: nothing thrown, nothing but a partial
     const before = bytes.slice();
     const notesOf = (packet: Uint8Array<ArrayBuffer>) =>
       decodePacket(new DataView(packet.buffer), 0, packet.length, packet.length, link).notes;
-    settleChecksum(bytes, link);
+    completeChecksum(bytes, link);
     const changed = bytes.some((byte, k) => byte !== before[k]);
     // Where lengths lie, the decoder does not look at checksums.
     if (!changed || notesOf(before).some(({ kind }) => kind !== "checksum")) continue;
-    settled++;
+    completed++;
     assert(notesOf(before).some(({ text }) => / partial$/.test(text)), "it was partial");
     assert(notesOf(bytes).every(({ kind }) => kind !== "checksum"), "it is right");
   }
-  assert(settled > 1000, `${settled} settled`);
+  assert(completed > 1000, `${completed} completed`);
 });

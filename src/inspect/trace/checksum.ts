@@ -16,7 +16,7 @@ import {
  * Makes a whole packet look as it does once it is delivered: between tunnets,
  * TCP and UDP checksums may hold only the pseudo header's sum.
  */
-export function settleChecksum(bytes: Uint8Array, link: LinkKind): void {
+export function completeChecksum(bytes: Uint8Array, link: LinkKind): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (link === "ethernet" && !checkFrame(view, 0, bytes.length)) return;
   const at = link === "ethernet" ? ethernetHeaderBytes(view, 0, bytes.length) : 0;
