@@ -7,7 +7,7 @@
  * prefix that covers it. A lookup is then one binary search over range starts.
  */
 
-import { SUBNETS_MAX } from "../base/limits.ts";
+import { NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
 import { addressBits, type IpVersion, type Prefix } from "../net/prefix.ts";
 import { RESERVED } from "../net/reserved.ts";
 
@@ -32,8 +32,8 @@ interface Ranges {
   readonly hops: number[];
 }
 
-/** Routes of one table: all subnets, and what is reserved. */
-export const ROUTES_MAX: number = SUBNETS_MAX + RESERVED.length;
+/** Routes of one table: all subnets, the nodes' own addresses, and what is reserved. */
+export const ROUTES_MAX: number = SUBNETS_MAX + NODES_MAX + RESERVED.length;
 
 const RANGES_MAX = 2 * ROUTES_MAX + 1;
 const HEADER_BYTES = 8;

@@ -33,8 +33,8 @@ export interface KernelMaps {
   readonly events: BpfMap;
 }
 
-/** New entries come before old ones go (mirror.ts); and some go with the default node (tables.ts). */
-const ROUTES_MAX = 2 * SUBNETS_MAX + 16;
+/** New entries come before old ones go (mirror.ts); and what is reserved has some (tables.ts). */
+const ROUTES_MAX = 2 * (SUBNETS_MAX + NODES_MAX) + 16;
 
 /** Maps, programs and helper, from `open` to `close`. */
 export class KernelResources {

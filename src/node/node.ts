@@ -9,7 +9,7 @@ import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
 import type { Time, Timer } from "../base/time.ts";
 import { netnsName } from "../host/netns.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
-import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
+import { formatEndpoint, formatPrefix, parseAddress } from "../net/prefix.ts";
 import { INLINE_SOURCE } from "../config/inline.ts";
 import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
@@ -143,6 +143,7 @@ export class Node {
       // Who counts comes first.
       [this.#interfaces, this.#kernel],
       time,
+      parseAddress(self.endpoint.host) ?? parseAddress(options.listen.host),
     );
     this.#publisher = publisher;
     this.#kernelDrops = new KernelDrops(lanes, udp.fd, rt, () => registry.config.device);

@@ -4,6 +4,7 @@ import type { Config, NodeConfig } from "../config/types.ts";
 import {
   type Address,
   addressBits,
+  formatAddress,
   hasHostRoom,
   type Prefix,
   prefixCovers,
@@ -34,6 +35,28 @@ export function tableRoutes(self: NodeConfig, peers: readonly RoutedPeer[]): rea
     return node.subnets.map((prefix) => ({ prefix, hop }));
   });
   return [...own, ...remote];
+}
+
+/**
+ * What the default node would own, but must not: the addresses by which the other nodes are
+ * reached are nobody's inside the tunnel. They are in no subnet: such a config is refused.
+ */
+export function underlayRoutes(
+  { defaultNode }: Pick<Config, "defaultNode">,
+  nodes: readonly Pick<RoutedPeer, "node" | "address">[],
+): readonly Route[] {
+  if (defaultNode === undefined) return [];
+  const addresses = new Map<string, Address>();
+  for (const { address } of nodes) {
+    if (address) addresses.set(formatAddress(address.bytes), address);
+  }
+  // Several nodes may share an address.
+  const own = nodes.find(({ node }) => node.name === defaultNode)?.address;
+  if (own) addresses.delete(formatAddress(own.bytes));
+  return [...addresses.values()].map((address) => ({
+    prefix: { ...address, length_bits: addressBits(address.version) },
+    hop: NO_ROUTE,
+  }));
 }
 
 const EVERYTHING: readonly Prefix[] = ([4, 6] as const).map((version) => ({

@@ -5,9 +5,10 @@ import type { Route } from "../forwarding/prefixes.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { TAKEN_UP_CHECK_INTERVAL_MS } from "../base/limits.ts";
 import type { Time } from "../base/time.ts";
+import type { Address } from "../net/prefix.ts";
 import type { Paths } from "./paths.ts";
 import type { Peer } from "./peer.ts";
-import { acceptedBy, fixedMacs, tableRoutes } from "./plan.ts";
+import { acceptedBy, fixedMacs, tableRoutes, underlayRoutes } from "./plan.ts";
 import type { Registry } from "./registry.ts";
 import { rowOf } from "./transport.ts";
 
@@ -29,8 +30,8 @@ export class Publisher {
   #stale = false;
   /** The rows that were published, by index. */
   readonly #rows = new Map<number, PeerRow>();
-  /** The peers whose routes were published. */
-  #routed: ReadonlySet<Peer> = new Set();
+  /** The peers whose routes were published, with the addresses that they had then. */
+  #routed: ReadonlyMap<Peer, Address> = new Map();
 
   constructor(
     readonly registry: Registry,
@@ -38,6 +39,8 @@ export class Publisher {
     readonly lanes: PublishedLanes,
     readonly followers: readonly TableFollower[],
     readonly time: Time,
+    /** Where others reach this node, if that is known. */
+    readonly ownAddress?: Address,
   ) {}
 
   /** The largest packet to a peer as it was published last; undefined for one that was not. */
@@ -45,10 +48,10 @@ export class Publisher {
     return this.#rows.get(index)?.mtu_bytes;
   }
 
-  /** Publishes one peer's row; routes too, if it had no address before. */
+  /** Publishes one peer's row; routes too, if it had another address, or none, before. */
   publishPeer(peer: Peer): void {
     this.#setRow(peer);
-    if (peer.address && !this.#routed.has(peer)) this.#publishRoutes();
+    if (peer.address && this.#routed.get(peer) !== peer.address) this.#publishRoutes();
     this.#published();
   }
 
@@ -112,11 +115,12 @@ export class Publisher {
     const { registry: { config, self, peers }, lanes, followers } = this;
     this.#stale = !lanes.table.routesTakenUp(lanes.laneCount);
     if (this.#stale) return;
+    const placed = [{ node: self, address: this.ownAddress }, ...peers];
+    const routes = [...underlayRoutes(config, placed), ...tableRoutes(self, peers)];
     const reachable = peers.filter(({ address }) => address !== undefined);
-    const routes = tableRoutes(self, peers);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode)?.index ?? -1;
     lanes.table.publishRoutes(routes, defaultPeer, acceptedBy(config, self));
     for (const follower of followers) follower.setRoutes(routes, defaultPeer);
-    this.#routed = new Set(reachable);
+    this.#routed = new Map(reachable.map((peer) => [peer, peer.address!]));
   }
 }

@@ -1,7 +1,8 @@
 import { assertEquals } from "../assert.ts";
 import { parseConfig } from "../../src/config/parse.ts";
-import { formatAddress, formatPrefix } from "../../src/net/prefix.ts";
-import { deviceAddresses, kernelRoutes } from "../../src/peers/plan.ts";
+import { formatAddress, formatPrefix, parseAddress } from "../../src/net/prefix.ts";
+import { NO_ROUTE } from "../../src/forwarding/prefixes.ts";
+import { deviceAddresses, kernelRoutes, underlayRoutes } from "../../src/peers/plan.ts";
 
 /** Routes of node a whose own subnets, and those of node b, are given. */
 function routes(network: string, own: string, remote: string): readonly string[] {
@@ -55,4 +56,27 @@ Deno.test("device addresses: the first subnet of each IP version with room for m
       own,
     );
   }
+});
+
+/** Which addresses of nodes a, b, c ... the default node does not own. */
+function nobodys(addresses: readonly string[], defaultNode?: string) {
+  const nodes = addresses.map((address, i) =>
+    `  - {name: ${"abcd"[i]}, address: "${address}", subnets: [172.${i + 1}.0.0/16]}`
+  );
+  const { config } = parseConfig(`nodes:\n${nodes.join("\n")}\n`, "test");
+  const placed = config.nodes.map((node) => ({ node, address: parseAddress(node.endpoint.host) }));
+  const routes = underlayRoutes(defaultNode === undefined ? {} : { defaultNode }, placed);
+  assertEquals(routes.filter(({ hop }) => hop !== NO_ROUTE), []);
+  return routes.map(({ prefix }) => formatPrefix(prefix));
+}
+
+Deno.test("underlay routes: the default node does not own the other nodes' addresses", () => {
+  const addresses = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+  assertEquals(nobodys(addresses), [], "without a default node nobody would");
+  assertEquals(nobodys(addresses, "b"), ["10.0.0.1/32", "10.0.0.3/32"]);
+  assertEquals(nobodys(addresses, "a"), ["10.0.0.2/32", "10.0.0.3/32"]);
+  const shared = ["10.0.0.1", "10.0.0.2", "10.0.0.2:4000", "10.0.0.1:4000"];
+  assertEquals(nobodys(shared, "b"), ["10.0.0.1/32"]);
+  assertEquals(nobodys(["fd00::1", "fd00::2"], "b"), ["fd00::1/128"]);
+  assertEquals(nobodys(["10.0.0.1", "b.test", "c.test"], "b"), ["10.0.0.1/32"]);
 });

@@ -3,7 +3,7 @@ import { LaneTable } from "../../src/forwarding/lane_table.ts";
 import { type PeerRow, TRANSPORT } from "../../src/forwarding/peer_row.ts";
 import { NO_ROUTE } from "../../src/forwarding/prefixes.ts";
 import { ForwardingTable } from "../../src/forwarding/table.ts";
-import { parseAddress } from "../../src/net/prefix.ts";
+import { parseAddress, parsePrefix } from "../../src/net/prefix.ts";
 import { Publisher } from "../../src/peers/publish.ts";
 import { membersDiff } from "../../src/peers/source/source.ts";
 import { helloOf, membersOf, registryOf } from "../fakes/peers.ts";
@@ -39,6 +39,7 @@ function setup(nodes: Readonly<Record<string, string>>, more = "") {
       published: () => void state.published++,
     }],
     time,
+    parseAddress("10.0.0.1"),
   );
   const lookup = (text: string) => {
     const { bytes } = parseAddress(text)!;
@@ -56,9 +57,10 @@ Deno.test("publish: everything at first, nobody is routed to what a peer without
   assertEquals(followed, [
     `set 0 ${TRANSPORT.plain}`,
     `set 1 ${TRANSPORT.unresolved}`,
-    "3 routes, default 0",
+    "4 routes, default 0",
   ]);
   assertEquals([lookup("172.16.1.1"), lookup("9.9.9.9")], [0, 0]);
+  assertEquals([lookup("10.0.0.1"), lookup("10.0.0.2")], [NO_ROUTE, 0], "but to its own address");
   assertEquals(lookup("172.16.2.1"), NO_ROUTE, "nor to the default node");
   assertEquals(state.fixed, 1);
 });
@@ -89,7 +91,23 @@ Deno.test("publish: the routes of a peer come with its first address", () => {
   followed.length = 0;
   b!.offer([parseAddress("10.0.0.9")!]);
   publisher.publishPeer(b!);
-  assertEquals(followed, [`set 0 ${TRANSPORT.plain}`], "another address needs no routes");
+  assertEquals(followed, [`set 0 ${TRANSPORT.plain}`, "2 routes, default -1"]);
+  followed.length = 0;
+  publisher.publishPeer(b!);
+  assertEquals(followed, [`set 0 ${TRANSPORT.plain}`], "the same address needs no routes");
+});
+
+Deno.test("publish: the default node does not own the address of another, wherever that moves", () => {
+  const { registry, publisher, lookup } = setup({ b: "10.0.0.2", c: "c.test" }, "default: b\n");
+  publisher.publishAll();
+  const [, c] = registry.peers;
+  const owners = () => ["10.0.0.3", "10.0.0.9"].map(lookup);
+  assertEquals(owners(), [0, 0]);
+  for (const [address, expected] of [["10.0.0.3", [NO_ROUTE, 0]], ["10.0.0.9", [0, NO_ROUTE]]]) {
+    c!.offer([parseAddress(address as string)!]);
+    publisher.publishPeer(c!);
+    assertEquals(owners(), expected);
+  }
 });
 
 Deno.test("publish: routes wait for a lane that still reads the ones before", async () => {
@@ -123,4 +141,23 @@ Deno.test("publish: a peer that is gone leaves a vacant row and no routes", () =
   assertEquals(followed[0], "clear 0");
   assertEquals([lane.peer(0).transport, publisher.mtuOf(0)], [TRANSPORT.unresolved, undefined]);
   assertEquals([lookup("172.16.1.1"), publisher.mtuOf(1)], [1, 1472], "c has b's subnet now");
+});
+
+Deno.test("publish: what this node accepts follows a new config", () => {
+  const { registry, publisher, lane } = setup({ b: "10.0.0.2" });
+  const { bytes } = parseAddress("192.168.7.9")!;
+  const accepts = () => lane.accepted.has(new DataView(bytes.buffer, bytes.byteOffset), 0, 4);
+  const found: boolean[] = [];
+  for (const accept of ["192.168.7.0/24", "192.168.8.0/24", undefined]) {
+    const { config, self } = registry;
+    const accepted = accept ? [parsePrefix(accept)!.prefix] : undefined;
+    const { accept: _, ...rest } = self;
+    const changed = { ...rest, ...(accepted && { accept: accepted }) };
+    const nodes = config.nodes.map((node) => node === self ? changed : node);
+    const members = { config: { ...config, nodes }, self: changed };
+    registry.apply(membersDiff({ config, self }, members), new Map());
+    publisher.publishAll();
+    found.push(accepts());
+  }
+  assertEquals(found, [true, false, false]);
 });

@@ -79,11 +79,9 @@ function routeEntries(version: 4 | 6, routes: readonly Route[], defaultPeer: num
   const entries: Entry[] = [];
   const add = (prefix: Prefix, owner: number) =>
     void entries.push([records.routeKey(prefix), records.u32(owner)]);
-  if (defaultPeer >= 0) {
-    add(EVERYTHING[version], defaultPeer);
-    // The last entry of one prefix counts: a config that gives such a prefix to somebody is obeyed.
-    for (const prefix of RESERVED) if (prefix.version === version) add(prefix, records.NOBODY);
-  }
+  if (defaultPeer >= 0) add(EVERYTHING[version], defaultPeer);
+  // The last entry of one prefix counts: a config that gives such a prefix to somebody is obeyed.
+  for (const prefix of RESERVED) if (prefix.version === version) add(prefix, records.NOBODY);
   for (const { prefix, hop } of routes) {
     if (prefix.version !== version) continue;
     add(prefix, hop === LOCAL ? records.LOCAL_OWNER : hop < 0 ? records.NOBODY : hop);

@@ -7,7 +7,7 @@ import { VERDICT } from "../../../ffi/bpf_program.ts";
 import { libc } from "../../../ffi/libc.ts";
 import { assert, assertEquals } from "../../assert.ts";
 import { parsePrefix } from "../../../src/net/prefix.ts";
-import { LOCAL } from "../../../src/forwarding/prefixes.ts";
+import { LOCAL, NO_ROUTE } from "../../../src/forwarding/prefixes.ts";
 import { BpfMap, loadProgram } from "../../../src/kernel_path/bpf/syscalls.ts";
 import {
   COUNTS,
@@ -48,6 +48,8 @@ const OWNERS = [
   { hop: LOCAL, subnets: ["172.1.0.0/16", "fd01::/16"] },
   { hop: PEER_B.index, subnets: ["172.2.0.0/16", "fd02::/16"] },
   { hop: ELSEWHERE.index, subnets: ["172.6.0.0/16", "fd06::/16"] },
+  // Another node's own address.
+  { hop: NO_ROUTE, subnets: ["192.168.0.7/32", "2001:db8::7/128"] },
 ] as const;
 /** What the default node may not send from, though nobody else owns it. */
 const NOBODYS = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"]
@@ -205,7 +207,7 @@ function holds(text: string, bytes: Uint8Array): boolean {
 /** Whose an inner address is: no subnet here is inside another one. */
 function ownerOf(bytes: Uint8Array): number | undefined {
   const owner = OWNERS.find(({ subnets }) => subnets.some((subnet) => holds(subnet, bytes)));
-  if (owner) return owner.hop;
+  if (owner) return owner.hop === NO_ROUTE ? undefined : owner.hop;
   return NOBODYS.some((subnet) => holds(subnet, bytes)) ? undefined : REST.index;
 }
 
@@ -324,6 +326,8 @@ const NOT_OF_THE_REST: readonly (readonly [what: string, inner: Uint8Array])[] =
   ["the end of IPv6 link-local", inner6([0xfe, 0xbf, 0xff])],
   ["IPv6 multicast", inner6([0xff, 2])],
   ["IPv6 unspecified", inner6(zeros())],
+  ["another node's own address", inner4(address(4, PEER_B.last))],
+  ["another node's own IPv6 address", inner6(address(6, PEER_B.last))],
 ];
 
 /** What is not for this node's subnets. */

@@ -55,6 +55,15 @@ Deno.test("difference: what a new config changes", async (t) => {
       { changed: ["b"] },
       "changed b",
     ],
+    [
+      "what another node accepts, and this one",
+      membersOf([
+        a!.replace("}", ", accept: [192.168.7.0/24]}"),
+        b!.replace("}", ", accept: [192.168.8.0/24]}"),
+      ]),
+      { changed: ["a", "b"] },
+      "changed a, b",
+    ],
     ["an address", membersOf([a!, b!.replace("0.2", "0.9")]), { changed: ["b"] }, "changed b"],
     ["a port", membersOf([a!, b!.replace("0.2", "0.2:4000")]), { changed: ["b"] }, "changed b"],
     [
