@@ -12,7 +12,7 @@ async function talk(bed: Bed): Promise<void> {
   const { podNamespace, namespace } = bed.node(0);
   const [gateway4, gateway6] = ["172.1.0.1", "fd00:172:1::1"];
   const serve = (listen: string) =>
-    bed.spawn(namespace, ["timeout", "20", "socat", `${listen},reuseaddr,fork`, "PIPE"]);
+    bed.spawn(namespace, ["socat", `${listen},reuseaddr,fork`, "PIPE"]);
   serve("TCP4-LISTEN:7000");
   serve("TCP6-LISTEN:7001");
   await until("the servers listen", 10_000, async () => {
