@@ -7,6 +7,7 @@ import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
 import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
 import type { Time, Timer } from "../base/time.ts";
+import { type ForwardGuard, forwardTableName } from "../host/forward_guard.ts";
 import { netnsName } from "../host/netns.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { formatEndpoint, formatPrefix, parseAddress } from "../net/prefix.ts";
@@ -49,6 +50,7 @@ export interface NodeHost {
   readonly rt: Rtnetlink;
   readonly udp: UdpSide;
   readonly ownAddress: OwnAddress;
+  readonly forwardGuard: ForwardGuard;
 }
 
 /** A node between `up` and `down`. */
@@ -56,6 +58,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #udp: UdpSide;
   readonly #ownAddress: OwnAddress;
+  readonly #forwardGuard: ForwardGuard;
   readonly #time: Time;
   readonly #registry: Registry;
   readonly #device: TunnelDevice;
@@ -77,9 +80,11 @@ export class Node {
   #stopping = false;
 
   /** `time` takes what its timers' work throws. */
-  constructor(options: NodeOptions, { rt, udp, ownAddress }: NodeHost, time: Time) {
+  constructor(options: NodeOptions, host: NodeHost, time: Time) {
     const { loaded: { config, source }, self, workerUrl, engine, timers, log } = options;
+    const { rt, udp, ownAddress } = host;
     this.#time = time;
+    this.#forwardGuard = host.forwardGuard;
     this.#options = options;
     this.#udp = udp;
     this.#ownAddress = ownAddress;
@@ -200,6 +205,7 @@ export class Node {
       reload: () => this.#reloader.reload(),
       place: { device: config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
       leavesRoot: options.leave === "root",
+      filter: forwardTableName(config.device),
       log,
     });
   }
@@ -230,6 +236,7 @@ export class Node {
         () => this.#device.check(),
         () => this.#ownAddress.check(),
         () => this.#checkForwarding(),
+        () => this.#forwardGuard.check(),
         () => this.#pathWatch.check() && this.#hellos.announce(),
       ),
       ...every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
@@ -304,6 +311,7 @@ export class Node {
       () => this.#hellos.goodbye(),
       () => this.#kernel.end(),
       () => this.#device.close(),
+      () => this.#forwardGuard.close(),
     ]);
   }
 
@@ -332,9 +340,10 @@ export class Node {
   /** Brings in step what follows from the config and the device; a reload does the same. */
   #bringInStep(): void {
     const { sysctl } = this.#options;
-    const { config: { mode }, self } = this.#registry;
+    const { config: { mode, nodes }, self } = this.#registry;
     // Frames are switched, not routed.
     if (sysctl && mode === "tun") this.#forwarding.enable(self);
+    this.#forwardGuard.cover(nodes.map(({ endpoint }) => endpoint.port));
     this.#device.describe();
     this.#publisher.publishAll();
   }

@@ -2,6 +2,7 @@
 
 import { BATCH_USE, wantedFeatures } from "../dataplane/lanes/features.ts";
 import { lockDevice } from "../host/device_lock.ts";
+import { ForwardGuard } from "../host/forward_guard.ts";
 import { openRtnetlink } from "../host/netlink/linux.ts";
 import { Service } from "../service/service.ts";
 import { bufferWarnings } from "../io/socket_buffers.ts";
@@ -30,7 +31,8 @@ export async function runNode(options: NodeOptions): Promise<void> {
   const now_ms = () => systemTime.now_ms();
   const guard = new Guard({ log, now_ms, end: (error) => node.fail(error) });
   const time = guardedTime(systemTime, (error) => guard.inTimer(error));
-  const node = new Node(options, { rt, udp, ownAddress }, time);
+  const forwardGuard = new ForwardGuard(device, log);
+  const node = new Node(options, { rt, udp, ownAddress, forwardGuard }, time);
   const service = new Service(node.served());
   const handlers = {
     SIGINT: () => node.stop(),

@@ -1,6 +1,6 @@
 /**
- * Removes a socket for a process that is root no more when it ends. A shell waits for that, which is
- * also how the socket goes when the process is killed.
+ * Removes a socket for a process that is root no more when it ends, and its packet filter. A shell
+ * waits for that, which is also how they go when the process is killed.
  */
 
 /** Where a shell finds its tools, whatever this process was told. */
@@ -9,18 +9,22 @@ const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 /** Ctrl-C and a service manager's signals go to this shell as well; it ends with our end of the pipe. */
 const SCRIPT = `trap '' HUP INT QUIT TERM
 read -r _
-[ "$(stat -c %d:%i -- "$1")" != "$2" ] || rm -f -- "$1"`;
+[ "$(stat -c %d:%i -- "$1")" != "$2" ] || rm -f -- "$1"
+! command -v nft >/dev/null || nft delete table inet "$3"`;
 
 /** A shell that waits. */
 export class Remover {
   private constructor(readonly child: Deno.ChildProcess) {}
 
-  /** Starts one for a socket; undefined where there is no shell: the next node clears the path then. */
-  static start(path: string, identity: string | undefined): Remover | undefined {
+  /**
+   * Starts one for a socket and a table of nf_tables; undefined where there is no shell: the next
+   * node clears up then.
+   */
+  static start(path: string, identity: string | undefined, table: string): Remover | undefined {
     if (identity === undefined) return undefined;
     try {
       const child = new Deno.Command("/bin/sh", {
-        args: ["-c", SCRIPT, "tunnet-remover", Deno.realPathSync(path), identity],
+        args: ["-c", SCRIPT, "tunnet-remover", Deno.realPathSync(path), identity, table],
         clearEnv: true,
         env: { PATH },
         cwd: "/",

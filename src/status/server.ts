@@ -40,6 +40,8 @@ export interface StatusServerParts {
   readonly http: HttpEndpoint | undefined;
   /** Whether this process may not be able to remove its socket when it ends. */
   readonly leavesRoot: boolean;
+  /** The packet filter that is not to outlive this process (host/forward_guard.ts). */
+  readonly filter: string;
   readonly log: Log;
 }
 
@@ -108,7 +110,8 @@ export class StatusServer {
     await clearSocketPath(path);
     const listener = listenOnSocket(path);
     this.#socketIdentity = socketIdentity(path);
-    if (this.parts.leavesRoot) this.#remover = Remover.start(path, this.#socketIdentity);
+    const { leavesRoot, filter } = this.parts;
+    if (leavesRoot) this.#remover = Remover.start(path, this.#socketIdentity, filter);
     // A unix socket has no name that a page could be pointed at.
     const parts = { snapshots: this.#snapshots, isOurs: () => true };
     this.#serve(

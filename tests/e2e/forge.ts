@@ -2,7 +2,8 @@
  * Sends UDP datagrams from an address that is not this host's, by a raw socket:
  * `forge.ts SOURCE PORT TARGET TARGET_PORT [RATE SECONDS]`. Standard input has
  * one datagram a line, in hexadecimal. Each is sent once, or all of them in turn,
- * RATE a second, for SECONDS. Prints how many were sent. IPv4 and IPv6.
+ * RATE a second, for SECONDS. Prints how many were sent. IPv4 and IPv6. A line that
+ * begins with `-` is sent without a UDP checksum, as the kernel path sends.
  */
 
 import { libc } from "../../ffi/libc.ts";
@@ -24,12 +25,12 @@ const v4 = source.length === 4;
 
 const word = (value: number) => [value >> 8, value & 0xff];
 
-function packet(payload: readonly number[]): Uint8Array<ArrayBuffer> {
+function packet(payload: readonly number[], summed: boolean): Uint8Array<ArrayBuffer> {
   const length = 8 + payload.length;
   const ports = [...word(Number(port)), ...word(Number(targetPort)), ...word(length)];
   const pseudo = [...source, ...target, 0, UDP_PROTOCOL, ...word(length)];
   const sum = slowChecksum([...pseudo, ...ports, 0, 0, ...payload]) || 0xffff;
-  const udp = [...ports, ...word(sum), ...payload];
+  const udp = [...ports, ...word(summed ? sum : 0), ...payload];
   // The kernel fills in IPv4's checksum.
   const header = v4
     ? [0x45, 0, ...word(20 + length), 0, 0, 0, 0, 64, UDP_PROTOCOL, 0, 0, ...source, ...target]
@@ -39,7 +40,10 @@ function packet(payload: readonly number[]): Uint8Array<ArrayBuffer> {
 
 const lines = (await new Response(Deno.stdin.readable).text()).trim().split("\n");
 const packets = lines.map((line) =>
-  packet(Array.from(line.match(/../g) ?? [], (pair) => parseInt(pair, 16)))
+  packet(
+    Array.from(line.match(/[0-9a-f]{2}/g) ?? [], (pair) => parseInt(pair, 16)),
+    !line.startsWith("-"),
+  )
 );
 const { call, check } = libc();
 const fd = check(

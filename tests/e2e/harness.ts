@@ -267,7 +267,8 @@ export class Bed implements AsyncDisposable {
 
   /**
    * Sends datagrams to the port of node `to` from a namespace, by a raw socket, with the underlay
-   * address of node `as`; in turn at a rate for some seconds, or each once. Tells how many were sent.
+   * address of node `as`; in turn at a rate for some seconds, or each once; as lanes send or, with
+   * `unsummed`, as the kernel path does. Tells how many were sent.
    */
   async forge(
     namespace: string,
@@ -275,10 +276,12 @@ export class Bed implements AsyncDisposable {
     datagrams: readonly Uint8Array[],
     flood?: { readonly rate: number; readonly seconds: number },
     to = 0,
+    unsummed = false,
   ): Promise<number> {
     const words = [this.node(as).address, "3009", this.node(to).address, "3009"];
     if (flood) words.push(`${flood.rate}`, `${flood.seconds}`);
-    return Number(await this.#sendBy(namespace, "forge.ts", words, datagrams));
+    const mark = unsummed ? "-" : "";
+    return Number(await this.#sendBy(namespace, "forge.ts", words, datagrams, mark));
   }
 
   /** Runs a script that sends what it is given; resolves to what it prints. */
@@ -287,13 +290,14 @@ export class Bed implements AsyncDisposable {
     script: string,
     words: readonly string[],
     datagrams: readonly Uint8Array[],
+    mark = "",
   ): Promise<string> {
     const child = this.spawn(namespace, [
       ...[Deno.execPath(), "run", "-A", "--no-config", "--unstable-net"],
       ...[repoPath(`tests/e2e/${script}`), ...words],
     ], "piped");
     const lines = datagrams.map((datagram) =>
-      Array.from(datagram, (byte) => byte.toString(16).padStart(2, "0")).join("") + "\n"
+      mark + Array.from(datagram, (byte) => byte.toString(16).padStart(2, "0")).join("") + "\n"
     );
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(lines.join("")));

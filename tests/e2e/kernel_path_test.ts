@@ -265,6 +265,8 @@ for (const underlay of [4, 6] as const) {
       await again.status;
       const links = async () => (await bed.onNode(0, "ip", "-br", "link")).stdout;
       await until("the helper is gone", 5_000, async () => !(await links()).includes(HELPER));
+      const rules = async () => (await bed.onNode(0, "nft", "list", "ruleset")).stdout;
+      await until("the packet filter is gone", 5_000, async () => await rules() === "");
       // This end of the pair goes when the namespace of the other end does, which has no name.
       assertEquals(await picture(namespace), before);
     },

@@ -21,7 +21,7 @@ function withSocket(use: (path: string) => Promise<void>): () => Promise<void> {
 Deno.test(
   "remover: the socket goes when it is told",
   withSocket(async (path) => {
-    const remover = Remover.start(path, socketIdentity(path));
+    const remover = Remover.start(path, socketIdentity(path), "none");
     assert(remover);
     assert(socketIdentity(path) !== undefined);
     await remover.remove();
@@ -32,7 +32,7 @@ Deno.test(
 Deno.test(
   "remover: signals for all do not end it",
   withSocket(async (path) => {
-    const remover = Remover.start(path, socketIdentity(path));
+    const remover = Remover.start(path, socketIdentity(path), "none");
     assert(remover);
     const { child } = remover;
     // Of all four that it leaves unheeded (proc_pid_status(5)).
@@ -50,11 +50,11 @@ Deno.test(
 Deno.test(
   "remover: another one in its place stays",
   withSocket(async (path) => {
-    await Remover.start(path, "1:1")!.remove();
+    await Remover.start(path, "1:1", "none")!.remove();
     assert(socketIdentity(path) !== undefined);
   }),
 );
 
 Deno.test("remover: of a socket that is not there, none", () => {
-  assertEquals(Remover.start("/nowhere/a.sock", undefined), undefined);
+  assertEquals(Remover.start("/nowhere/a.sock", undefined, "none"), undefined);
 });

@@ -33,6 +33,7 @@ function server(socket: string, http?: { host: string; port: number }) {
     socket,
     place: { device: "tunnet0", netns: undefined, uid },
     leavesRoot: false,
+    filter: "none",
     http,
     log,
   };
