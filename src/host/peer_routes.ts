@@ -17,7 +17,7 @@ import {
   sameBytes,
 } from "../net/prefix.ts";
 import { explain } from "./netlink/explain.ts";
-import type { RouteInfo, RouteSpec, Rtnetlink } from "./netlink/rtnetlink.ts";
+import type { NextHop, RouteInfo, RouteSpec, Rtnetlink } from "./netlink/rtnetlink.ts";
 
 /** What the host routes follow from. */
 export interface PeerRoutesPlan {
@@ -57,15 +57,19 @@ export function peerRoutes(
     const covering = taken.filter((prefix) => prefixContains(prefix, address));
     if (covering.length === 0) return [];
     const length_bits = Math.max(...covering.map((prefix) => prefix.length_bits));
-    const best = others.filter(({ prefix }) => prefixContains(prefix, address)).reduce<
-      RouteInfo | undefined
-    >((one, other) => one && !isBetter(other, one) ? one : other, undefined);
+    const leading = others.filter(({ prefix }) => prefixContains(prefix, address));
+    const best = leading.reduce<RouteInfo | undefined>(
+      (one, other) => one && !isBetter(other, one) ? one : other,
+      undefined,
+    );
     if (best && best.prefix.length_bits > length_bits) return [];
     const prefix = { ...address, length_bits: addressBits(address.version) };
     const rest = { prefix, protocol: RTPROT_TUNNET };
     if (best?.kind !== "unicast") return [{ ...rest, index: 0, kind: "unreachable" }];
     const { gateway, onlink, source, mtu_bytes } = best;
-    return [{ ...rest, index: best.index, gateway, onlink, source, mtu_bytes }];
+    // The other next hops of the same route: what comes from there by one of them counts.
+    const more = leading.filter((one) => one !== best && isEqual(one, best)).map(hopOf);
+    return [{ ...rest, index: best.index, gateway, onlink, source, mtu_bytes, others: more }];
   });
 }
 
@@ -74,15 +78,26 @@ function isBetter(one: RouteInfo, other: RouteInfo): boolean {
   return longer > 0 || longer === 0 && one.metric < other.metric;
 }
 
+const isEqual = (one: RouteInfo, other: RouteInfo): boolean =>
+  one.kind === other.kind && !isBetter(one, other) && !isBetter(other, one);
+
+const hopOf = ({ index, gateway, onlink }: NextHop): NextHop => ({ index, gateway, onlink });
+
+const hopText = ({ index, gateway, onlink }: NextHop): string =>
+  `${index} ${gateway ? formatAddress(gateway.bytes) : ""} ${onlink ?? false}`;
+
+const hopsText = (hops: readonly NextHop[]): string => hops.map(hopText).toSorted().join();
+
 const sameAddress = (one: Address | undefined, other: Address | undefined): boolean =>
   one === other || one !== undefined && other !== undefined && sameBytes(one.bytes, other.bytes);
 
-/** Whether a route is as it is wanted. */
-function isAsWanted(found: RouteInfo, wanted: RouteSpec): boolean {
-  if (wanted.kind === "unreachable") return found.kind === "unreachable";
-  return found.kind === "unicast" && found.index === wanted.index &&
-    sameAddress(found.gateway, wanted.gateway) && sameAddress(found.source, wanted.source) &&
-    found.mtu_bytes === wanted.mtu_bytes;
+/** Whether a route, which is listed once for each next hop, is as it is wanted. */
+function isAsWanted(listed: readonly RouteInfo[], wanted: RouteSpec): boolean {
+  const [found] = listed;
+  if (wanted.kind === "unreachable") return found!.kind === "unreachable";
+  return found!.kind === "unicast" &&
+    hopsText(listed) === hopsText([wanted, ...wanted.others ?? []]) &&
+    sameAddress(found!.source, wanted.source) && found!.mtu_bytes === wanted.mtu_bytes;
 }
 
 /** The host routes of one node. */
@@ -103,7 +118,7 @@ export class PeerRoutes {
     if (covered.length === 0 && this.#own.size === 0) return { ways: [], none: [] };
     const table = this.rt.routes();
     const wanted = peerRoutes(table, { ...plan, addresses: covered });
-    const present = new Map(table.filter(isOurs).map((one) => [formatPrefix(one.prefix), one]));
+    const present = Map.groupBy(table.filter(isOurs), ({ prefix }) => formatPrefix(prefix));
     const made = wanted.filter((route) => {
       const key = formatPrefix(route.prefix);
       const found = present.get(key);
@@ -111,7 +126,7 @@ export class PeerRoutes {
       const known = this.#own.has(key);
       this.#own.set(key, route);
       if (found && isAsWanted(found, route)) return !known;
-      if (found) this.#remove(found);
+      if (found) this.#remove({ ...found[0]!, others: found.slice(1) });
       this.#add(route);
       return true;
     });
@@ -160,10 +175,11 @@ export class PeerRoutes {
     return explain(`cannot ${doing} ${formatPrefix(prefix)}`, error, link, prefix.version);
   }
 
-  #textOf({ prefix, gateway, index }: RouteSpec): string {
-    const by = gateway ? ` by ${formatAddress(gateway.bytes)}` : "";
-    return `${formatAddress(prefix.bytes)}${by} on ${
-      this.rt.getLink(index)?.name ?? "a device that is gone"
-    }`;
+  #textOf({ prefix, others = [], ...first }: RouteSpec): string {
+    const hops = [first, ...others].map(({ index, gateway }) => {
+      const by = gateway ? ` by ${formatAddress(gateway.bytes)}` : "";
+      return `${by} on ${this.rt.getLink(index)?.name ?? "a device that is gone"}`;
+    });
+    return formatAddress(prefix.bytes) + hops.join(" and");
   }
 }

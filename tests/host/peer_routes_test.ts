@@ -2,7 +2,11 @@
 
 import { assertEquals } from "../assert.ts";
 import { RTPROT_TUNNET } from "../../ffi/netlink.ts";
-import { peerRoutes } from "../../src/host/peer_routes.ts";
+import { libc } from "../../ffi/libc.ts";
+import { openPinnedRtnetlink } from "../../src/host/netlink/linux.ts";
+import { PeerRoutes, peerRoutes } from "../../src/host/peer_routes.ts";
+import { inNewNetns, ownNetns } from "../../src/host/private_netns.ts";
+import { canMakeNamespaces } from "./namespace.ts";
 import type { RouteInfo } from "../../src/host/netlink/rtnetlink.ts";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../../src/net/prefix.ts";
 
@@ -32,7 +36,7 @@ function chosen(table: readonly string[], taken: string, addresses: string): rea
     index: TUNNET0,
     taken: taken.split(", ").map((text) => parsePrefix(text)!.prefix),
     addresses: addresses.split(", ").map((text) => parseAddress(text)!),
-  }).map(({ prefix, gateway, index, kind, mtu_bytes, onlink, protocol }) => {
+  }).map(({ prefix, gateway, index, kind, mtu_bytes, onlink, protocol, others = [] }) => {
     assertEquals(protocol, RTPROT_TUNNET);
     if (kind === "unreachable") return `${formatPrefix(prefix)} unreachable`;
     return [
@@ -41,6 +45,7 @@ function chosen(table: readonly string[], taken: string, addresses: string): rea
       `dev ${index}`,
       ...(mtu_bytes ? [`mtu ${mtu_bytes}`] : []),
       ...(onlink ? ["onlink"] : []),
+      ...others.map((one) => `and ${formatAddress(one.gateway!.bytes)} dev ${one.index}`),
     ].join(" ");
   });
 }
@@ -125,6 +130,17 @@ const CASES: readonly [
     "10.0.2.5",
     [],
   ],
+  [
+    "several next hops",
+    [
+      "0.0.0.0/0 via 10.0.1.1 dev 2 metric 100",
+      "0.0.0.0/0 via 10.0.2.1 dev 3 metric 100",
+      "0.0.0.0/0 via 10.0.3.1 dev 4 metric 200",
+    ],
+    "10.0.0.0/8",
+    "10.0.9.5",
+    ["10.0.9.5/32 via 10.0.1.1 dev 2 and 10.0.2.1 dev 3"],
+  ],
   ["no way but the device", [`10.0.0.0/8 dev ${TUNNET0}`], "10.0.0.0/8", "10.0.2.5", [
     "10.0.2.5/32 unreachable",
   ]],
@@ -136,5 +152,57 @@ const CASES: readonly [
 for (const [name, table, taken, addresses, expected] of CASES) {
   Deno.test(`peer routes: ${name}`, () => {
     assertEquals(chosen(table, taken, addresses), expected);
+  });
+}
+
+for (const version of [4, 6] as const) {
+  Deno.test({
+    name: `peer routes: all next hops of a route, followed as they change, over IPv${version}`,
+    ignore: !canMakeNamespaces,
+    fn() {
+      const machine = ownNetns();
+      const rt = inNewNetns(machine, openPinnedRtnetlink);
+      try {
+        const at = (n: number, host: number) =>
+          parseAddress(version === 4 ? `10.0.${n}.${host}` : `fd00:${n}::${host}`)!;
+        const bits = version === 4 ? 24 : 64;
+        const [one, two] = [1, 2].map((n) => {
+          rt.addBridge(`br${n}`);
+          const { index } = rt.getLink(`br${n}`)!;
+          rt.setLink(index, { up: true });
+          rt.addAddress(index, at(n, 9), bits);
+          return { index, gateway: at(n, 1) };
+        });
+        const everything = { version, bytes: new Uint8Array(version === 4 ? 4 : 16) };
+        const base = { prefix: { ...everything, length_bits: 0 } };
+        const both = { ...base, ...one!, others: [two!] };
+        rt.addRoute(both);
+        const routes = new PeerRoutes(rt);
+        const taken = parsePrefix(version === 4 ? "10.0.0.0/8" : "fd00::/16")!.prefix;
+        const plan = { index: TUNNET0, taken: [taken], addresses: [at(7, 5)] };
+        const name = formatAddress(at(7, 5).bytes);
+        const [gateway1, gateway2] = [one!, two!].map(({ gateway }) =>
+          formatAddress(gateway.bytes)
+        );
+        const ways = () => routes.keep(plan).ways;
+        assertEquals(ways(), [`${name} by ${gateway1} on br1 and by ${gateway2} on br2`]);
+        const host = { ...plan.addresses[0]!, length_bits: version === 4 ? 32 : 128 };
+        const interfaces = () => rt.interfacesTo(host).toSorted();
+        assertEquals(interfaces(), [one!.index, two!.index]);
+        assertEquals(ways(), [], "it is as it should be");
+        rt.removeRoute(both);
+        rt.addRoute({ ...base, ...two! });
+        assertEquals(ways(), [`${name} by ${gateway2} on br2`]);
+        assertEquals(interfaces(), [two!.index]);
+        rt.removeRoute({ ...base, ...two! });
+        rt.addRoute(both);
+        assertEquals(ways().length, 1);
+        routes.undo();
+        assertEquals(rt.routesTo(host), []);
+      } finally {
+        rt.close();
+        libc().call.close(machine);
+      }
+    },
   });
 }

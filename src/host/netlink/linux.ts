@@ -23,6 +23,7 @@ import {
   type LinkChange,
   type LinkDrops,
   type LinkInfo,
+  type NextHop,
   type RouteInfo,
   routeMetric,
   type RoutePath,
@@ -72,6 +73,21 @@ function gatewayAttribute({ version, bytes }: Address, ofRoute: IpVersion): Attr
   if (version === ofRoute) return { type: nl.RTA_GATEWAY, data: bytes };
   const family = new Uint8Array(new Uint16Array([familyOf(version)]).buffer);
   return { type: nl.RTA_VIA, data: Uint8Array.of(...family, ...bytes) };
+}
+
+/** A run of struct rtnexthop, each with its own attributes. */
+function nextHopsAttribute(hops: readonly NextHop[], version: IpVersion): Attribute {
+  const data = hops.flatMap(({ index, gateway, onlink }) => {
+    const attributes = gateway ? [gatewayAttribute(gateway, version)] : [];
+    const header = new Uint8Array(nl.RTNEXTHOP_BYTES);
+    const bytes = nestedAttribute(nl.RTA_MULTIPATH, attributes, header).data.slice();
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, bytes.length, true);
+    bytes[2] = onlink ? nl.RTNH_F_ONLINK : 0;
+    view.setInt32(4, index, true);
+    return [...bytes];
+  });
+  return { type: nl.RTA_MULTIPATH, data: Uint8Array.from(data) };
 }
 
 class LinuxRtnetlink implements Rtnetlink {
@@ -292,16 +308,18 @@ class LinuxRtnetlink implements Rtnetlink {
   }
 
   #changeRoute(type: number, flags: number, route: RouteSpec): void {
-    const { prefix, index, source, gateway, onlink, mtu_bytes } = route;
+    const { prefix, index, source, gateway, onlink, others = [], mtu_bytes } = route;
     const leadsOn = route.kind !== "unreachable";
+    const several = leadsOn && others.length > 0;
     const attributes: Attribute[] = [
       { type: nl.RTA_DST, data: prefix.bytes },
-      ...(leadsOn ? [u32Attribute(nl.RTA_OIF, index)] : []),
+      ...(leadsOn && !several ? [u32Attribute(nl.RTA_OIF, index)] : []),
       // Always sent: without it, a removal would take a route of any metric.
       u32Attribute(nl.RTA_PRIORITY, routeMetric(route)),
     ];
     if (source) attributes.push({ type: nl.RTA_PREFSRC, data: source.bytes });
-    if (gateway) attributes.push(gatewayAttribute(gateway, prefix.version));
+    if (several) attributes.push(nextHopsAttribute([route, ...others], prefix.version));
+    else if (gateway) attributes.push(gatewayAttribute(gateway, prefix.version));
     if (mtu_bytes) {
       attributes.push(nestedAttribute(nl.RTA_METRICS, [u32Attribute(nl.RTAX_MTU, mtu_bytes)]));
     }
@@ -312,7 +330,7 @@ class LinuxRtnetlink implements Rtnetlink {
       protocol: route.protocol ?? nl.RTPROT_STATIC,
       scope: gateway || !leadsOn ? nl.RT_SCOPE_UNIVERSE : nl.RT_SCOPE_LINK,
       type: leadsOn ? nl.RTN_UNICAST : nl.RTN_UNREACHABLE,
-      flags: onlink ? nl.RTNH_F_ONLINK : 0,
+      flags: onlink && !several ? nl.RTNH_F_ONLINK : 0,
     });
     this.#exchange.request({ type, flags, body, attributes });
   }

@@ -62,6 +62,7 @@ import type {
   LinkAddress,
   LinkDrops,
   LinkInfo,
+  NextHop,
   RouteInfo,
   RouteKind,
   RoutePath,
@@ -370,9 +371,6 @@ const ROUTE_KINDS = new Map<number, RouteKind>([
   [8, "prohibit"],
   [9, "throw"],
 ]);
-
-/** Where a route leads to. */
-type NextHop = Pick<RouteInfo, "index" | "gateway" | "onlink">;
 
 /** The address of struct rtvia, which names its family. */
 function via(attributes: Attributes): Address | undefined {

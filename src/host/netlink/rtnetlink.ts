@@ -39,6 +39,9 @@ export interface LinkAddress {
 /** What a route does with its packets; all but unicast drop or keep them. */
 export type RouteKind = "unicast" | "blackhole" | "unreachable" | "prohibit" | "throw" | "other";
 
+/** Where a route leads to. */
+export type NextHop = Pick<RouteInfo, "index" | "gateway" | "onlink">;
+
 /** A route to put up or take down. */
 export interface RouteSpec {
   readonly prefix: Prefix;
@@ -50,6 +53,8 @@ export interface RouteSpec {
   readonly gateway?: Address | undefined;
   /** Whether the gateway is a neighbour on the device although no route says so. */
   readonly onlink?: boolean | undefined;
+  /** Next hops beside this one; all get the same share. */
+  readonly others?: readonly NextHop[] | undefined;
   /** The largest packet that goes this way, where that is less than the device's MTU. */
   readonly mtu_bytes?: number | undefined;
   /** Only `unreachable`, which needs no device, and `unicast` are made. Left out: unicast. */
