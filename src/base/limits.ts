@@ -172,6 +172,12 @@ export const RELOAD_TIMEOUT_MS = 60_000;
 /** Lines of one event in LOG_WINDOW_MS; the rest is counted, so that no peer can fill a disk. */
 export const LOG_LINES_PER_EVENT = 20;
 
+/** Lines of its log that a node remembers for who asks. */
+export const LOG_KEPT_LINES = 200;
+
+/** How much of a line it remembers. */
+export const LOG_KEPT_CHARACTERS = 500;
+
 /** The time over which repetitions of a log event are counted. */
 export const LOG_WINDOW_MS = 10_000;
 
@@ -265,6 +271,9 @@ export const HTTP_ACCEPT_RETRY_MS = 500;
 /** How often connections are looked at whose time is over. */
 export const HTTP_SWEEP_INTERVAL_MS = 500;
 
+/** Names by which HTTP may be asked: one for each node of a fleet, and `*.NAME` beyond. */
+export const HTTP_HOSTS_MAX = 4_096;
+
 /** Port of --http that names none: free in the list of Prometheus exporters' ports. */
 export const DEFAULT_HTTP_PORT = 9309;
 
@@ -324,8 +333,23 @@ export const TRACE_INTERVAL_MS = 10;
 /** How often drops that nobody saw as a packet are told. */
 export const LATE_DROPS_INTERVAL_MS = 500;
 
-/** Packets handled in one go, so that hellos and signals are not kept waiting: some 20 ms. */
+/** Packets taken from a ring at a time. */
 export const TRACE_BATCH_PACKETS = 4_096;
+
+/** Packets are shown for so long of each TRACE_INTERVAL_MS: hellos and signals have the rest. */
+export const TRACE_BUDGET_MS = 5;
+
+/** Who may look at a running node's packets at a time: each has a queue of its own. */
+export const TRACE_WATCHERS_MAX = 4;
+
+/** Captured packets that wait for a slow reader of a running node's capture. */
+export const LIVE_CAPTURE_QUEUE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * How long nobody must have looked until the kernel path comes back: whoever looks again and again
+ * does not have it made each time.
+ */
+export const TRACE_END_MS = 1_000;
 
 /** Terms of one filter: nobody types more. */
 export const TRACE_FILTER_TERMS_MAX = 64;

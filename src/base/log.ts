@@ -3,7 +3,12 @@
  * systemd journal. Repetitions of one event are cut off beyond a bound. Pure.
  */
 
-import { LOG_LINES_PER_EVENT, LOG_WINDOW_MS } from "./limits.ts";
+import {
+  LOG_KEPT_CHARACTERS,
+  LOG_KEPT_LINES,
+  LOG_LINES_PER_EVENT,
+  LOG_WINDOW_MS,
+} from "./limits.ts";
 
 /** Levels, the most urgent first. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -24,8 +29,23 @@ export interface Log {
   readonly debug: LogEvent;
 }
 
+/** A line that was logged. */
+export interface LogEntry {
+  /** ISO 8601. */
+  readonly time: string;
+  readonly level: LogLevel;
+  readonly event: string;
+  readonly message: string;
+}
+
+/** A logger that remembers its last lines (LOG_KEPT_LINES), whatever level is written. */
+export interface KeptLog extends Log {
+  /** The oldest first; debug lines are not among them. */
+  recent(): readonly LogEntry[];
+}
+
 /** A logger with an end. */
-export interface EndingLog extends Log {
+export interface EndingLog extends KeptLog {
   /** Tells what has been left out so far. */
   flush(): void;
 }
@@ -37,9 +57,11 @@ export interface LogOptions {
   readonly json: boolean;
   /** Lines go to the systemd journal: with a priority in front, without a time and our name. */
   readonly journal?: boolean;
+  /** Lines for people carry no time: they are read as they come. */
+  readonly untimed?: boolean;
   /** Takes one line, newline included. */
   readonly write: (line: string) => void;
-  /** The time that JSON lines carry. */
+  /** The time that lines carry, but for those of the journal. */
   readonly now: () => Date;
   /** A clock that never jumps, for the bound on repetitions. */
   readonly clock_ms?: () => number;
@@ -71,6 +93,13 @@ export function createLog(options: LogOptions): EndingLog {
   const { level, write, later, clock_ms = () => performance.now() } = options;
   const least = LOG_LEVELS.indexOf(level);
   const windows = new Map<string, Window>();
+  const kept: LogEntry[] = [];
+
+  const keep = (level: LogLevel, event: string, message: string) => {
+    const time = options.now().toISOString();
+    kept.push({ time, level, event, message: message.slice(0, LOG_KEPT_CHARACTERS) });
+    if (kept.length > LOG_KEPT_LINES) kept.shift();
+  };
 
   /** Closes an event's window, and tells what it has left out. */
   const close = (at: LogLevel, event: string) => {
@@ -78,6 +107,7 @@ export function createLog(options: LogOptions): EndingLog {
     windows.delete(event);
     if (left_out === 0) return;
     const message = `${event}: ${left_out} more in ${LOG_WINDOW_MS / 1000} s left out`;
+    if (LOG_LEVELS.indexOf(at) > least) return;
     write(lineOf(options, at, "suppressed", message, { of: event, count: left_out }));
   };
 
@@ -103,20 +133,23 @@ export function createLog(options: LogOptions): EndingLog {
   };
 
   const logger = (at: LogLevel): LogEvent => (event, message, fields = {}) => {
-    if (LOG_LEVELS.indexOf(at) > least || !admit(at, event)) return;
-    write(lineOf(options, at, event, message, fields));
+    const written = LOG_LEVELS.indexOf(at) <= least;
+    if (!written && at === "debug" || !admit(at, event)) return;
+    if (at !== "debug") keep(at, event, message);
+    if (written) write(lineOf(options, at, event, message, fields));
   };
   return {
     error: logger("error"),
     warn: logger("warn"),
     info: logger("info"),
     debug: logger("debug"),
+    recent: () => [...kept],
     flush: () => [...windows.keys()].forEach((event) => close("info", event)),
   };
 }
 
 function lineOf(
-  { json, journal = false, now }: LogOptions,
+  { json, journal = false, untimed = false, now }: LogOptions,
   level: LogLevel,
   event: string,
   message: string,
@@ -130,5 +163,6 @@ function lineOf(
   // deno-lint-ignore no-control-regex
   const safe = message.replace(/[\x00-\x1f\x7f]/g, "?");
   if (journal) return `${priority}${safe}\n`;
-  return level === "info" ? `tunnet: ${safe}\n` : `tunnet: ${level}: ${safe}\n`;
+  const urgent = level === "info" ? "" : `${level}: `;
+  return `${untimed ? "" : `${now().toISOString()} `}tunnet: ${urgent}${safe}\n`;
 }

@@ -5,7 +5,8 @@
 
 import { CAPTURE_FILES_DEFAULT } from "../base/limits.ts";
 import { quote, readDevice, readMode, readMtu, readPort } from "../config/values.ts";
-import { ENGINE_AUTO, readEngine } from "../dataplane/lanes/features.ts";
+import { readEngine } from "../config/engine.ts";
+import { readHttp, readHttpName, readLogLevel } from "../config/service.ts";
 import { SETUP_KINDS } from "../tools/setup/script.ts";
 import { command, type CommandSpec, type Values } from "./parse/command.ts";
 import { fail, readText, repeated, single, toggle } from "./parse/flag.ts";
@@ -14,11 +15,9 @@ import {
   readCaptureSize,
   readCount,
   readHelloInterval,
-  readHttp,
   readInterfaceAddress,
   readLabNodes,
   readListen,
-  readLogLevel,
   readTarget,
 } from "./parse/values.ts";
 
@@ -36,6 +35,13 @@ const RUNNING = {
   socket: single("socket", "PATH", readText, "of the node with this status socket"),
 };
 const ONE_RUNNING = ["device", "socket", "each names the node to ask"] as const;
+
+const HTTP_HOSTS = repeated(
+  "http-host",
+  "NAME",
+  readHttpName,
+  "a name by which --http may be asked, besides addresses; *.NAME for all below it",
+);
 
 /** Flags of captures. */
 const CAPTURE = {
@@ -134,6 +140,8 @@ const up = command({
       readHttp,
       "serve a status page, /metrics, /status.json and /healthz over HTTP",
     ),
+    httpHosts: HTTP_HOSTS,
+    httpTrace: toggle("http-trace", "show packets to whoever asks over HTTP"),
     statusSocket: single("status-socket", "PATH", readText, "put the status socket there"),
     watchConfig: toggle("watch-config", "read the config again whenever its file changes"),
     trace: single(
@@ -161,8 +169,6 @@ const up = command({
     /** Inline peers. */
     specs: [...peer.filter((spec) => spec !== ""), ...positional],
     local: values.local.flatMap((subnets) => subnets.split(",")),
-    engine: values.engine ?? ENGINE_AUTO,
-    logLevel: values.logLevel ?? "info",
     /** Whether ip_forward may be switched on. */
     sysctl: !noSysctl,
     pcap: captureOf(
@@ -244,6 +250,7 @@ const status = command({
   flags: {
     watch: toggle("watch", "show it again every second, with sparklines", { short: "w" }),
     http: single("http", "[HOST:]PORT", readHttp, "serve its page and metrics there, until Ctrl-C"),
+    httpHosts: HTTP_HOSTS,
     ...RUNNING,
     json: json("print JSON; with --watch, one line a second"),
   },
@@ -346,6 +353,52 @@ const dump = command({
   ],
 });
 
+/** The filter of packets, and what they have in common otherwise. */
+const PACKETS = {
+  positional: {
+    name: "FILTER",
+    max: 1,
+    help: "addresses, subnets, protocols, peers and drop reasons (or dropped), with commas between",
+  },
+  count: single("count", "N", readCount, "end after N packets", { short: "c" }),
+  note: "While anybody looks, all packets go by tunnet's own threads; the kernel path comes back " +
+    "a second after the last one has ended. A slow reader misses packets, and is told how many.",
+} as const;
+
+const trace = command({
+  name: "trace",
+  usage: "trace [FILTER]",
+  summary: "print the packets of the running node, and what became of each",
+  positional: PACKETS.positional,
+  flags: { count: PACKETS.count, ...RUNNING, json: json("one JSON object per packet") },
+  exclusive: [ONE_RUNNING],
+  options: (values, [filter = ""]) => ({ ...values, filter }),
+  notes: [PACKETS.note, "Exit status 1 if the node ends first."],
+  examples: [
+    "sudo tunnet trace",
+    "sudo tunnet trace dropped",
+    "sudo tunnet trace 10.244.2.0/24,icmp --count 10",
+  ],
+});
+
+const pcap = command({
+  name: "pcap",
+  usage: "pcap [FILTER]",
+  summary: "capture the packets of the running node as pcapng, for Wireshark",
+  positional: PACKETS.positional,
+  flags: {
+    write: single("write", "FILE|-", readText, "write there (default: standard output)", {
+      short: "w",
+    }),
+    count: PACKETS.count,
+    ...RUNNING,
+  },
+  exclusive: [ONE_RUNNING],
+  options: ({ write = "-", ...values }, [filter = ""]) => ({ ...values, write, filter }),
+  notes: [PACKETS.note, "Ctrl-C ends it, and prints how many there were."],
+  examples: ["sudo tunnet pcap -w node.pcapng", "sudo tunnet pcap dropped | tshark -r -"],
+});
+
 const init = command({
   name: "init",
   usage: "init",
@@ -426,6 +479,8 @@ export const COMMANDS = {
   reload,
   lab,
   dump,
+  trace,
+  pcap,
   init,
   setup,
   doctor,

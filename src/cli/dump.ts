@@ -176,7 +176,7 @@ function lockForDump(rt: Rtnetlink, device: string): Disposable | undefined {
     return lockDevice(device, () => rt.getLink(device) !== undefined);
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
-    const how = `tcpdump -i ${device}, or --trace for a node when it starts`;
+    const how = `sudo tunnet trace --device ${device}, or tcpdump -i ${device}`;
     throw new RunError({ ...error.parts, how });
   }
 }
@@ -192,6 +192,7 @@ export async function runDump(asked: Options["dump"]): Promise<number> {
   const log = createLog({
     level: "info",
     json: asked.json,
+    untimed: true,
     write: complain,
     now: () => new Date(),
   });

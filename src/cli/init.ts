@@ -31,6 +31,16 @@ nodes:
 # Name of the tun device. One that exists already (ip tuntap add) is taken over.
 # device: ${DEFAULT_DEVICE}
 
+# Serve the status page and metrics there (--http), ask for them by names (*.NAME: all below it),
+# and show packets to whoever asks. With [HOST:]PORT alone, only this host itself can ask.
+# http: 9309
+# http_hosts: [node-a.example.org]
+# http_trace: true
+
+# How much is logged (error, warn, info, debug; info,json for JSON lines), and --engine.
+# log: info
+# engine: auto
+
 # MTU of the device: auto is the underlay's minus the overhead (28 bytes over IPv4, 48 over IPv6).
 # mtu: auto
 

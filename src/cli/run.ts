@@ -18,6 +18,7 @@ import { runReload } from "./reload.ts";
 import { runRoute } from "./route.ts";
 import { runSetup } from "./setup.ts";
 import { runStatus } from "./status.ts";
+import { runPcap, runTrace } from "./packets.ts";
 import { runUp } from "./up.ts";
 
 /** What runs each command; resolves to the exit status. `workerUrl` is the Workers' module. */
@@ -34,6 +35,8 @@ const RUN: {
   reload: runReload,
   lab: runLab,
   dump: runDump,
+  trace: runTrace,
+  pcap: runPcap,
   init: runInit,
   setup: runSetup,
   doctor: runDoctor,

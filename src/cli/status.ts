@@ -1,7 +1,7 @@
 /** `tunnet status`: asks the running node for its state and shows it. */
 
 import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
-import { askStatus } from "../status/client.ts";
+import { askEvents, askStatus } from "../status/client.ts";
 import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
 import { formatEndpoint } from "../net/prefix.ts";
@@ -90,8 +90,12 @@ async function watch(path: string, json: boolean): Promise<number> {
 /** Serves the node's page, its status and its metrics until a signal ends it. */
 async function serve(path: string, endpoint: HttpEndpoint): Promise<number> {
   const { node } = await askStatus(path);
-  const log = openLog({ logLevel: "info", json: false });
-  const server = serveHttp(endpoint, log, async () => snapshotOf(await askStatus(path)));
+  const log = openLog({ level: "info", json: false });
+  const server = serveHttp(endpoint, log, async (request) => {
+    const events = request.path === "/events.json" ? await askEvents(path) : [];
+    const snapshots = snapshotOf(await askStatus(path));
+    return { snapshots, events: () => events, packets: undefined };
+  });
   const ended = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => ended.resolve());
@@ -109,7 +113,9 @@ export async function runStatus(options: Options["status"]): Promise<number> {
   const { json } = options;
   const path = socketOf(options);
   if (options.watch) return await watch(path, json);
-  if (options.http) return await serve(path, options.http);
+  if (options.http) {
+    return await serve(path, { ...options.http, names: options.httpHosts, trace: false });
+  }
   const status = await askStatus(path);
   say(json ? jsonText(status) : statusText(status, { colour: colourful() }));
   return 0;

@@ -1,6 +1,8 @@
 /** `tunnet --peer`: this node, in the foreground. */
 
+import { ENGINE_AUTO } from "../config/engine.ts";
 import { findSelf, listenEndpoint } from "../config/self.ts";
+import type { LogChoice } from "../config/service.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
 import { UsageError } from "../base/errors.ts";
 import { createLog, type EndingLog } from "../base/log.ts";
@@ -8,6 +10,7 @@ import { canLeaveRoot, type Leave } from "../host/privileges.ts";
 import { timersOf } from "../base/time.ts";
 import { runNode } from "../node/run.ts";
 import type { Reread } from "../peers/source/file.ts";
+import type { HttpEndpoint } from "../status/server.ts";
 import { writesToJournal } from "../service/journal.ts";
 import { EVERYTHING, readTraceFilter } from "../inspect/trace/filter.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
@@ -34,9 +37,7 @@ function reader(options: Options["up"], { file }: LoadedConfig) {
 }
 
 /** The log on standard error. */
-export function openLog(
-  { logLevel: level, json }: Pick<Options["up"], "logLevel" | "json">,
-): EndingLog {
+export function openLog({ level, json }: LogChoice): EndingLog {
   return createLog({
     level,
     json,
@@ -89,13 +90,37 @@ function workerUrlOf(workerUrl: string, leave: Leave): () => string {
   };
 }
 
+/** Where HTTP is served, and who may ask: for this node by its name in the config, too. */
+function httpOf(
+  { http: asked, httpHosts, httpTrace }: Options["up"],
+  { config: { service } }: LoadedConfig,
+  self: NodeConfig,
+): HttpEndpoint | undefined {
+  const http = asked ?? service?.http;
+  if (!http && httpHosts.length === 0 && !httpTrace) return undefined;
+  if (!http) {
+    const flag = httpTrace ? "--http-trace" : "--http-host";
+    throw new UsageError({ what: `${flag} without HTTP`, how: "--http 9309" });
+  }
+  const names = [self.name, self.endpoint.host, ...httpHosts, ...service?.httpHosts ?? []];
+  return {
+    ...http,
+    names: names.map((name) => name.toLowerCase()),
+    trace: httpTrace || (service?.httpTrace ?? false),
+  };
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
   const self = findSelf(loaded, view, options.node);
   const endpoint = listenEndpoint(self, options.listen);
   const { host, port } = endpoint;
-  const log = openLog(options);
+  const { service } = loaded.config;
+  const log = openLog({
+    level: options.logLevel ?? service?.log?.level ?? "info",
+    json: options.json || (service?.log?.json ?? false),
+  });
   const leave = leaveOf(options, workerUrl);
   log.info("config_file", `config: ${configName(loaded)}`);
   await runNode({
@@ -104,8 +129,8 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
     ...reader(options, loaded),
     endpoint,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },
-    engine: options.engine,
-    status: { socket: options.statusSocket, http: options.http },
+    engine: options.engine ?? service?.engine ?? ENGINE_AUTO,
+    status: { socket: options.statusSocket, http: httpOf(options, loaded, self) },
     watchConfig: options.watchConfig,
     trace: traceOptions(options, loaded, self),
     sysctl: options.sysctl,

@@ -280,5 +280,6 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
     ...(draft.defaultNode === undefined || mode === "tap"
       ? {}
       : { defaultNode: draft.defaultNode }),
+    ...(draft.service === undefined ? {} : { service: Object.freeze(draft.service) }),
   });
 }

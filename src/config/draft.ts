@@ -2,6 +2,7 @@
 
 import type { Prefix } from "../net/prefix.ts";
 import type { Mode } from "../wire/mode.ts";
+import type { ServiceConfig } from "./service.ts";
 import type { HostPort } from "./values.ts";
 
 /** A MAC address and its path in the config. */
@@ -38,4 +39,5 @@ export interface Draft {
   readonly mtu_bytes?: number | "auto";
   readonly nodes: readonly DraftNode[];
   readonly defaultNode?: string;
+  readonly service?: ServiceConfig;
 }

@@ -1,10 +1,12 @@
 /** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
 
-import { ACCEPTED_MAX, MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
+import { ACCEPTED_MAX, HTTP_HOSTS_MAX, MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
 import { nearest } from "../base/text.ts";
 import { assemble, type Overrides } from "./assemble.ts";
 import type { Draft, DraftMac, DraftNode, DraftPrefix } from "./draft.ts";
+import { readEngine } from "./engine.ts";
 import { Problems } from "./problems.ts";
+import { readBoolean, readHttp, readHttpName, readLog, type ServiceConfig } from "./service.ts";
 import type { LoadedConfig } from "./types.ts";
 import type { Mode } from "../wire/mode.ts";
 import {
@@ -30,7 +32,14 @@ const TOP_KEYS = [
   "mtu",
   "nodes",
   "default",
+  "http",
+  "http_hosts",
+  "http_trace",
+  "engine",
+  "log",
 ] as const;
+/** Keys of ServiceConfig. */
+const SERVICE_KEYS = ["http", "http_hosts", "http_trace", "engine", "log"] as const;
 const NODE_KEYS = ["name", "address", "subnets", "macs", "accept"] as const;
 /** Of a key that earlier versions had: a config that has it still works, without what it asked for. */
 const ROAMING = "ignored (a hello does not show who sent it; a host name as address is looked up " +
@@ -229,6 +238,25 @@ class Reader {
     return value.map((entry, i) => this.#node(entry, `nodes[${i}]`));
   }
 
+  /** How nodes run; undefined where nothing is said of it. */
+  #service(value: YamlMapping): ServiceConfig | undefined {
+    if (!SERVICE_KEYS.some((key) => Object.hasOwn(value, key))) return undefined;
+    const read = <T>(key: typeof SERVICE_KEYS[number], read: (text: string) => Result<T>) =>
+      this.#scalar(this.#get(value, key), key, read);
+    return {
+      http: read("http", readHttp),
+      httpHosts: this.#optionalList(this.#get(value, "http_hosts"), "http_hosts", {
+        read: readHttpName,
+        max: HTTP_HOSTS_MAX,
+        noun: "names",
+        how: "[node-a.example.org]",
+      }).map((one) => one.value),
+      httpTrace: read("http_trace", readBoolean) ?? false,
+      engine: read("engine", readEngine),
+      log: read("log", readLog),
+    };
+  }
+
   /** The whole document; undefined if it is no mapping. */
   document(value: YamlValue): Draft | undefined {
     if (!isMapping(value)) {
@@ -250,6 +278,7 @@ class Reader {
       mtu_bytes: this.#scalar(this.#get(value, "mtu"), "mtu", readMtu),
       nodes: this.#nodes(this.#get(value, "nodes")),
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
+      service: this.#service(value),
     };
   }
 }

@@ -1,6 +1,7 @@
 /** The validated configuration: what every other room sees instead of raw YAML. */
 
 import type { Prefix } from "../net/prefix.ts";
+import type { ServiceConfig } from "./service.ts";
 import type { Mode } from "../wire/mode.ts";
 
 /** Where a node is reached: an IP address in canonical text, or a host name; with a UDP port. */
@@ -33,6 +34,8 @@ export interface Config {
   readonly nodes: readonly NodeConfig[];
   /** Name of the node that gets what no subnet covers. */
   readonly defaultNode?: string;
+  /** How nodes run, where the config says anything of it. */
+  readonly service?: ServiceConfig;
 }
 
 /** A config as it was read: from where, and what deserves a warning (one line each). */

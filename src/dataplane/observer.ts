@@ -1,6 +1,6 @@
 /**
- * Who is shown each packet of a lane with what became of it: `--trace` and
- * `--pcap`. A lane without one spends a single comparison per packet, or per
+ * Who is shown each packet of a lane with what became of it: traces and captures.
+ * While nobody looks, a lane spends a single comparison per packet, or per
  * super-packet. Pure.
  */
 
@@ -24,5 +24,5 @@ export interface Observer {
 /** What a lane writes down of its packets: it counts them, and shows them to who looks. */
 export interface LaneRecord extends LaneCounters {
   /** Who is shown each packet as it is counted; nobody, as a rule. */
-  readonly observer?: Observer | undefined;
+  observer?: Observer | undefined;
 }

@@ -89,6 +89,11 @@ export class ForwardingTable {
     this.#routesVersion = header[HEADER.version]!;
   }
 
+  /** Has the lanes look again, at what they are told beside the table (lane.ts, onTable). */
+  touch(): void {
+    this.#published();
+  }
+
   /** Whether `laneCount` lanes, from lane 0 on, have taken up everything that was published. */
   takenUp(laneCount: number): boolean {
     return this.#taken(laneCount, this.#views.header[HEADER.version]!);

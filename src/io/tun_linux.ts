@@ -25,7 +25,7 @@ import {
 } from "../../ffi/tun.ts";
 import type { Mode } from "../wire/mode.ts";
 import type { Burst } from "./arena.ts";
-import type { Feature } from "./features.ts";
+import type { Feature } from "../base/features.ts";
 import { RunError } from "../base/errors.ts";
 import { FRAME_MAX_BYTES } from "../base/limits.ts";
 import { flowHash } from "../net/flow.ts";

@@ -15,7 +15,7 @@ import {
   UDP_NO_CHECK6_RX,
   UDP_SEGMENT,
 } from "../../ffi/socket.ts";
-import type { Feature } from "./features.ts";
+import type { Feature } from "../base/features.ts";
 import { RunError } from "../base/errors.ts";
 import { DESCRIPTORS_SEARCHED } from "../base/limits.ts";
 import { type Address, formatAddress, formatEndpoint, type IpVersion } from "../net/prefix.ts";

@@ -85,6 +85,8 @@ export class KernelPathController {
   #watched = 0;
   /** Whether packets were lost before the last check, and none arrived. */
   #stuck = false;
+  /** Whether packets are to go by the lanes alone for now. */
+  #held = false;
   /** Counts openings and closings: which one it is that has been waited for. */
   #generation = 0;
 
@@ -97,12 +99,24 @@ export class KernelPathController {
     return this.#path !== undefined;
   }
 
+  /** Whether it is held back: it will be opened again. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Closes the path, which `open` does not open until this is taken back. */
+  hold(held: boolean): void {
+    this.#held = held;
+    if (held) this.close();
+  }
+
   /**
    * Opens the path for a device, if it is wanted and works here; says so if not.
    * It follows what was set so far.
    */
   async open(device: { readonly name: string; readonly index: number }): Promise<void> {
     const { rt, ipVersion, listen: { port }, unwanted, log } = this.parts;
+    if (this.#held) return;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
     if (this.#host.ipsecPolicies() > 0) {
       return log.info("kernel_path", `no kernel path: ${IPSEC}`);

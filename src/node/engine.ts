@@ -5,15 +5,16 @@ import type { Mode } from "../wire/mode.ts";
 import { AsyncPollWait } from "../io/poll_async.ts";
 import { WallClock } from "../io/clock.ts";
 import { DatagramLanes, type DatagramParts } from "../dataplane/lanes/main_thread_lanes.ts";
-import { describeEngine, type EngineChoice, type EngineUse } from "../dataplane/lanes/features.ts";
-import type { Feature } from "../io/features.ts";
+import type { EngineChoice } from "../config/engine.ts";
+import { describeEngine, type EngineUse } from "../dataplane/lanes/features.ts";
+import type { Feature } from "../base/features.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { lanesFor } from "../dataplane/lanes/plan.ts";
 import { Supervisor } from "../dataplane/lanes/worker_lanes.ts";
 import { openEvent, signalEvent } from "../io/poll.ts";
 import type { Log } from "../base/log.ts";
 import { RingWriter } from "../inspect/trace/ring.ts";
-import type { Tracer } from "../inspect/trace/tracer.ts";
+import type { TraceHub } from "../inspect/trace/hub.ts";
 import type { OpenTun } from "../io/device.ts";
 import { LinuxTun } from "../io/tun_linux.ts";
 import type { UdpSide } from "../io/udp_open.ts";
@@ -36,7 +37,7 @@ export function makeLanes(
   lanes: number,
   mode: Mode,
   { control, onEnd }: Pick<DatagramParts, "control" | "onEnd">,
-  tracer: Tracer | undefined,
+  hub: TraceHub,
   keepRights: () => boolean,
 ): Lanes {
   if (!udp.batch) {
@@ -46,10 +47,7 @@ export function makeLanes(
       mode,
       openDevice: (device) => new LinuxTun(device),
       openWait: (fd) => new AsyncPollWait(fd),
-      openObserver: tracer && (() => {
-        const { memory, snap_bytes } = tracer.openRing();
-        return new RingWriter(memory, snap_bytes, new WallClock());
-      }),
+      openObserver: () => new RingWriter(hub.openRing(), new WallClock()),
       control,
       onEnd,
     });
@@ -66,7 +64,7 @@ export function makeLanes(
       signal: signalEvent,
       close: (eventFd) => void libc().call.close(eventFd),
     },
-    openObserver: tracer && (() => tracer.openRing()),
+    openRing: () => hub.openRing(),
     keepRights,
     control,
     onEnd,

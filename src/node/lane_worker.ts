@@ -13,6 +13,7 @@ import { Mailbox } from "../forwarding/mailbox.ts";
 import { laneCounters } from "../forwarding/counters.ts";
 import { makeInbound, makeOutbound } from "../dataplane/directions.ts";
 import { LaneTable } from "../forwarding/lane_table.ts";
+import type { LaneRecord } from "../dataplane/observer.ts";
 import type { ControlSink } from "../dataplane/inbound.ts";
 import { runLane } from "../dataplane/lanes/lane.ts";
 import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "../dataplane/lanes/protocol.ts";
@@ -31,17 +32,16 @@ function run(setup: LaneSetup): void {
     onWrongPort: (datagram) => say({ type: "wrong_port", datagram }),
     onWrongInterface: (peer) => say({ type: "wrong_interface", peer }),
   };
-  const { observer } = setup;
-  const ring = observer && new RingWriter(observer.memory, observer.snap_bytes, new WallClock());
-  const directions = setup.directions.map((name) => {
-    const counters = {
-      ...laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!),
-      observer: ring,
-    };
-    return name === "outbound"
-      ? makeOutbound(parts, counters)
-      : makeInbound(parts, counters, control);
-  });
+  const ring = setup.observer && new RingWriter(setup.observer, new WallClock());
+  const records: LaneRecord[] = setup.directions.map((name) => ({
+    ...laneCounters(setup.counters[LANE_DIRECTIONS.indexOf(name)]!),
+    observer: undefined,
+  }));
+  const directions = setup.directions.map((name, i) =>
+    name === "outbound"
+      ? makeOutbound(parts, records[i]!)
+      : makeInbound(parts, records[i]!, control)
+  );
   const sources = setup.directions.map((name) => name === "outbound" ? device.fd : setup.socketFd);
   // It reads what comes from anywhere, and all it does from now on is read and write.
   if (!setup.keepsRights) dropPrivileges([]);
@@ -49,6 +49,9 @@ function run(setup: LaneSetup): void {
   const reason = runLane({
     directions,
     table: new LaneTable(setup.table, setup.lane),
+    onTable: () => {
+      for (const record of records) record.observer = ring?.wanted ? ring : undefined;
+    },
     wait: new PollWait(sources, setup.eventFd),
     stop: new Int32Array(setup.stop),
   });

@@ -16,7 +16,6 @@ import { Probe } from "../io/probe_socket.ts";
 import { sendDatagram, type UdpSide } from "../io/udp_open.ts";
 import { UdpPaths, withoutFragments } from "../io/path_mtu.ts";
 import { attachFilter, discardWaiting } from "../io/socket_filter.ts";
-import { Tracer } from "../inspect/trace/tracer.ts";
 import { Forwarding } from "../host/ip_forward.ts";
 import { KernelPathController, whyNoKernelPath } from "../kernel_path/controller.ts";
 import { HelloLoop } from "../peers/hello_loop.ts";
@@ -36,6 +35,7 @@ import { StatusServer } from "../status/server.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
 import { runAll } from "./guard.ts";
 import { KernelDrops } from "./kernel_drops.ts";
+import { LiveNode } from "./live.ts";
 import type { NodeOptions } from "./options.ts";
 import type { OwnAddress } from "./own_address.ts";
 import { PathWatch } from "./path_watch.ts";
@@ -63,7 +63,7 @@ export class Node {
   readonly #registry: Registry;
   readonly #device: TunnelDevice;
   readonly #forwarding: Forwarding;
-  readonly #tracer: Tracer | undefined;
+  readonly #live: LiveNode;
   readonly #lanes: Lanes;
   readonly #kernel: KernelPathController;
   readonly #interfaces: Interfaces;
@@ -97,14 +97,10 @@ export class Node {
     const wanted = { features: wantedFeatures(engine), queues: queuesFor(laneCount) };
     this.#forwarding = new Forwarding(log);
     this.#device = new TunnelDevice(rt, paths, registry, wanted, log);
-    this.#tracer = options.trace && new Tracer({
-      options: options.trace,
-      device: config.device,
-      link: config.mode === "tap" ? "ethernet" : "ip",
-      application: `tunnet ${options.version}`,
-      peer: (index) => registry.at(index),
-      totals: (direction) => this.#lanes.totals(direction),
-      log,
+    this.#live = new LiveNode({
+      ...{ options, registry, time },
+      lanes: () => this.#lanes,
+      onLooked: (looked) => this.#holdKernelPath(looked),
     });
     this.#interfaces = new Interfaces({
       ...{ registry, rt, time, log },
@@ -125,7 +121,7 @@ export class Node {
         },
         onEnd: (reason) => void this.#recover(reason),
       },
-      this.#tracer,
+      this.#live.hub,
       () => options.leave === "root" && Deno.uid() === 0,
     );
     this.#lanes = lanes;
@@ -203,6 +199,8 @@ export class Node {
       ...options.status,
       status: () => nodeStatus(statusParts),
       reload: () => this.#reloader.reload(),
+      events: () => log.recent(),
+      packets: this.#live.packets,
       place: { device: config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
       leavesRoot: options.leave === "root",
       filter: forwardTableName(config.device),
@@ -214,7 +212,7 @@ export class Node {
   async up(): Promise<void> {
     const { log, self, loaded, version, listen, engine, timers } = this.#options;
     await this.#resolver.resolveAll();
-    await this.#tracer?.start();
+    await this.#live.start();
     await this.#bringUp();
     const { tun } = this.#device;
     const { laneCount } = this.#lanes;
@@ -281,7 +279,7 @@ export class Node {
       watchConfig,
       leave,
       time: this.#time,
-      needsBpf: () => this.#kernel.inUse,
+      needsBpf: () => this.#kernel.inUse || this.#kernel.held,
       onReload: (listener) => this.#reloader.listener = listener,
       reload: () => this.#reloader.reload(),
       turns: () => this.#lanes.turns(),
@@ -306,7 +304,7 @@ export class Node {
     await runAll([
       () => this.#server.close(),
       () => this.#lanes.stop(),
-      () => this.#tracer?.close(),
+      () => this.#live.close(),
       // After the last packet: what comes later is of a new start.
       () => this.#hellos.goodbye(),
       () => this.#kernel.end(),
@@ -325,14 +323,31 @@ export class Node {
     discardWaiting(this.#udp.fd);
     // The lanes' threads come up in the meantime.
     await Promise.all([this.#lanes.start(tun), this.#kernel.open(device)]);
+    this.#tellKernelPath();
+  }
+
+  #tellKernelPath(): void {
     this.#device.describeKernelPath(this.#kernel.inUse);
     this.#hellos.announce();
+  }
+
+  /** Somebody looks at the packets: the kernel path, which shows none, waits until nobody does. */
+  #holdKernelPath(held: boolean): void {
+    this.#kernel.hold(held);
+    if (!this.#device.tun || this.#stopping) return;
+    this.#tellKernelPath();
+    if (held) return;
+    const device = { name: this.#registry.config.device, index: this.#device.index };
+    this.#kernel.open(device).then(
+      () => this.#tellKernelPath(),
+      (error) => this.#ended.reject(error),
+    );
   }
 
   /** Lets go of a device that is lost, and of all that belongs to it. */
   async #letGo(): Promise<void> {
     await this.#lanes.stop();
-    this.#tracer?.closeRings();
+    this.#live.hub.closeRings();
     this.#kernel.close();
     this.#device.release();
   }
@@ -371,8 +386,7 @@ export class Node {
     try {
       this.#kernel.check();
     } finally {
-      this.#device.describeKernelPath(this.#kernel.inUse);
-      this.#hellos.announce();
+      this.#tellKernelPath();
     }
   }
 

@@ -1,11 +1,12 @@
 /** What a node runs with. */
 
-import type { EngineChoice } from "../dataplane/lanes/features.ts";
+import type { EngineChoice } from "../config/engine.ts";
 import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { Leave } from "../host/privileges.ts";
-import type { Log } from "../base/log.ts";
+import type { KeptLog } from "../base/log.ts";
 import type { Timers } from "../base/time.ts";
 import type { LoadFile } from "../peers/source/file.ts";
+import type { HttpEndpoint } from "../status/server.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
 
 /** What a node runs with. */
@@ -22,7 +23,7 @@ export interface NodeOptions {
   /** Where the status is served: on a socket (without a path: in its usual place), and over HTTP. */
   readonly status: {
     readonly socket: string | undefined;
-    readonly http: { readonly host: string; readonly port: number } | undefined;
+    readonly http: HttpEndpoint | undefined;
   };
   /** Whether a change of the config's file is noticed. */
   readonly watchConfig: boolean;
@@ -34,7 +35,7 @@ export interface NodeOptions {
   readonly leave: Leave;
   /** The intervals of the control loop. */
   readonly timers: Timers;
-  readonly log: Log;
+  readonly log: KeptLog;
   /** Where the lanes' module is now. */
   readonly workerUrl: () => string;
   readonly version: string;

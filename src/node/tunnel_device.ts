@@ -1,6 +1,6 @@
 /** The node's device: opened, configured, looked after, and taken back. */
 
-import type { Feature } from "../io/features.ts";
+import type { Feature } from "../base/features.ts";
 import type { Config, NodeConfig } from "../config/types.ts";
 import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";

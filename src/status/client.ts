@@ -1,6 +1,7 @@
 /** Finds the node that runs here, and asks it for its status. */
 
 import { RunError } from "../base/errors.ts";
+import type { LogEntry } from "../base/log.ts";
 import { STATUS_MAX_BYTES, STATUS_TIMEOUT_MS } from "../base/limits.ts";
 import { isOfNamespace, socketDirectories, socketName } from "./socket.ts";
 import { type Status, STATUS_FORMAT } from "./model/types.ts";
@@ -72,7 +73,8 @@ export function findSocket({ socket, device, netns, uid }: NodeChoice): string {
   return noNode(`no status socket in ${socketDirectories(uid).join(" or ")}`);
 }
 
-function failure(error: unknown, path: string, timeout_ms: number): never {
+/** Makes of what went wrong with a socket an error that helps. Throws a RunError. */
+export function failure(error: unknown, path: string, timeout_ms: number): never {
   const what = `cannot ask ${path}`;
   if (error instanceof Deno.errors.PermissionDenied) {
     throw new RunError({ what, why: "permission denied", how: "sudo" });
@@ -118,6 +120,18 @@ export async function askStatus(path: string): Promise<Status> {
   return await askNode(path, "GET", "/status.json", STATUS_TIMEOUT_MS, readStatus);
 }
 
+/** Asks it for the last lines of its log. Throws a RunError likewise. */
+export async function askEvents(path: string): Promise<readonly LogEntry[]> {
+  return await askNode(path, "GET", "/events.json", STATUS_TIMEOUT_MS, JSON.parse);
+}
+
+/** A client of the node behind a unix socket. Throws Deno's errors where nobody is there. */
+export async function connectNode(path: string): Promise<Deno.HttpClient> {
+  // fetch does not tell why it cannot connect: this throws an error with a class of its own.
+  (await Deno.connect({ transport: "unix", path })).close();
+  return Deno.createHttpClient({ proxy: { transport: "unix", path } });
+}
+
 /**
  * Sends an HTTP request to the node behind a unix socket; `read` makes of the answer's body
  * what it is, or throws an Error. Throws a RunError when there is no right answer.
@@ -130,9 +144,7 @@ export async function askNode<T>(
   read: (body: string) => T,
 ): Promise<T> {
   try {
-    // fetch does not tell why it cannot connect: this throws an error with a class of its own.
-    (await Deno.connect({ transport: "unix", path })).close();
-    using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+    using client = await connectNode(path);
     // A name would be looked up, although the socket is the way: an address needs no resolver.
     const response = await fetch(`http://127.0.0.1${resource}`, {
       client,

@@ -2,8 +2,10 @@
 
 import { METRICS_TYPE } from "./format/metrics.ts";
 import { page, pagePolicy } from "./format/page.ts";
-import { bodyBytes, type HttpAnswer } from "./http/answer.ts";
-import type { HttpRequest } from "./http/request.ts";
+import type { LogEntry } from "../base/log.ts";
+import { bodyBytes, type HttpAnswer, type HttpStream } from "./http/answer.ts";
+import { type HttpRequest, OURS } from "./http/request.ts";
+import type { LivePackets } from "./live.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** What the handler is given. */
@@ -15,6 +17,10 @@ export interface HandlerParts {
    * asks for: such a name is not ours.
    */
   readonly isOurs: (host: string) => boolean;
+  /** The last log lines, the oldest first. */
+  readonly events: () => readonly LogEntry[];
+  /** Who shows packets; undefined: they are not shown here. */
+  readonly packets: Pick<LivePackets, "lines"> | undefined;
 }
 
 /** Nothing of ours is to be kept, guessed at, framed or read by other sites' pages. */
@@ -48,14 +54,18 @@ export function hostOf(header: string | null): string {
   return (match?.[1] ?? match?.[2] ?? "").toLowerCase();
 }
 
+const NO_PACKETS =
+  "Packets are not shown here: that takes --http-trace, or `http_trace: true` in " +
+  "the config. `tunnet trace` on the host shows them.\n";
+
 /** Answers one request. */
 export function handle(
-  { method, path, host }: HttpRequest,
-  { snapshots, isOurs }: HandlerParts,
-): HttpAnswer {
+  { method, path, query, ours, host }: HttpRequest,
+  { snapshots, isOurs, events, packets }: HandlerParts,
+): HttpAnswer | HttpStream {
   if (!isOurs(hostOf(host))) {
     return answer(
-      "This node is not known by that name: ask for it by its address, or by the name given to --http.\n",
+      "This node is not known by that name: ask for it by its address, or name it with --http-host.\n",
       TEXT,
       421,
     );
@@ -79,7 +89,16 @@ export function handle(
       const healthy = problems.length === 0;
       return answer(healthy ? "ok\n" : `${problems.join("\n")}\n`, TEXT, healthy ? 200 : 503);
     }
+    case "/events.json":
+      return answer(JSON.stringify(events()) + "\n", "application/json");
+    case "/trace":
+      if (!packets) return answer(NO_PACKETS, TEXT, 403);
+      // A page elsewhere could not read it, but could slow the node down by asking.
+      if (!ours || method !== "GET") {
+        return answer(`Only GET with the header ${OURS}.\n`, TEXT, 403);
+      }
+      return packets.lines(new URLSearchParams(query));
     default:
-      return answer("Nothing here. Try / /status.json /metrics /healthz\n", TEXT, 404);
+      return answer("Nothing here. Try / /status.json /metrics /healthz /events.json\n", TEXT, 404);
   }
 }

@@ -1,13 +1,15 @@
 /** Serves the status: on the unix socket, and over HTTP where that is asked for. */
 
 import { RunError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
+import type { Log, LogEntry } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
-import { answer, handle, TEXT } from "./handler.ts";
+import { answer, handle, type HandlerParts, TEXT } from "./handler.ts";
 import type { ReloadOutcome } from "../peers/source/source.ts";
-import type { HttpAnswer } from "./http/answer.ts";
+import type { HttpAnswer, HttpStream } from "./http/answer.ts";
 import type { HttpRequest } from "./http/request.ts";
-import { HttpServer } from "./http/server.ts";
+import { type Answerer, HttpServer } from "./http/server.ts";
+import { isOurHost } from "./hosts.ts";
+import type { LivePackets } from "./live.ts";
 import { isReload, reloadAnswer } from "./reload.ts";
 import {
   clearSocketPath,
@@ -23,10 +25,14 @@ import type { Status } from "./model/types.ts";
 import { Remover } from "./remover.ts";
 import { Snapshots } from "./snapshots.ts";
 
-/** Where an HTTP server listens. */
+/** Where an HTTP server listens, and what it answers. */
 export interface HttpEndpoint {
   readonly host: string;
   readonly port: number;
+  /** Names by which it may be asked besides this host and addresses; `*.NAME` for those below. */
+  readonly names: readonly string[];
+  /** Whether packets are shown to whoever asks. */
+  readonly trace: boolean;
 }
 
 /** What is served, and where. */
@@ -36,6 +42,10 @@ export interface StatusServerParts {
   readonly reload: () => Promise<ReloadOutcome>;
   /** Path of the socket; without one, it is where `place` says. */
   readonly socket: string | undefined;
+  /** The last log lines. */
+  readonly events: () => readonly LogEntry[];
+  /** Who shows packets. */
+  readonly packets: LivePackets;
   readonly place: SocketPlace;
   readonly http: HttpEndpoint | undefined;
   /** Whether this process may not be able to remove its socket when it ends. */
@@ -110,25 +120,22 @@ export class StatusServer {
     await clearSocketPath(path);
     const listener = listenOnSocket(path);
     this.#socketIdentity = socketIdentity(path);
-    const { leavesRoot, filter } = this.parts;
+    const { leavesRoot, filter, log } = this.parts;
     if (leavesRoot) this.#remover = Remover.start(path, this.#socketIdentity, filter);
-    // A unix socket has no name that a page could be pointed at.
-    const parts = { snapshots: this.#snapshots, isOurs: () => true };
-    this.#serve(
-      listener,
-      path,
-      (request) => isReload(request) ? this.#reload() : handle(request, parts),
-    );
+    const answer = (request: HttpRequest) => this.#answerOwner(request);
+    this.#servers.push(new HttpServer({ listener, answer, where: path, log, now_ms }));
     this.#socket = path;
   }
 
-  #serve(
-    listener: Deno.Listener,
-    where: string,
-    answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>,
-  ): void {
-    const { log } = this.parts;
-    this.#servers.push(new HttpServer({ listener, answer, where, log, now_ms }));
+  /** Answers whoever can open the socket. */
+  #answerOwner(request: HttpRequest): ReturnType<Answerer> {
+    if (isReload(request)) return this.#reload();
+    const { packets, events } = this.parts;
+    const { method, path, query } = request;
+    if (method === "GET" && path === "/pcap") return packets.capture(new URLSearchParams(query));
+    // A unix socket has no name that a page could be pointed at.
+    const parts = { snapshots: this.#snapshots, isOurs: () => true, events, packets };
+    return handle({ ...request, ours: true }, parts);
   }
 
   async #reload(): Promise<HttpAnswer> {
@@ -140,7 +147,11 @@ export class StatusServer {
   #openHttp(endpoint: HttpEndpoint): void {
     const { host, port } = endpoint;
     const { log } = this.parts;
-    this.#servers.push(serveHttp(endpoint, log, () => this.#snapshots));
+    const { packets, events } = this.parts;
+    this.#servers.push(serveHttp(endpoint, log, () => ({
+      ...{ snapshots: this.#snapshots, events },
+      packets: endpoint.trace ? packets : undefined,
+    })));
     const where = formatEndpoint(host, port);
     this.#http = `http://${where}`;
     if (!isLoopback(host)) {
@@ -159,17 +170,19 @@ export function snapshotOf(status: Status): Snapshots {
   return new Snapshots(() => status, now_ms);
 }
 
+/** What is served of a node. */
+type Served = Omit<HandlerParts, "isOurs">;
+
 /**
- * Serves a node's page, status and metrics over HTTP; `snapshots` may have to ask for them. Throws
+ * Serves a node's page, status and metrics over HTTP; `parts` may have to ask for them. Throws
  * a RunError where it cannot listen.
  */
 export function serveHttp(
-  { host, port }: HttpEndpoint,
+  { host, port, names }: HttpEndpoint,
   log: Log,
-  snapshots: () => Snapshots | Promise<Snapshots>,
+  parts: (request: HttpRequest) => Served | Promise<Served>,
 ): HttpServer {
-  const isOurs = (name: string) =>
-    parseAddress(name) !== undefined || name === "localhost" || name === host;
+  const isOurs = (name: string) => isOurHost(name, [host, ...names]);
   const where = formatEndpoint(host, port);
   let listener: Deno.Listener;
   try {
@@ -177,9 +190,9 @@ export function serveHttp(
   } catch (error) {
     throw new RunError({ what: `cannot open --http ${where}`, ...httpFailure(error, port) });
   }
-  const respond = async (request: HttpRequest) => {
+  const respond = async (request: HttpRequest): Promise<HttpAnswer | HttpStream> => {
     try {
-      return handle(request, { snapshots: await snapshots(), isOurs });
+      return handle(request, { ...await parts(request), isOurs });
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       return answer(`${error.message}\n`, TEXT, 502);

@@ -1,7 +1,14 @@
 import { createLog, LOG_LEVELS, type LogOptions } from "../../src/base/log.ts";
-import { LOG_LINES_PER_EVENT, LOG_WINDOW_MS } from "../../src/base/limits.ts";
+import {
+  LOG_KEPT_CHARACTERS,
+  LOG_KEPT_LINES,
+  LOG_LINES_PER_EVENT,
+  LOG_WINDOW_MS,
+} from "../../src/base/limits.ts";
 import { isStream } from "../../src/service/journal.ts";
 import { assertEquals } from "../assert.ts";
+
+const TIME = "1970-01-01T00:00:00.000Z";
 
 /** A logger whose lines are kept and whose time is set by hand. */
 function setup(options: Partial<LogOptions> = {}) {
@@ -31,15 +38,16 @@ function setup(options: Partial<LogOptions> = {}) {
 Deno.test("log: how a line looks", async (t) => {
   const message = "a\nb\x1b[1m";
   const json = '"event":"e","message":"a\\nb\\u001b[1m","n":1}\n';
-  const time = '"time":"1970-01-01T00:00:00.000Z",';
+  const time = `"time":"${TIME}",`;
   const cases: readonly (readonly [
     string,
     Partial<LogOptions>,
     "error" | "warn" | "info",
     string,
   ])[] = [
-    ["for people", {}, "info", "tunnet: a?b?[1m\n"],
-    ["for people, a warning", {}, "warn", "tunnet: warn: a?b?[1m\n"],
+    ["for people", {}, "info", `${TIME} tunnet: a?b?[1m\n`],
+    ["for people at once", { untimed: true }, "info", "tunnet: a?b?[1m\n"],
+    ["for people, a warning", {}, "warn", `${TIME} tunnet: warn: a?b?[1m\n`],
     ["as JSON", { json: true }, "warn", `{${time}"level":"warn",${json}`],
     ["for the journal", { journal: true }, "info", "<6>a?b?[1m\n"],
     ["for the journal, an error", { journal: true }, "error", "<3>a?b?[1m\n"],
@@ -59,6 +67,19 @@ Deno.test("log: how a line looks", async (t) => {
   }
 });
 
+Deno.test("log: the last lines are kept, those that are not written too, but for debug", () => {
+  const { log, lines } = setup({ level: "error" });
+  log.debug("d", "d");
+  log.info("a", "x".repeat(2 * LOG_KEPT_CHARACTERS));
+  for (let i = 0; i < LOG_KEPT_LINES - 1; i++) log.warn(`e${i}`, `${i}`);
+  assertEquals(lines, []);
+  const first = { time: TIME, level: "info", event: "a", message: "x".repeat(LOG_KEPT_CHARACTERS) };
+  assertEquals([log.recent()[0]!, log.recent().length], [first, LOG_KEPT_LINES]);
+  log.error("last", "last");
+  assertEquals(log.recent().at(-1)?.message, "last");
+  assertEquals([log.recent()[0]!.event, log.recent().length], ["e0", LOG_KEPT_LINES]);
+});
+
 Deno.test("log: levels below the chosen one are left out", () => {
   for (const [i, level] of LOG_LEVELS.entries()) {
     const { log, lines } = setup({ level });
@@ -75,11 +96,11 @@ Deno.test("log: repetitions of one event are counted, others are not kept back b
   pass(LOG_WINDOW_MS - 1);
   assertEquals(lines.length, LOG_LINES_PER_EVENT + 1);
   pass(LOG_WINDOW_MS);
-  assertEquals(lines.at(-1), "tunnet: warn: flood: 7 more in 10 s left out\n");
+  assertEquals(lines.at(-1), `${TIME} tunnet: warn: flood: 7 more in 10 s left out\n`);
   lines.length = 0;
   log.warn("flood", "again");
   pass(10 * LOG_WINDOW_MS);
-  assertEquals(lines, ["tunnet: warn: again\n"], "nothing was left out since");
+  assertEquals(lines, [`${TIME} tunnet: warn: again\n`], "nothing was left out since");
 });
 
 Deno.test("log: what was left out is told with the next line, or at the end", () => {

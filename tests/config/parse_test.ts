@@ -48,6 +48,32 @@ Deno.test("parseConfig: the starter config, with defaults and no warning", () =>
   });
 });
 
+Deno.test("parseConfig: how a node runs", () => {
+  const keys = "http: 9309\nhttp_hosts: [Node-A.lan, '*.example.org']\nhttp_trace: true\n" +
+    "engine: auto,-gro\nlog: debug,json\n";
+  const { config, warnings } = parse(`${keys}nodes:\n${NODE_A}`);
+  assertEquals(warnings, []);
+  assertEquals(config.service, {
+    http: { host: "127.0.0.1", port: 9309 },
+    httpHosts: ["node-a.lan", "*.example.org"],
+    httpTrace: true,
+    engine: { engine: "auto", off: new Set(["gro"] as const) },
+    log: { level: "debug", json: true },
+  });
+  const bad: [string, string][] = [
+    ["http: 1.2.3", "line 1: http: "],
+    ["http_hosts: a", 'http_hosts: "a", not a list'],
+    ["http_hosts: [a/b]", 'http_hosts: "a/b" is not a host name'],
+    ["http_trace: yes", 'http_trace: "yes" is neither true nor false'],
+    ["engine: fast", 'engine: "fast" is not an engine'],
+    ["log: loud", 'log: "loud" is not a log level'],
+    ["log: info,yaml", 'log: "info,yaml" is not what is logged'],
+  ];
+  for (const [line, problem] of bad) {
+    assertThrows(() => parse(`${line}\nnodes:\n${NODE_A}`), ConfigError, problem);
+  }
+});
+
 Deno.test("parseConfig: every key, IPv6 pods and nodes, ports of their own", () => {
   const { config, warnings } = parse(`
 network: [172.16.0.0/12, "fd00::/16"]

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "../assert.ts";
-import { FEATURES } from "../../src/io/features.ts";
+import { FEATURES } from "../../src/base/features.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { KERNEL_PATH } from "../kernel_path/possible.ts";
 import { Bed } from "./harness.ts";

@@ -55,7 +55,8 @@ const COVERED: Readonly<Record<string, string>> = {
   "sudo ./tunnet status --watch": "tests/e2e/status_test.ts",
   "sudo ./tunnet status --http 9309": "tests/e2e/lab_test.ts",
   "sudo ./tunnet dump tun0 --address 192.168.1.10/24": "tests/e2e/dump_test.ts",
-  "sudo ./tunnet --peer --http 9309 --trace dropped": "tests/e2e/trace_test.ts",
+  "sudo ./tunnet trace dropped": "tests/e2e/trace_test.ts",
+  "sudo ./tunnet pcap -w node.pcapng": "tests/e2e/trace_test.ts",
   "sudo install -m 0755 tunnet /usr/local/bin/tunnet": "not run: it installs on the host itself",
   "sudo install -D -m 0644 tunnet.yaml /etc/tunnet/tunnet.yaml":
     "not run: it installs on the host itself",

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { tsharkRows } from "../inspect/decode/tshark.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { type CapturedPacket, readCapture } from "../inspect/pcap/reader.ts";
-import { Bed, until } from "./harness.ts";
+import { Bed, until, Words } from "./harness.ts";
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
@@ -264,3 +264,91 @@ for (
     assertEquals(wrong.length, 0);
   });
 }
+
+/** Starts a command of the node i that goes on until it is ended; what it prints is gathered. */
+function ask(bed: Bed, i: number, ...args: string[]) {
+  const child = bed.spawn(bed.node(i).namespace, [...bed.command, ...args]);
+  return { child, out: new Words(child.stdout), said: new Words(child.stderr) };
+}
+
+Deno.test("trace: attaches to running nodes, ends as it should, and the kernel path comes back", async () => {
+  await using bed = await Bed.create();
+  const yaml = `${Deno.readTextFileSync(`${bed.dir}/tunnet.yaml`)}
+http: 9310
+http_hosts: ["*.lan"]
+http_trace: true
+log: debug
+`;
+  Deno.writeTextFileSync(`${bed.dir}/served.yaml`, yaml, { mode: 0o644 });
+  const [a, b] = await Promise.all([bed.start(0), bed.start(1, ["-c", `${bed.dir}/served.yaml`])]);
+  await bed.reachable(0, 1, 10_000);
+  const kernelPath = async () => {
+    const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");
+    return JSON.parse(stdout).engine.features.includes("kernel");
+  };
+  assert(await kernelPath(), "there is a kernel path to take away");
+  const filter = "172.2.0.0/16,icmp";
+  const one = ask(bed, 0, "trace", filter, "--json");
+  const ping = () => bed.inPod(0, ..."ping -n -c 1 -W 2 172.2.0.2".split(" "));
+  await until("the kernel path waits", 10_000, async () => !await kernelPath());
+  await until("it is traced", 10_000, async () => {
+    await ping();
+    return one.out.text.includes("\n");
+  });
+  const first = JSON.parse(one.out.text.split("\n")[0]!);
+  assertEquals([first.to ?? first.from, first.protocol, first.text], ["node-b", "ICMP", undefined]);
+
+  // A second one beside it, which ends by itself, and a capture.
+  const two = ask(bed, 0, "trace", "node-b", "--count", "2");
+  const file = `${bed.dir}/live.pcapng`;
+  const captured = ask(bed, 0, "pcap", "icmp", "-w", file, "-c", "2");
+  await until("all have seen two", 10_000, async () => {
+    await ping();
+    return /2 packets/.test(two.said.text) && /2 packets/.test(captured.said.text);
+  });
+  assertEquals([(await two.child.status).code, (await captured.child.status).code], [0, 0]);
+  assertMatch(await two.said.all, /^tunnet: 2 packets shown, 0 left out\n$/);
+  assertMatch(
+    await two.out.all,
+    /^\d\d:\d\d:\d\d\.\d{3} tunnet0 .*-> node-b 192\.168\.0\.7:3009\n/,
+  );
+  assertMatch(await captured.said.all, /^tunnet: 2 packets captured, 0 left out\n$/);
+  const packets = readCapture(Deno.readFileSync(file)).packets;
+  assertEquals(packets.length, 2);
+  assertEquals((await tsharkRows(file)).map((row) => row.text("icmp.type")), ["8", "0"]);
+
+  const wrong = await bed.onNode(0, ...bed.command, "trace", "icpm");
+  assertEquals([wrong.code, wrong.stdout], [2, ""]);
+  assertMatch(wrong.stderr, /"icpm" is no filter \(did you mean "icmp"\?\)/);
+
+  // The same over HTTP, where the config says so, by a name of ours.
+  assertMatch(b.log, /"level":"debug"/);
+  const curl = (...words: string[]) =>
+    bed.spawn(bed.node(1).namespace, ["curl", "-sN", "-H", "host: b.lan", ...words]);
+  const page = curl("-H", "x-tunnet: 1", "http://127.0.0.1:9310/trace?filter=icmp");
+  const shown = new Words(page.stdout);
+  await until("it is shown", 10_000, async () => {
+    await ping();
+    return /"from":"node-a".*"text":/.test(shown.text);
+  });
+  page.kill();
+  const unasked = curl("-w", "%{http_code}", "http://127.0.0.1:9310/trace");
+  assertMatch(await new Words(unasked.stdout).all, /403$/);
+  const events = curl("http://127.0.0.1:9310/events.json");
+  assertMatch(await new Words(events.stdout).all, /"event":"ready"/);
+
+  // Killed: nobody says goodbye.
+  one.child.kill("SIGKILL");
+  await one.child.status;
+  await until("the kernel path is back", 10_000, kernelPath);
+  await bed.reachable(0, 1, 10_000);
+  const last = ask(bed, 0, "trace");
+  await until("it attaches", 10_000, async () => {
+    await ping();
+    return last.out.text.includes("\n");
+  });
+  await a.stop();
+  assertEquals((await last.child.status).code, 1);
+  assertMatch(await last.said.all, /the node has ended/);
+  for (const { out, said } of [one, two, captured, last]) await Promise.all([out.all, said.all]);
+});

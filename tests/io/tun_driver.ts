@@ -7,7 +7,7 @@
 import { RunError } from "../../src/base/errors.ts";
 import { Burst } from "../../src/io/arena.ts";
 import { DEVICE_GONE, type OpenTun, WRITE } from "../../src/io/device.ts";
-import type { Feature } from "../../src/io/features.ts";
+import type { Feature } from "../../src/base/features.ts";
 import { closeQueues, closeTun, LinuxTun, openTun } from "../../src/io/tun_linux.ts";
 import { VNET, VNET_BYTES, writePlainVnet } from "../../src/offload/vnet.ts";
 import { frame } from "../fakes/frames.ts";

@@ -6,7 +6,7 @@ import { Burst } from "../../src/io/arena.ts";
 import { Run } from "../../src/io/run.ts";
 import { OUTCOME, type SendResults } from "../../src/io/send_results.ts";
 import { readSockaddr } from "../../src/io/sockaddr.ts";
-import type { Feature } from "../../src/io/features.ts";
+import type { Feature } from "../../src/base/features.ts";
 import { BatchSocket, type DatagramCalls } from "../../src/io/udp_batch.ts";
 import { openUdp } from "../../src/io/udp_open.ts";
 

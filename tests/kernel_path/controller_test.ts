@@ -322,8 +322,22 @@ Deno.test("kernel path: a peer that is reached by another device is moved to it"
   controller.check();
   path.watched = "resumed";
   controller.check();
-  assertEquals(lines, [
-    "tunnet: somebody captures: packets go by the lanes",
-    "tunnet: nobody captures any more",
+  assertEquals(lines.map((line) => line.replace(/^\S+ tunnet: /, "")), [
+    "somebody captures: packets go by the lanes",
+    "nobody captures any more",
   ]);
+});
+
+Deno.test("kernel path: held back, it is closed, and opened again afterwards only", async () => {
+  const { controller, path, done } = setup();
+  controller.setPeer(0, row(2));
+  await controller.open(DEVICE);
+  done();
+  controller.hold(true);
+  assertEquals([path.closed, controller.inUse, controller.held], [true, false, true]);
+  await controller.open(DEVICE);
+  assertEquals(controller.inUse, false, "a device that is made again changes nothing");
+  controller.hold(false);
+  await controller.open(DEVICE);
+  assertEquals([controller.inUse, done().at(-1)], [true, "peer 0 by 2"]);
 });

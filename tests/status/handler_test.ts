@@ -4,6 +4,8 @@ import { Snapshots } from "../../src/status/snapshots.ts";
 import { parseMetrics } from "./format/prometheus.ts";
 import { snapshotParts, statusOf } from "./parts.ts";
 
+const EVENTS = [{ time: "t", level: "info", event: "ready", message: "ready" }] as const;
+
 const ask = (
   path: string,
   { method = "GET", host = "localhost" }: { method?: string; host?: string | null } = {},
@@ -11,7 +13,13 @@ const ask = (
 ) => {
   const snapshots = new Snapshots(() => statusOf({ device }), () => 0);
   const isOurs = (name: string) => name === "localhost" || name === "127.0.0.1";
-  const { status, headers, body } = handle({ method, path, host }, { snapshots, isOurs });
+  const events = () => EVENTS;
+  const answered = handle(
+    { method, path, query: "", ours: false, host },
+    { snapshots, isOurs, events, packets: undefined },
+  );
+  if ("start" in answered) throw new Error("a stream");
+  const { status, headers, body } = answered;
   return { status, headers, body: new TextDecoder().decode(body) };
 };
 
@@ -19,6 +27,36 @@ Deno.test("http: /status.json", () => {
   const { headers, body } = ask("/status.json");
   assertEquals(headers["content-type"], "application/json");
   assertEquals(JSON.parse(body), statusOf());
+});
+
+Deno.test("http: /events.json has the last lines of the log", () => {
+  assertEquals(JSON.parse(ask("/events.json").body), EVENTS);
+});
+
+Deno.test("http: packets are shown where that is asked for, to a page of ours only", () => {
+  const asked: string[] = [];
+  const stream = { headers: {}, start: () => () => {} };
+  const packets = {
+    lines: (query: URLSearchParams) => {
+      asked.push(query.toString());
+      return stream;
+    },
+  };
+  const request = { method: "GET", path: "/trace", query: "filter=icmp", host: "a", ours: true };
+  const parts = {
+    ...{ packets, events: () => [], isOurs: (host: string) => host === "a" },
+    snapshots: new Snapshots(() => statusOf(), () => 0),
+  };
+  assertEquals(handle(request, parts), stream);
+  assertEquals(asked, ["filter=icmp"]);
+  const refused = [
+    handle({ ...request, ours: false }, parts),
+    handle({ ...request, method: "HEAD" }, parts),
+    handle({ ...request, host: "evil.example" }, parts),
+    handle(request, { ...parts, packets: undefined }),
+  ].map((answer) => "start" in answer ? 200 : answer.status);
+  assertEquals(refused, [403, 403, 421, 403]);
+  assertEquals(asked.length, 1);
 });
 
 Deno.test("http: /metrics", () => {

@@ -3,7 +3,7 @@ import { RunError } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
 import { askStatus, findSocket } from "../../src/status/client.ts";
 import { askReload } from "../../src/status/reload.ts";
-import { StatusServer } from "../../src/status/server.ts";
+import { type HttpEndpoint, StatusServer } from "../../src/status/server.ts";
 import {
   clearSocketPath,
   ensureSocketDirectory,
@@ -21,7 +21,7 @@ function temporary(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-function server(socket: string, http?: { host: string; port: number }) {
+function server(socket: string, http?: Pick<HttpEndpoint, "host" | "port">) {
   const lines: string[] = [];
   const log = createLog({
     ...{ level: "debug", json: false, now: () => new Date(0) },
@@ -34,11 +34,16 @@ function server(socket: string, http?: { host: string; port: number }) {
     place: { device: "tunnet0", netns: undefined, uid },
     leavesRoot: false,
     filter: "none",
-    http,
+    http: http && { ...http, names: ["node-a", "*.lan"], trace: false },
+    events: () => log.recent(),
+    packets: { lines: () => STREAM, capture: () => STREAM },
     log,
   };
   return { server: new StatusServer(parts), lines };
 }
+
+/** A stream of nothing. */
+const STREAM = { headers: {}, start: () => () => {} };
 
 /** A port that nobody listens on. */
 function freePort(hostname: string): number {
@@ -145,7 +150,11 @@ Deno.test("http: served beside the socket; other names are refused", async () =>
   };
   assertEquals(await raw(`localhost:${port}`), "HTTP/1.1 200 OK");
   assertEquals(await raw("192.168.0.1"), "HTTP/1.1 200 OK");
-  assertEquals(await raw("rebound.example"), "HTTP/1.1 421 Misdirected Request");
+  assertEquals(await raw("Node-A:9309"), "HTTP/1.1 200 OK");
+  assertEquals(await raw("prometheus.lan"), "HTTP/1.1 200 OK");
+  for (const name of ["rebound.example", "node-a.evil.example", "evil-lan", "lan", "x.lan.evil"]) {
+    assertEquals(await raw(name), "HTTP/1.1 421 Misdirected Request", name);
+  }
   const { server: two } = server(`${dir.path}/t.sock`, { host: "127.0.0.1", port });
   await assertRejects(() => two.open(), RunError, "another program uses the port");
   await two.close();

@@ -39,7 +39,6 @@ const HABITS: Readonly<Record<string, string>> = {
   show: "sudo tunnet status",
   logs: "journalctl -u tunnet",
   log: "journalctl -u tunnet",
-  trace: "sudo tunnet --peer --trace",
 };
 
 function unknownCommand(word: string): never {

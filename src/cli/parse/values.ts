@@ -3,15 +3,12 @@
 import {
   CAPTURE_FILES_MAX,
   CAPTURE_SIZE_MIN_BYTES,
-  DEFAULT_HTTP_PORT,
   HELLO_INTERVAL_MAX_MS,
   HELLO_INTERVAL_MIN_MS,
   LAB_NODES_MAX,
   LAB_NODES_MIN,
 } from "../../base/limits.ts";
-import { LOG_LEVELS, type LogLevel } from "../../base/log.ts";
-import { nearest } from "../../base/text.ts";
-import { quote, readHostPort, readNodeName, readPort, type Result } from "../../config/values.ts";
+import { quote, readHostPort, readNodeName, type Result } from "../../config/values.ts";
 import { type Address, parseAddress, parsePrefix, type Prefix } from "../../net/prefix.ts";
 
 /** An address to give to a device, with the length of its network. */
@@ -78,35 +75,10 @@ export function readCaptureSize(text: string): Result<number> {
   };
 }
 
-/** How much is logged. */
-export function readLogLevel(text: string): Result<LogLevel> {
-  const level = LOG_LEVELS.find((one) => one === text);
-  if (level !== undefined) return { value: level };
-  const near = nearest(text, LOG_LEVELS);
-  return {
-    problem: {
-      what: `${quote(text)} is not a log level`,
-      why: near && `did you mean ${quote(near)}?`,
-      how: LOG_LEVELS.join(", "),
-    },
-  };
-}
-
 /** Where to listen, as the text has it: it is bound later. */
 export function readListen(text: string): Result<string> {
   const result = readHostPort(text, "bind");
   return result.problem ? result : { value: text };
-}
-
-/** Where to serve HTTP. */
-export function readHttp(text: string): Result<{ host: string; port: number }> {
-  const port_alone = /^[0-9]+$/.test(text) ? readPort(text) : undefined;
-  if (port_alone?.problem) return { problem: port_alone.problem };
-  if (port_alone) return { value: { host: "127.0.0.1", port: port_alone.value } };
-  const result = readHostPort(text, "bind");
-  if (result.problem) return { problem: { ...result.problem, how: "127.0.0.1:9309" } };
-  const { host, port = DEFAULT_HTTP_PORT } = result.value;
-  return { value: { host, port } };
 }
 
 /** What packets go to: an address, a subnet, or what a node of this name has. */

@@ -19,6 +19,8 @@ export interface LaneParts {
   /** In the order in which they take their turns. */
   readonly directions: readonly Direction[];
   readonly table: LaneTable;
+  /** Called with each table that was taken up: what else the main thread says may have changed. */
+  readonly onTable?: () => void;
   /** Waits on one descriptor for each direction, in the same order. */
   readonly wait: Wait;
   /** Cell 0 is raised by the main thread to end the lane; cell 1 + lane counts the lane's turns. */
@@ -26,7 +28,7 @@ export interface LaneParts {
 }
 
 /** Runs until stopped or until the device is gone. Never awaits: a Worker in here gets no messages. */
-export function runLane({ directions, table, wait, stop }: LaneParts): LaneEnd {
+export function runLane({ directions, table, onTable, wait, stop }: LaneParts): LaneEnd {
   /** A bit for each direction that may have something to move. */
   let ready = -1;
   while (Atomics.load(stop, 0) === 0) {
@@ -34,6 +36,7 @@ export function runLane({ directions, table, wait, stop }: LaneParts): LaneEnd {
     if (table.stale) {
       table.acquire();
       for (const direction of directions) direction.useTable(table);
+      onTable?.();
     }
     for (let i = 0; i < directions.length; i++) {
       if ((ready & 1 << i) === 0) continue;

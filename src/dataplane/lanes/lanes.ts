@@ -47,6 +47,12 @@ export abstract class Lanes {
   /** Makes the lanes look at the table that was published. */
   abstract wake(): void;
 
+  /** Has them look whether anybody wants to see their packets. */
+  lookAgain(): void {
+    this.table.touch();
+    this.wake();
+  }
+
   /** How many turns each running lane has made, modulo 2^32: none while the device is away. */
   abstract turns(): readonly number[];
 

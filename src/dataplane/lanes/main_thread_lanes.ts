@@ -15,7 +15,7 @@ import { makeInbound, makeOutbound } from "../directions.ts";
 import type { ControlSink } from "../inbound.ts";
 import type { Direction, LaneEnd } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
-import type { Observer } from "../observer.ts";
+import type { LaneRecord, Observer } from "../observer.ts";
 
 /** Sleeps until the device has something to read; `poll_async.ts` has the real one. */
 export interface AsyncWait {
@@ -34,8 +34,8 @@ export interface DatagramParts {
   readonly mode?: Mode;
   readonly openDevice: (device: OpenTun) => PacketDevice;
   readonly openWait: (fd: number) => AsyncWait;
-  /** Makes who is shown the lane's packets; absent: nobody. */
-  readonly openObserver?: (() => Observer) | undefined;
+  /** Makes who is shown the lane's packets while it is wanted; absent: nobody ever looks. */
+  readonly openObserver?: (() => Observer & { readonly wanted: boolean }) | undefined;
   /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
   readonly control: Omit<ControlSink, "mailbox">;
   /** The lane ended without having been stopped. */
@@ -47,6 +47,8 @@ interface Running {
   readonly table: LaneTable;
   readonly inbound: Direction;
   readonly outbound: Direction;
+  /** Looks whether anybody wants to see the lane's packets. */
+  readonly show: () => void;
   readonly wait: AsyncWait;
   stopped: boolean;
   ended: Promise<void>;
@@ -77,14 +79,18 @@ export class DatagramLanes extends Lanes {
       now_ms: () => performance.now(),
     };
     const observer = parts.openObserver?.();
-    const [outbound, inbound] = this.countersOfLane(0).map((one) => ({
+    const records = this.countersOfLane(0).map((one): LaneRecord => ({
       ...laneCounters(one),
-      observer,
+      observer: undefined,
     }));
+    const [outbound, inbound] = records;
     const run: Running = {
       table: new LaneTable(this.table.memory, 0),
       inbound: makeInbound(way, inbound!, { ...parts.control, mailbox: this.mailbox }),
       outbound: makeOutbound(way, outbound!),
+      show: () => {
+        for (const record of records) record.observer = observer?.wanted ? observer : undefined;
+      },
       wait: parts.openWait(open.queues[0]!),
       stopped: false,
       ended: Promise.resolve(),
@@ -109,10 +115,11 @@ export class DatagramLanes extends Lanes {
   /** Takes over the published table at once: this is the lane's own thread, and it is between turns. */
   wake(): void {
     if (!this.#run) return;
-    const { table, outbound, inbound } = this.#run;
+    const { table, outbound, inbound, show } = this.#run;
     table.acquire();
     outbound.useTable(table);
     inbound.useTable(table);
+    show();
   }
 
   turns(): readonly number[] {

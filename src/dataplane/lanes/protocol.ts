@@ -10,14 +10,6 @@ export const LANE_DIRECTIONS = ["outbound", "inbound"] as const;
 /** One of LANE_DIRECTIONS. */
 export type LaneDirection = typeof LANE_DIRECTIONS[number];
 
-/** Where a lane shows its packets. */
-export interface ObserverSetup {
-  /** A ring (inspect/trace/ring.ts). */
-  readonly memory: SharedArrayBuffer;
-  /** How much of each packet is wanted. */
-  readonly snap_bytes: number;
-}
-
 /** Main thread to lane, once. Everything later goes through the shared memory and the eventfd. */
 export interface LaneSetup {
   /** Number of the lane, from 0. */
@@ -47,8 +39,8 @@ export interface LaneSetup {
   readonly keepsRights: boolean;
   /** The switch's table; absent in mode tun. */
   readonly macs?: SharedArrayBuffer | undefined;
-  /** Set when packets are traced or captured. */
-  readonly observer?: ObserverSetup | undefined;
+  /** Where it shows its packets while somebody looks: a ring (inspect/trace/ring.ts). */
+  readonly observer?: SharedArrayBuffer | undefined;
 }
 
 /** Lane to main thread. */

@@ -7,7 +7,7 @@ import type { IpVersion } from "../../net/prefix.ts";
 import type { OpenTun } from "../../io/device.ts";
 import type { ControlSink } from "../inbound.ts";
 import type { LaneEnd } from "./lane.ts";
-import type { LaneMessage, LaneSetup, ObserverSetup } from "./protocol.ts";
+import type { LaneMessage, LaneSetup } from "./protocol.ts";
 import { Lanes } from "./lanes.ts";
 import { type LanePlan, planLanes } from "./plan.ts";
 
@@ -32,8 +32,8 @@ export interface SupervisorParts {
   readonly waker: Waker;
   /** Whether lanes that start now keep their rights (LaneSetup). */
   readonly keepRights: () => boolean;
-  /** Makes the place where a lane shows its packets; absent: nobody looks. */
-  readonly openObserver?: (() => ObserverSetup) | undefined;
+  /** Makes the ring in which a lane shows its packets (LaneSetup); absent: nobody ever looks. */
+  readonly openRing?: (() => SharedArrayBuffer) | undefined;
   /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
   readonly control: Omit<ControlSink, "mailbox">;
   /** The lanes ended without having been stopped. */
@@ -167,7 +167,7 @@ export class Supervisor extends Lanes {
       stop,
       keepsRights: parts.keepRights(),
       macs: this.macs?.memory,
-      observer: parts.openObserver?.(),
+      observer: parts.openRing?.(),
     };
     worker.postMessage(setup);
     return { worker, eventFd, ended };

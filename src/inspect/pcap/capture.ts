@@ -3,14 +3,8 @@
 import { RunError, UsageError } from "../../base/errors.ts";
 import { CAPTURE_QUEUE_BYTES, DRAIN_TIMEOUT_MS } from "../../base/limits.ts";
 import { OutputQueue } from "../../base/output_queue.ts";
-import {
-  encodeInterface,
-  encodePacket,
-  encodeSectionHeader,
-  encodeStatistics,
-  type PcapInterface,
-  type PcapPacket,
-} from "./pcapng.ts";
+import { CaptureBlocks } from "./blocks.ts";
+import type { PcapInterface, PcapPacket } from "./pcapng.ts";
 
 /** Where a capture goes. */
 export interface CaptureOptions {
@@ -43,10 +37,8 @@ function cannotWrite(path: string, error: unknown): RunError {
 
 /** A pcapng capture. A slow disk or reader costs packets of the capture, and is never waited for. */
 export class Capture {
-  readonly #head: Uint8Array;
+  readonly #blocks: CaptureBlocks;
   readonly #queue: OutputQueue;
-  readonly #received: number[];
-  readonly #lost: number[];
   #file: Deno.FsFile | undefined;
   #size_bytes: number;
 
@@ -58,10 +50,7 @@ export class Capture {
     onFailure: (error: unknown) => void,
   ) {
     this.#file = file;
-    const blocks = [encodeSectionHeader(application), ...interfaces.map(encodeInterface)];
-    this.#head = new Uint8Array(blocks.flatMap((block) => [...block]));
-    this.#received = interfaces.map(() => 0);
-    this.#lost = interfaces.map(() => 0);
+    this.#blocks = new CaptureBlocks(interfaces, application);
     this.#queue = new OutputQueue(
       (bytes) => (this.#file ?? Deno.stdout).write(bytes),
       CAPTURE_QUEUE_BYTES,
@@ -73,8 +62,8 @@ export class Capture {
             : cannotWrite(options.path, error),
         ),
     );
-    this.#size_bytes = this.#head.length;
-    this.#queue.push(this.#head);
+    this.#size_bytes = this.#blocks.head.length;
+    this.#queue.push(this.#blocks.head);
   }
 
   /**
@@ -104,26 +93,22 @@ export class Capture {
 
   /** Adds a packet. */
   packet(packet: PcapPacket): void {
-    const block = encodePacket(packet);
-    this.#rotateFor(block.length);
-    this.#received[packet.interface]!++;
-    if (this.#queue.push(block)) this.#size_bytes += block.length;
-    else this.#lost[packet.interface]!++;
+    this.#blocks.packet(packet, (block) => {
+      this.#rotateFor(block.length);
+      const taken = this.#queue.push(block);
+      if (taken) this.#size_bytes += block.length;
+      return taken;
+    });
   }
 
   /** Notes packets that were lost before they came here. */
   lost(index: number, packets: number): void {
-    this.#received[index]! += packets;
-    this.#lost[index]! += packets;
+    this.#blocks.lost(index, packets);
   }
 
   /** Ends the capture; waits for the writer, but not for ever. */
   async close(): Promise<void> {
-    const now_ms = Date.now();
-    const time = { seconds: Math.floor(now_ms / 1000), nanoseconds: now_ms % 1000 * 1e6 };
-    this.#received.forEach((received, index) =>
-      this.#queue.push(encodeStatistics(index, time, received, this.#lost[index]!))
-    );
+    for (const block of this.#blocks.statistics(Date.now())) this.#queue.push(block);
     await this.#queue.drain(DRAIN_TIMEOUT_MS);
     this.#file?.close();
     this.#file = undefined;
@@ -133,7 +118,7 @@ export class Capture {
     const { size_bytes } = this.options;
     if (size_bytes === undefined || this.#file === undefined) return;
     if (this.#size_bytes + block_bytes <= size_bytes) return;
-    this.#size_bytes = this.#head.length;
+    this.#size_bytes = this.#blocks.head.length;
     this.#queue.between(() => this.#rotate());
   }
 
@@ -150,8 +135,9 @@ export class Capture {
       }
     }
     this.#file = await openFile(path);
-    for (let at = 0; at < this.#head.length;) {
-      at += await this.#file.write(this.#head.subarray(at));
+    const { head } = this.#blocks;
+    for (let at = 0; at < head.length;) {
+      at += await this.#file.write(head.subarray(at));
     }
   }
 }

@@ -8,7 +8,7 @@
 export const LINK_TYPE = { ethernet: 1, raw: 101 } as const;
 
 /** Block types (section 4). */
-const BLOCK = {
+export const BLOCK = {
   sectionHeader: 0x0a0d0d0a,
   interfaceDescription: 1,
   interfaceStatistics: 5,
@@ -16,7 +16,7 @@ const BLOCK = {
 } as const;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 /** Option codes: of any block, and of each (sections 3.5, 4.1 to 4.6). */
-const OPTION = {
+export const OPTION = {
   comment: 1,
   userApplication: 4,
   interfaceName: 2,

@@ -3,7 +3,8 @@
  * with one writer and one reader, and no locks. Pure.
  *
  * The control words are the writer's position, the reader's position (both in
- * bytes, modulo 2^32) and the packets that found no room. A record:
+ * bytes, modulo 2^32), the packets that found no room, and how much of each packet
+ * the reader wants: 0 while nobody looks. A record:
  *
  * | offset | bytes | field                                                  |
  * | ------ | ----- | ------------------------------------------------------ |
@@ -28,7 +29,7 @@ import type { Timestamp } from "../pcap/pcapng.ts";
 export const RECORD = { sent: 1, received: 2, droppedOut: 3, droppedIn: 4, answered: 5 } as const;
 
 const CONTROL_BYTES = 64;
-const CONTROL = { head: 0, tail: 1, lost: 2 } as const;
+const CONTROL = { head: 0, tail: 1, lost: 2, snap_bytes: 3 } as const;
 const HEADER_BYTES = 32;
 const FIELD = {
   size: 0,
@@ -40,8 +41,11 @@ const FIELD = {
   time: 20,
 } as const;
 
+/** Shared memory of a ring. */
+export type RingMemory = SharedArrayBuffer;
+
 /** Shared memory of a ring whose records take `data_bytes` (a power of two) in all. */
-export function ringMemory(data_bytes: number): SharedArrayBuffer {
+export function ringMemory(data_bytes: number): RingMemory {
   return new SharedArrayBuffer(CONTROL_BYTES + data_bytes);
 }
 
@@ -57,13 +61,22 @@ export class RingWriter implements Observer {
   readonly #bytes: Uint8Array;
   readonly #mask: number;
 
-  /** At most `snap_bytes` of each packet are taken along. */
-  constructor(memory: SharedArrayBuffer, readonly snap_bytes: number, readonly clock: Clock) {
+  constructor(memory: SharedArrayBuffer, readonly clock: Clock) {
     this.#control = new Int32Array(memory, 0, CONTROL_BYTES / 4);
     this.#view = new DataView(memory, CONTROL_BYTES);
     this.#bytes = new Uint8Array(memory, CONTROL_BYTES);
     this.#mask = this.#bytes.length - 1;
     if ((this.#bytes.length & this.#mask) !== 0) throw new RangeError("no power of two");
+  }
+
+  /** Whether anybody looks at what is written. */
+  get wanted(): boolean {
+    return this.#snap_bytes > 0;
+  }
+
+  /** At most so many bytes of each packet are taken along. */
+  get #snap_bytes(): number {
+    return Atomics.load(this.#control, CONTROL.snap_bytes);
   }
 
   sent(run: Run): void {
@@ -109,7 +122,7 @@ export class RingWriter implements Observer {
     body_bytes: number,
   ): void {
     const length = head_bytes + body_bytes;
-    const captured = Math.min(length, this.snap_bytes);
+    const captured = Math.min(length, this.#snap_bytes);
     const size = (HEADER_BYTES + captured + 7) & ~7;
     const capacity = this.#bytes.length;
     const start = Atomics.load(this.#control, CONTROL.head);
@@ -169,6 +182,17 @@ export class RingReader {
     this.#control = new Int32Array(memory, 0, CONTROL_BYTES / 4);
     this.#view = new DataView(memory, CONTROL_BYTES);
     this.#bytes = new Uint8Array(memory, CONTROL_BYTES);
+  }
+
+  /** Asks for the first bytes of each packet; 0: for none. Lanes follow at their next table. */
+  want(snap_bytes: number): void {
+    Atomics.store(this.#control, CONTROL.snap_bytes, snap_bytes);
+  }
+
+  /** Forgets what is in the ring, which nobody has asked for. */
+  clear(): void {
+    Atomics.store(this.#control, CONTROL.tail, Atomics.load(this.#control, CONTROL.head));
+    this.takeLost();
   }
 
   /** Packets lost since the last call, for want of room. */

@@ -1,6 +1,7 @@
 /** What a file has changed, in words, and what of it has to wait for a restart. Pure. */
 
 import type { Endpoint } from "../../config/types.ts";
+import type { ServiceConfig } from "../../config/service.ts";
 import { formatEndpoint } from "../../net/prefix.ts";
 import { type Members, type MembersDiff, prefixesText } from "./source.ts";
 
@@ -28,9 +29,22 @@ export function leftAsIs(running: FileMembers, wanted: FileMembers): readonly st
     ["the device", running.config.device, wanted.config.device],
     ["the bridge", running.config.bridge ?? "none", wanted.config.bridge ?? "none"],
     ["this node's address and port", text(running), text(wanted)],
+    ...serviceKeys.map((key) =>
+      [key, keyText(running.config.service, key), keyText(wanted.config.service, key)] as const
+    ),
   ];
   return fixed.filter(([, is, file]) => is !== file)
     .map(([what, is, file]) => `${what} cannot change while it runs: ${is} stays, not ${file}`);
+}
+
+const serviceKeys = ["http", "httpHosts", "httpTrace", "engine", "log"] as const;
+
+/** A key of how a node runs, as words. */
+function keyText(service: ServiceConfig | undefined, key: typeof serviceKeys[number]): string {
+  const json = (_: string, value: unknown) => value instanceof Set ? [...value] : value;
+  const value = service?.[key];
+  const said = value !== false && !(Array.isArray(value) && value.length === 0);
+  return said && JSON.stringify(value, json) || "none";
 }
 
 /** The changes by name, as a log line has them. */

@@ -43,8 +43,8 @@ export class FileSource implements MemberSource {
       const { loaded, self, endpoint } = await this.load(running.self);
       this.#checkMode(loaded.config.mode);
       this.#checkPort(loaded.config.port);
-      const { device, mode, bridge } = running.config;
-      const wanted = { self, config: { ...loaded.config, device, mode, bridge } };
+      const { device, mode, bridge, service } = running.config;
+      const wanted = { self, config: { ...loaded.config, device, mode, bridge, service } };
       const diff = membersDiff(running, wanted);
       await this.#onChange(diff);
       this.#running = { ...wanted, endpoint: running.endpoint };

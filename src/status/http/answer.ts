@@ -8,9 +8,21 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
+/** Writes some bytes; resolves to how many it took. */
+export type WriteSome = (bytes: Uint8Array<ArrayBuffer>) => Promise<number>;
+
+/** An answer that goes on until the client, or who writes it, has had enough. */
+export interface HttpStream {
+  /** As those of an answer, without a length. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Begins to write; `close` ends the connection. What it returns is called at the end. */
+  readonly start: (write: WriteSome, close: () => void) => () => void;
+}
+
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   413: "Content Too Large",
@@ -34,18 +46,33 @@ export function plainAnswer(status: number): HttpAnswer {
   return { status, headers, body: bodyBytes(`${REASONS[status]}\n`) };
 }
 
+/** The head of a stream: it ends with its connection (RFC 9112, 6.3). */
+export function formatStreamHead({ headers }: HttpStream, now: Date): Uint8Array {
+  return headBytes(200, headers, [`date: ${now.toUTCString()}`, "connection: close"]);
+}
+
+function headBytes(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  more: readonly string[],
+): Uint8Array {
+  const lines = [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...more,
+  ];
+  return encoder.encode(lines.join("\r\n") + "\r\n\r\n");
+}
+
 /** The head of an answer. `keepAlive`: whether another request may follow. */
 export function formatHead(
   { status, headers, body }: HttpAnswer,
   keepAlive: boolean,
   now: Date,
 ): Uint8Array {
-  const lines = [
-    `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  return headBytes(status, headers, [
     `content-length: ${body.length}`,
     `date: ${now.toUTCString()}`,
     `connection: ${keepAlive ? "keep-alive" : "close"}`,
-  ];
-  return encoder.encode(lines.join("\r\n") + "\r\n\r\n");
+  ]);
 }

@@ -8,6 +8,10 @@ export interface HttpRequest {
   readonly method: string;
   /** The target without its query; it is neither decoded nor normalised. */
   readonly path: string;
+  /** What follows a question mark, likewise; empty if there is none. */
+  readonly query: string;
+  /** Whether it has the header that a page elsewhere cannot send (OURS). */
+  readonly ours: boolean;
   /** The Host header, or the authority of a target that is a whole URL; null if there is none. */
   readonly host: string | null;
 }
@@ -25,6 +29,12 @@ export type Head =
     /** Whether another request may follow. */
     readonly keepAlive: boolean;
   };
+
+/**
+ * A header of our own: a browser lets no page of another site send one without asking first
+ * (https://fetch.spec.whatwg.org/#cors-safelisted-request-header), and we never agree.
+ */
+export const OURS = "x-tunnet";
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -73,11 +83,12 @@ function readLength(fields: Map<string, string[]>): { body_bytes: number } | { s
   return body_bytes > HTTP_BODY_MAX_BYTES ? { status: 413 } : { body_bytes };
 }
 
-/** What a target names: the path, and the authority if it is a whole URL. */
-function splitTarget(target: string): { path: string; authority: string | undefined } {
+/** What a target names: the path, the query, and the authority if it is a whole URL. */
+function splitTarget(target: string) {
   const absolute = ABSOLUTE.exec(target);
-  const rest = absolute ? absolute[2]! : target;
-  return { path: rest.replace(/[?#].*$/s, "") || "/", authority: absolute?.[1] };
+  const [rest] = (absolute ? absolute[2]! : target).split("#");
+  const [path, ...query] = rest!.split("?");
+  return { path: path || "/", query: query.join("?"), authority: absolute?.[1] };
 }
 
 /**
@@ -100,11 +111,15 @@ export function readHead(bytes: Uint8Array, searched = 0): Head {
   if (fields === undefined || hosts.length > 1) return refused(400);
   const length = readLength(fields);
   if ("status" in length) return refused(length.status);
-  const { path, authority } = splitTarget(target!);
+  const { path, query, authority } = splitTarget(target!);
   const connection = (fields.get("connection") ?? []).join(",").toLowerCase();
   return {
     kind: "whole",
-    request: { method: method!, path, host: authority ?? hosts[0] ?? null },
+    request: {
+      ...{ method: method!, path, query },
+      ours: fields.has(OURS),
+      host: authority ?? hosts[0] ?? null,
+    },
     head_bytes,
     body_bytes: length.body_bytes,
     keepAlive: minor !== "0" && !/(^|,)[ \t]*close[ \t]*(,|$)/.test(connection),

@@ -17,15 +17,26 @@ import {
 } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import { RateLimit } from "../../dataplane/rate_limit.ts";
-import { formatHead, type HttpAnswer, plainAnswer } from "./answer.ts";
+import {
+  formatHead,
+  formatStreamHead,
+  type HttpAnswer,
+  type HttpStream,
+  plainAnswer,
+} from "./answer.ts";
 import { clientOf, Connections, type OpenConnection } from "./connections.ts";
 import { type Head, type HttpRequest, readHead } from "./request.ts";
+
+/** Answers a request, at once or later, whole or as a stream. */
+export type Answerer = (
+  request: HttpRequest,
+) => HttpAnswer | HttpStream | Promise<HttpAnswer | HttpStream>;
 
 /** What a server is made of. */
 export interface HttpServerParts {
   readonly listener: Deno.Listener;
   /** Answers a request. What it throws is a bug, answered with 500 and logged. */
-  readonly answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
+  readonly answer: Answerer;
   /** What the log calls this server. */
   readonly where: string;
   readonly log: Log;
@@ -167,6 +178,7 @@ export class HttpServer {
       const { request, keepAlive } = head;
       more = keepAlive && !this.#closed;
       const answer = await this.#answer(request);
+      if ("start" in answer) return await stream(connection, answer);
       one.deadline_ms = this.parts.now_ms() + HTTP_ANSWER_TIMEOUT_MS;
       await this.#send(connection, answer, more, request.method === "HEAD");
       one.deadline_ms = this.parts.now_ms() + HTTP_REQUEST_TIMEOUT_MS;
@@ -174,7 +186,7 @@ export class HttpServer {
     }
   }
 
-  async #answer(request: HttpRequest): Promise<HttpAnswer> {
+  async #answer(request: HttpRequest): Promise<HttpAnswer | HttpStream> {
     try {
       return await this.parts.answer(request);
     } catch (error) {
@@ -252,6 +264,18 @@ async function skipBody(
     at += got_bytes;
   }
   return { head, length, used_bytes: length };
+}
+
+/** Lets a stream be written until either end has had enough: whoever goes, stops being read. */
+async function stream(connection: Deno.Conn, answer: HttpStream): Promise<void> {
+  await writeAll(connection, formatStreamHead(answer, new Date()));
+  const end = answer.start((bytes) => connection.write(bytes), () => close(connection));
+  try {
+    const unread = new Uint8Array(1024);
+    while (await connection.read(unread) !== null);
+  } finally {
+    end();
+  }
 }
 
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,6 @@
 /** `tunnet setup --systemd`: a unit that runs the node with CAP_NET_ADMIN and CAP_BPF only. Pure. */
 
+import type { HttpListen } from "../../config/service.ts";
 import type { NodeConfig } from "../../config/types.ts";
 import {
   FORWARDING_STAYS,
@@ -29,13 +30,16 @@ const FIRST_FREE_PORT = 1024;
 /** What the unit is made from. */
 export interface UnitInput {
   readonly self: NodeConfig;
+  /** Where the config has HTTP served. */
+  readonly http?: HttpListen | undefined;
   /** The config is in the executable itself: none is named. */
   readonly embedded: boolean;
 }
 
 /** The unit file: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
-export function unitFile({ self, embedded }: UnitInput): string {
-  const port = self.endpoint.port < FIRST_FREE_PORT ? ["CAP_NET_BIND_SERVICE"] : [];
+export function unitFile({ self, http, embedded }: UnitInput): string {
+  const ports = [self.endpoint.port, http?.port ?? FIRST_FREE_PORT];
+  const port = ports.some((one) => one < FIRST_FREE_PORT) ? ["CAP_NET_BIND_SERVICE"] : [];
   const capabilities = ["CAP_NET_ADMIN", "CAP_BPF", "CAP_SYS_ADMIN", ...port].join(" ");
   const config = embedded ? "" : ` --config ${SERVICE.config}`;
   return `[Unit]
@@ -160,7 +164,7 @@ put "$root${SERVICE.sysctl}" <<'END'
 ${podVersions(self).map((version) => `${SYSCTL[version]} = 1\n`).join("")}END
 
 put "$root${SERVICE.unit}" <<'END'
-${unitFile({ self, embedded })}END
+${unitFile({ self, http: input.loaded.config.service?.http, embedded })}END
 
 if [ -n "$root" ]; then
   exit 0

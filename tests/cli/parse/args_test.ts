@@ -1,6 +1,5 @@
 import type { Options } from "../../../src/cli/commands.ts";
 import { type Command, parseCommand } from "../../../src/cli/parse/command_line.ts";
-import { ENGINE_AUTO } from "../../../src/dataplane/lanes/features.ts";
 import { parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
 import { assertEquals } from "../../assert.ts";
 
@@ -14,17 +13,19 @@ const UP: Options["up"] = {
   mtu_bytes: undefined,
   port: undefined,
   mode: undefined,
-  engine: ENGINE_AUTO,
+  engine: undefined,
   watchConfig: false,
   trace: undefined,
   pcap: undefined,
   sysctl: true,
   noDrop: false,
   helloInterval_ms: undefined,
-  logLevel: "info",
+  logLevel: undefined,
   json: false,
   statusSocket: undefined,
   http: undefined,
+  httpHosts: [],
+  httpTrace: false,
 };
 
 const up = (options: Partial<Options["up"]> = {}): Command => ({
@@ -64,6 +65,7 @@ const LAB = {
 const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
 const STATUS = {
+  httpHosts: [],
   watch: false,
   json: false,
   device: undefined,
@@ -112,7 +114,7 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     ["up", "--listen", "[::]:4000", "--device", "t0", "--mtu", "1400", "--port", "4000"],
     up({ listen: "[::]:4000", device: "t0", mtu_bytes: 1400, port: 4000 }),
   ],
-  [["up", "--engine", "auto"], up()],
+  [["up", "--engine", "auto"], up({ engine: { engine: "auto", off: new Set() } })],
   [["up", "--mode", "tap", "10.0.0.2"], up({ mode: "tap", specs: ["10.0.0.2"] })],
   [["up", "--mode=tun"], up({ mode: "tun" })],
   [
@@ -173,6 +175,29 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     options: { ...STATUS, http: { host: "127.0.0.1", port: 80 } },
   }],
   [["status", "--socket=/s"], { kind: "status", options: { ...STATUS, socket: "/s" } }],
+  [["status", "--http", "80", "--http-host=Node-A.lan", "--http-host", "*.x.org"], {
+    kind: "status",
+    options: {
+      ...STATUS,
+      http: { host: "127.0.0.1", port: 80 },
+      httpHosts: ["node-a.lan", "*.x.org"],
+    },
+  }],
+  [["trace"], {
+    kind: "trace",
+    options: { ...RELOAD, count: undefined, filter: "" },
+  }],
+  [["trace", "10.0.0.0/8,icmp", "-c", "3", "--json"], {
+    kind: "trace",
+    options: { ...RELOAD, count: 3, filter: "10.0.0.0/8,icmp", json: true },
+  }],
+  [["pcap", "-w", "x.pcapng", "dropped"], {
+    kind: "pcap",
+    options: {
+      ...{ device: undefined, socket: undefined, count: undefined },
+      ...{ filter: "dropped", write: "x.pcapng" },
+    },
+  }],
   [["lab"], { kind: "lab", options: LAB }],
   [["lab", "--nodes", "16", "--keep"], { kind: "lab", options: { ...LAB, nodes: 16, keep: true } }],
   [["lab", "--docker"], { kind: "lab", options: { ...LAB, docker: true } }],

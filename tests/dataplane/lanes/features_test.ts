@@ -1,12 +1,11 @@
 import { assertEquals } from "../../assert.ts";
 import {
   describeEngine,
-  type EngineChoice,
   type EngineUse,
-  readEngine,
   wantedFeatures,
 } from "../../../src/dataplane/lanes/features.ts";
-import { type Feature, FEATURES } from "../../../src/io/features.ts";
+import { type EngineChoice, readEngine } from "../../../src/config/engine.ts";
+import { type Feature, FEATURES } from "../../../src/base/features.ts";
 
 const READ: readonly (readonly [text: string, engine: string, off: readonly Feature[]])[] = [
   ["auto", "auto", []],

@@ -23,8 +23,10 @@ class FakeClock {
 
 function ring(data_bytes: number, snap_bytes = 65_535) {
   const memory = ringMemory(data_bytes);
-  const writer = new RingWriter(memory, snap_bytes, new FakeClock());
-  return { writer, reader: new RingReader(memory) };
+  const writer = new RingWriter(memory, new FakeClock());
+  const reader = new RingReader(memory);
+  reader.want(snap_bytes);
+  return { writer, reader };
 }
 
 const ARENA = Uint8Array.from({ length: 4096 }, (_, i) => i * 7);
@@ -108,8 +110,9 @@ Deno.test("ring: random writing and reading against a queue, across the 32-bit p
   const memory = ringMemory(4096);
   // Both positions are shortly before 2^32.
   new Int32Array(memory, 0, 2).fill(-2048);
-  const writer = new RingWriter(memory, 300, new FakeClock());
+  const writer = new RingWriter(memory, new FakeClock());
   const reader = new RingReader(memory);
+  reader.want(300);
   const queue: { peer: number; bytes: Uint8Array; length: number }[] = [];
   let lost = 0;
   let peer = 0;
@@ -141,6 +144,7 @@ Deno.test("ring: random writing and reading against a queue, across the 32-bit p
 Deno.test("ring: a Worker writes while this thread reads", async () => {
   const memory = ringMemory(1 << 16);
   const reader = new RingReader(memory);
+  reader.want(65_535);
   const url = new URL("./ring_writer.ts", import.meta.url).href;
   const worker = new Worker(url, { type: "module" });
   const done = new Promise<void>((resolve) => worker.onmessage = () => resolve());

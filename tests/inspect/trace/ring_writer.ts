@@ -8,7 +8,7 @@ import { RingWriter } from "../../../src/inspect/trace/ring.ts";
 const clock = { seconds: 0, nanoseconds: 0, read: () => {} };
 
 self.onmessage = ({ data }: MessageEvent<SharedArrayBuffer>) => {
-  const writer = new RingWriter(data, 65_535, clock);
+  const writer = new RingWriter(data, clock);
   const bytes = new Uint8Array(400);
   const view = new DataView(bytes.buffer);
   for (let i = 0; i < 200_000; i++) {

@@ -89,6 +89,17 @@ Deno.test("difference: what a new config changes", async (t) => {
       "changed a",
     ],
     [
+      "how it runs",
+      membersOf(NODES, "http: 9309\nengine: auto,-gro\n"),
+      {
+        left: [
+          'http cannot change while it runs: none stays, not {"host":"127.0.0.1","port":9309}',
+          'engine cannot change while it runs: none stays, not {"engine":"auto","off":["gro"]}',
+        ],
+      },
+      "nothing has changed",
+    ],
+    [
       "this node's name",
       membersOf([a!.replace("name: a", "name: z"), b!]),
       { added: ["z"], removed: ["a"], settings: ["this node's name"] },

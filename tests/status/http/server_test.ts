@@ -4,11 +4,12 @@ import {
   HTTP_CONNECTIONS_PER_ADDRESS_MAX,
   HTTP_REFUSED_TIMEOUT_MS,
   HTTP_REQUEST_TIMEOUT_MS,
+  HTTP_SWEEP_INTERVAL_MS,
 } from "../../../src/base/limits.ts";
 import { createLog } from "../../../src/base/log.ts";
-import { bodyBytes, type HttpAnswer } from "../../../src/status/http/answer.ts";
+import { bodyBytes, type HttpAnswer, type WriteSome } from "../../../src/status/http/answer.ts";
 import type { HttpRequest } from "../../../src/status/http/request.ts";
-import { HttpServer } from "../../../src/status/http/server.ts";
+import { type Answerer, HttpServer } from "../../../src/status/http/server.ts";
 
 const KINDS = ["127.0.0.1", "::1", "unix"] as const;
 
@@ -23,7 +24,7 @@ class Fixture implements AsyncDisposable {
 
   constructor(
     readonly kind: typeof KINDS[number],
-    answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer> = echo,
+    answer: Answerer = echo,
     wrap: (listener: Deno.Listener) => Deno.Listener = (listener) => listener,
   ) {
     this.listener = kind === "unix"
@@ -191,12 +192,46 @@ for (const kind of KINDS) {
   });
 }
 
+Deno.test("http server: a stream goes on until its writer or its client has had enough", async () => {
+  let ended = 0;
+  const writers: { write: WriteSome; close: () => void }[] = [];
+  await using at = new Fixture("unix", () => ({
+    headers: { "content-type": "x" },
+    start: (write, close) => {
+      writers.push({ write, close });
+      return () => ended++;
+    },
+  }));
+  const client = await at.connect();
+  await write(client, last("/"));
+  const got = new Uint8Array(1000);
+  const size = await client.read(got);
+  const head = new TextDecoder().decode(got.subarray(0, size ?? 0));
+  assertMatch(head, /^HTTP\/1\.1 200 OK\r\ncontent-type: x\r\n[^]*connection: close\r\n\r\n$/);
+  assert(!head.includes("content-length"));
+  at.skipped_ms += 10 * HTTP_ANSWER_TIMEOUT_MS;
+  await new Promise((resolve) => setTimeout(resolve, 2 * HTTP_SWEEP_INTERVAL_MS));
+  await writers[0]!.write(new TextEncoder().encode("still there"));
+  assertEquals(
+    new TextDecoder().decode(got.subarray(0, await client.read(got) ?? 0)),
+    "still there",
+  );
+  client.close();
+  while (ended < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  const other = await at.connect();
+  await write(other, last("/"));
+  await other.read(got);
+  writers[1]!.close();
+  assertEquals(await other.read(got), null);
+  while (ended < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
 Deno.test("http server: what a handler throws is a bug, and the server goes on", async () => {
   await using at = new Fixture("127.0.0.1", ({ path }) => {
     if (path === "/bad") throw new Error("broken");
     return path === "/late"
       ? Promise.reject(new Error("late"))
-      : echo({ method: "", path, host: "" });
+      : echo({ method: "", path, query: "", ours: false, host: "" });
   });
   assertMatch(await at.ask(last("/bad")), /^HTTP\/1\.1 500 /);
   assertMatch(await at.ask(last("/late")), /^HTTP\/1\.1 500 /);

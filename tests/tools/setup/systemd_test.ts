@@ -45,6 +45,8 @@ Deno.test("setup --systemd: a port below 1024 and an embedded config change what
   for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"]) {
     const all = "CAP_NET_ADMIN CAP_BPF CAP_SYS_ADMIN CAP_NET_BIND_SERVICE";
     assertEquals(settings(unit, name), [all], name);
+    const http = { host: "0.0.0.0", port: 80 };
+    assertEquals(settings(unitFile({ self, http, embedded: true }), name), [all], name);
   }
   assertEquals(settings(unit, "ExecStart"), ["/usr/local/bin/tunnet --peer --node both"]);
 });
