@@ -31,7 +31,9 @@ export function registryOf(
 export function logged(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line.trimEnd());
-  const log = createLog({ level: "info", json: false, now: () => new Date(0), write });
+  const log = createLog({
+    ...{ level: "info", json: false, untimed: true, now: () => new Date(0), write },
+  });
   return { log, lines };
 }
 
