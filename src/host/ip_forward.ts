@@ -48,6 +48,21 @@ export class Forwarding {
     }
   }
 
+  /**
+   * Tells why the kernel path sends nothing where forwarding of the underlay's IP version is off:
+   * its look-up of the next hop (bpf_fib_lookup) answers only where packets are passed on. It is
+   * not switched on for that: over IPv6, a host that forwards takes no router advertisements.
+   */
+  tellOfKernelPath(underlay: IpVersion): void {
+    const name = SETTING[underlay];
+    if (this.sysctl.read(name) !== "0") return;
+    this.log.info(
+      "kernel_path",
+      `packets to peers go by the lanes: the kernel path needs ${name}, which is off; try: sysctl ` +
+        `-w ${name}=1 (over IPv6, with accept_ra=2 where this host gets its routes from a router)`,
+    );
+  }
+
   /** Tells when somebody has switched it off under the node, or on again: whoever does may mean it. */
   check(self: NodeConfig): void {
     const { log, sysctl } = this;

@@ -328,6 +328,7 @@ export class Node {
 
   #tellKernelPath(): void {
     this.#device.describeKernelPath(this.#kernel.inUse);
+    if (this.#kernel.inUse) this.#forwarding.tellOfKernelPath(this.#udp.ipVersion);
     this.#hellos.announce();
   }
 

@@ -61,3 +61,16 @@ Deno.test("forwarding: off from the beginning, it is told once where it was aske
   left.forwarding.check(left.self);
   assertEquals([left.lines.length, left.values.get(IPV4)], [0, "0"]);
 });
+
+Deno.test("forwarding: what the kernel path needs of the underlay's IP version is told", () => {
+  const { forwarding, values, lines } = setup("172.16.0.0/24", { [IPV4]: "1", [IPV6]: "0" });
+  forwarding.tellOfKernelPath(4);
+  assertEquals(lines, []);
+  forwarding.tellOfKernelPath(6);
+  assertMatch(lines[0]!, /by the lanes: the kernel path needs net\.ipv6\.conf\.all\.forwarding/);
+  values.set(IPV6, "1");
+  forwarding.tellOfKernelPath(6);
+  values.delete(IPV6);
+  forwarding.tellOfKernelPath(6);
+  assertEquals(lines.length, 1);
+});
