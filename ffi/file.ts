@@ -33,4 +33,5 @@ export const EFD_CLOEXEC = O_CLOEXEC;
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 export const CLOCK_THREAD_CPUTIME_ID = 3;
+export const CLOCK_BOOTTIME = 7;
 export const TIMESPEC = { size: 16, seconds: 0, nanoseconds: 8 } as const;

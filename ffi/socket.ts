@@ -101,6 +101,7 @@ export const SOCK_FILTER = { size: 8, code: 0, ifTrue: 2, ifFalse: 3, value: 4 }
 /** Its operations, as far as they are used (linux/bpf_common.h). */
 export const CLASSIC_BPF = {
   loadLength: 0x80,
+  loadByte: 0x30,
   loadWord: 0x20,
   loadMemory: 0x60,
   storeMemory: 0x02,

@@ -295,6 +295,9 @@ export const EXTENSION_HEADERS_MAX = 16;
 /** Options of one neighbour discovery message that are read: real ones hold a handful. */
 export const ND_OPTIONS_MAX = 32;
 
+/** Where a node's private key is, unless its config says otherwise. */
+export const PRIVATE_KEY_FILE = "/etc/tunnet/private.key";
+
 /** Bytes of unknown data that a line shows as hex: two lines' worth would hide the rest. */
 export const DECODE_HEX_MAX_BYTES = 32;
 
@@ -386,6 +389,9 @@ export const HANDSHAKE_SOURCES_MAX = 4_096;
 /** Time that handshakes may take of the main thread in HANDSHAKE_WINDOW_MS: some 65 of them. */
 export const HANDSHAKE_BUDGET_MS = 8;
 
+/** Fewer handshake messages in that time are no load, however long they took. */
+export const HANDSHAKES_COUNTED = 8;
+
 /** The time over which that is counted. */
 export const HANDSHAKE_WINDOW_MS = 100;
 
@@ -394,6 +400,21 @@ export const HANDSHAKES_WAITING_MAX = 200;
 
 /** How long cookies are asked for once handshakes took too long (as WireGuard for Linux). */
 export const UNDER_LOAD_MS = 1_000;
+
+/** Handshake messages that a lane hands on in a second: more than the main thread can judge. */
+export const HANDSHAKES_HANDED_ON_PER_S = 5_000;
+
+/** Packets without a session that a lane hands on in a second: several bursts of WAITING_MAX. */
+export const UNSEALED_PER_S = 4_096;
+
+/** News of where a peer sends from now, from one lane in a second: the rest comes with the next one. */
+export const MOVES_PER_S = 100;
+
+/** A peer that is called and answers no handshake for so long is told to be out of reach: two tries. */
+export const HANDSHAKE_ANSWER_MS = 8_000;
+
+/** How often the main thread looks what lanes have sent and received by sessions. */
+export const SESSION_CHECK_INTERVAL_MS = 100;
 
 /** Packets of one peer that wait while a handshake runs: a burst of one flow. */
 export const WAITING_PER_PEER = 64;

@@ -3,8 +3,8 @@
  * come from here. Pure.
  */
 
-import { CAPTURE_FILES_DEFAULT } from "../base/limits.ts";
-import { quote, readDevice, readMode, readMtu, readPort } from "../config/values.ts";
+import { CAPTURE_FILES_DEFAULT, PRIVATE_KEY_FILE } from "../base/limits.ts";
+import { quote, readDevice, readKeyFile, readMode, readMtu, readPort } from "../config/values.ts";
 import { readEngine } from "../config/engine.ts";
 import { readHttp, readHttpName, readLogLevel } from "../config/service.ts";
 import { SETUP_KINDS } from "../tools/setup/script.ts";
@@ -18,6 +18,7 @@ import {
   readInterfaceAddress,
   readLabNodes,
   readListen,
+  readRekeyAfter,
   readTarget,
 } from "./parse/values.ts";
 
@@ -41,6 +42,13 @@ const HTTP_HOSTS = repeated(
   "NAME",
   readHttpName,
   "a name by which --http may be asked, besides addresses; *.NAME for all below it",
+);
+
+const PRIVATE_KEY_FLAG = single(
+  "private-key-file",
+  "FILE",
+  readKeyFile,
+  `another private key than the config names (default: ${PRIVATE_KEY_FILE})`,
 );
 
 /** Flags of captures. */
@@ -160,6 +168,13 @@ const up = command({
       "TIME",
       readHelloInterval,
       "between two hellos, the same on every node (default 5s; from 100ms)",
+    ),
+    privateKeyFile: PRIVATE_KEY_FLAG,
+    rekeyAfter_ms: single(
+      "rekey-after",
+      "TIME",
+      readRekeyAfter,
+      "make new session keys so often (default 120s, as every WireGuard)",
     ),
     logLevel: single("log-level", "LEVEL", readLogLevel, "error, warn, info (default) or debug"),
     json: json("logs as JSON lines"),
@@ -399,6 +414,26 @@ const pcap = command({
   examples: ["sudo tunnet pcap -w node.pcapng", "sudo tunnet pcap dropped | tshark -r -"],
 });
 
+const key = command({
+  name: "key",
+  usage: "key",
+  summary: "make this node's private key, and print its public_key for the config",
+  flags: {
+    privateKeyFile: single(
+      "private-key-file",
+      "FILE",
+      readKeyFile,
+      `where the private key is or is to be (default: ${PRIVATE_KEY_FILE})`,
+    ),
+    show: toggle("show", "only print the public_key of the key that is there"),
+  },
+  options: (values) => values,
+  notes: [
+    "A key that is there is kept. Keys are WireGuard's: `wg genkey` and `wg pubkey` make the same.",
+  ],
+  examples: ["sudo tunnet key", "sudo tunnet key --show"],
+});
+
 const init = command({
   name: "init",
   usage: "init",
@@ -481,6 +516,7 @@ export const COMMANDS = {
   dump,
   trace,
   pcap,
+  key,
   init,
   setup,
   doctor,

@@ -6,6 +6,10 @@ import { accessFor, type ConfigOptions, resolveConfig } from "../config/load.ts"
 import { hostNames, type LocalView } from "../config/self.ts";
 import type { LoadedConfig } from "../config/types.ts";
 import { formatAddress } from "../net/prefix.ts";
+import { ConfigError } from "../base/errors.ts";
+import { readKeyFile } from "../host/key_file.ts";
+import { erase } from "../wire/keys.ts";
+import { PrivateKey } from "../wireguard/x25519.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import { complain } from "./output.ts";
 
@@ -15,8 +19,24 @@ export interface Here {
   readonly view: LocalView;
 }
 
+/** This machine's public key; undefined where the config has no keys, or the file cannot be read. */
+function ownPublicKey({ config }: LoadedConfig, file: string | undefined): Uint8Array | undefined {
+  if (!config.keys) return undefined;
+  try {
+    const key = readKeyFile(file ?? config.keys.privateKeyFile);
+    const { publicKey } = new PrivateKey(key);
+    erase(key);
+    return publicKey;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
 /** Loads the config, resolves its host names and lists the local addresses. Throws ConfigError. */
-export async function loadHere(options: ConfigOptions): Promise<Here> {
+export async function loadHere(
+  options: ConfigOptions & { readonly privateKeyFile?: string | undefined },
+): Promise<Here> {
   const loaded = resolveConfig(options, await accessFor(options), EMBEDDED_CONFIG);
   const hosts = new Map(
     await Promise.all(
@@ -27,7 +47,8 @@ export async function loadHere(options: ConfigOptions): Promise<Here> {
     ),
   );
   const addresses = Deno.networkInterfaces().map(({ address }) => address);
-  return { loaded, view: { addresses, hosts } };
+  const publicKey = ownPublicKey(loaded, options.privateKeyFile);
+  return { loaded, view: { addresses, hosts, publicKey } };
 }
 
 /** Prints the warnings of a config. */

@@ -11,6 +11,7 @@ import { commandHelp, programHelp } from "./help.ts";
 import { manPage } from "./man.ts";
 import { topicText } from "./topics.ts";
 import { runInit } from "./init.ts";
+import { runKey } from "./key.ts";
 import { runLab } from "./lab.ts";
 import { complain, say } from "./output.ts";
 import { type Command, parseCommand } from "./parse/command_line.ts";
@@ -37,6 +38,7 @@ const RUN: {
   dump: runDump,
   trace: runTrace,
   pcap: runPcap,
+  key: runKey,
   init: runInit,
   setup: runSetup,
   doctor: runDoctor,

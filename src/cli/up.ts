@@ -4,10 +4,15 @@ import { ENGINE_AUTO } from "../config/engine.ts";
 import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LogChoice } from "../config/service.ts";
 import type { LoadedConfig, NodeConfig } from "../config/types.ts";
-import { UsageError } from "../base/errors.ts";
+import { ConfigError, UsageError } from "../base/errors.ts";
 import { createLog, type EndingLog } from "../base/log.ts";
 import { canLeaveRoot, type Leave } from "../host/privileges.ts";
 import { timersOf } from "../base/time.ts";
+import { readKeyFile } from "../host/key_file.ts";
+import type { NodeKeysOptions } from "../node/options.ts";
+import { equalBytes, formatKey } from "../wire/keys.ts";
+import { timesFor } from "../wireguard/timers.ts";
+import { PrivateKey } from "../wireguard/x25519.ts";
 import { runNode } from "../node/run.ts";
 import type { Reread } from "../peers/source/file.ts";
 import type { HttpEndpoint } from "../status/server.ts";
@@ -110,6 +115,26 @@ function httpOf(
   };
 }
 
+/** This node's keys; undefined where no node has any. Throws a ConfigError where they do not fit. */
+function keysOf(
+  { privateKeyFile, rekeyAfter_ms }: Options["up"],
+  { config, source }: LoadedConfig,
+  self: NodeConfig,
+): NodeKeysOptions | undefined {
+  if (!config.keys) return undefined;
+  const file = privateKeyFile ?? config.keys.privateKeyFile;
+  const privateKey = readKeyFile(file);
+  const { publicKey } = new PrivateKey(privateKey);
+  if (!self.keys || !equalBytes(self.keys.publicKey, publicKey)) {
+    const what = `${file}: not the key of ${self.name}`;
+    const has = self.keys ? `the public_key ${formatKey(self.keys.publicKey)}` : "no public_key";
+    const why = `in ${source} that node has ${has}`;
+    throw new ConfigError([{ what, why, how: `public_key: "${formatKey(publicKey)}" there` }]);
+  }
+  const times = rekeyAfter_ms === undefined ? {} : { times: timesFor(rekeyAfter_ms) };
+  return { privateKey, readKey: readKeyFile, ...times };
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
@@ -126,6 +151,7 @@ export async function runUp(options: Options["up"], workerUrl: string): Promise<
   await runNode({
     loaded,
     self,
+    keys: keysOf(options, loaded, self),
     ...reader(options, loaded),
     endpoint,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },

@@ -22,6 +22,7 @@ import {
 import type { Draft, DraftNode, DraftPrefix } from "./draft.ts";
 import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
+import { checkKeys, keysOf, nodeKeysOf } from "./keys.ts";
 import { checkMacs, warnUnusedInTap, warnUnusedInTun } from "./tap.ts";
 import type { Config, NodeConfig } from "./types.ts";
 import type { Mode } from "../wire/mode.ts";
@@ -247,6 +248,7 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   checkNames(draft, problems);
   checkEndpoints(draft, port, problems);
   checkMacs(draft, problems);
+  checkKeys(draft, mode, problems);
   if (mode === "tun") warnUnusedInTun(draft, problems);
   // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
@@ -256,8 +258,9 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   } else warnUnusedInTap(draft, problems);
   checkMtu(draft, mtu_bytes, overrides.mtu_bytes === undefined ? "mtu" : "--mtu", problems);
   problems.throwIfAny();
-  const nodes = draft.nodes.map(({ name, hostPort, subnets, macs, accept }): NodeConfig =>
-    Object.freeze({
+  const nodes = draft.nodes.map((node): NodeConfig => {
+    const { name, hostPort, subnets, macs, accept } = node;
+    return Object.freeze({
       name: name!,
       endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
       subnets: Object.freeze(
@@ -267,8 +270,9 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
         ? {}
         : { accept: Object.freeze(accept.map(({ prefix }) => freezePrefix(prefix))) }),
       ...(macs.length === 0 ? {} : { macs: Object.freeze(macs.map(({ mac }) => mac)) }),
-    })
-  );
+      ...nodeKeysOf(node),
+    });
+  });
   return Object.freeze({
     networks: Object.freeze(draft.networks.map(({ prefix }) => freezePrefix(prefix))),
     port,
@@ -281,5 +285,6 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
       ? {}
       : { defaultNode: draft.defaultNode }),
     ...(draft.service === undefined ? {} : { service: Object.freeze(draft.service) }),
+    ...keysOf(draft),
   });
 }

@@ -17,6 +17,12 @@ export interface DraftPrefix {
   readonly path: string;
 }
 
+/** A public key and its path in the config. */
+export interface DraftKey {
+  readonly key: Uint8Array;
+  readonly path: string;
+}
+
 /** A node as read; what could not be read is absent and has been reported. */
 export interface DraftNode {
   readonly path: string;
@@ -27,6 +33,10 @@ export interface DraftNode {
   readonly subnets: readonly DraftPrefix[];
   readonly macs: readonly DraftMac[];
   readonly accept: readonly DraftPrefix[];
+  readonly publicKey?: DraftKey;
+  readonly presharedKeyFile?: string;
+  readonly wireguard?: boolean;
+  readonly keepalive_ms?: number;
 }
 
 /** A config as read, each value checked for itself only. */
@@ -40,4 +50,6 @@ export interface Draft {
   readonly nodes: readonly DraftNode[];
   readonly defaultNode?: string;
   readonly service?: ServiceConfig;
+  readonly privateKeyFile?: string;
+  readonly allowPlain?: boolean;
 }

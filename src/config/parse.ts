@@ -12,13 +12,17 @@ import type { Mode } from "../wire/mode.ts";
 import {
   quote,
   readDevice,
+  readFlag,
   readHostPort,
+  readKeepalive,
+  readKeyFile,
   readMac,
   readMode,
   readMtu,
   readNodeName,
   readPort,
   readPrefix,
+  readPublicKey,
   type Result,
 } from "./values.ts";
 import { readYaml, type YamlMapping, type YamlValue } from "./yaml.ts";
@@ -37,10 +41,15 @@ const TOP_KEYS = [
   "http_trace",
   "engine",
   "log",
+  "private_key_file",
+  "allow_plain",
 ] as const;
 /** Keys of ServiceConfig. */
 const SERVICE_KEYS = ["http", "http_hosts", "http_trace", "engine", "log"] as const;
-const NODE_KEYS = ["name", "address", "subnets", "macs", "accept"] as const;
+const NODE_KEYS = [
+  ...["name", "address", "subnets", "macs", "accept"],
+  ...["public_key", "preshared_key_file", "wireguard", "keepalive"],
+] as const;
 /** Of a key that earlier versions had: a config that has it still works, without what it asked for. */
 const ROAMING = "ignored (a hello does not show who sent it; a host name as address is looked up " +
   "again when the peer is silent)";
@@ -216,7 +225,20 @@ class Reader {
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
     const macs = this.#macList(this.#get(value, "macs"), `${path}.macs`);
     const accept = this.#acceptList(this.#get(value, "accept"), `${path}.accept`);
-    return { path, addressPath, name, hostPort, subnets, macs, accept };
+    return { path, addressPath, name, hostPort, subnets, macs, accept, ...this.#keys(value, path) };
+  }
+
+  /** What a node's keys are. */
+  #keys(value: YamlMapping, path: string): Partial<DraftNode> {
+    const one = <T>(key: string, read: (text: string) => Result<T>) =>
+      this.#scalar(this.#get(value, key), `${path}.${key}`, read);
+    const key = one("public_key", readPublicKey);
+    return {
+      publicKey: key && { key, path: `${path}.public_key` },
+      presharedKeyFile: one("preshared_key_file", readKeyFile),
+      wireguard: one("wireguard", readFlag),
+      keepalive_ms: one("keepalive", readKeepalive),
+    };
   }
 
   #nodes(value: YamlValue | undefined): DraftNode[] {
@@ -279,6 +301,12 @@ class Reader {
       nodes: this.#nodes(this.#get(value, "nodes")),
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
       service: this.#service(value),
+      privateKeyFile: this.#scalar(
+        this.#get(value, "private_key_file"),
+        "private_key_file",
+        readKeyFile,
+      ),
+      allowPlain: this.#scalar(this.#get(value, "allow_plain"), "allow_plain", readFlag),
     };
   }
 }

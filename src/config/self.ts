@@ -5,6 +5,7 @@ import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
 import { nearest } from "../base/text.ts";
 import { INLINE_NODE, INLINE_SOURCE } from "./inline.ts";
 import type { Config, Endpoint, LoadedConfig, NodeConfig } from "./types.ts";
+import { equalBytes } from "../wire/keys.ts";
 import { quote, readHostPort } from "./values.ts";
 
 /** Nodes that an error lists. */
@@ -16,6 +17,8 @@ export interface LocalView {
   readonly addresses: readonly string[];
   /** Host names of nodes (see `hostNames`) to their addresses; names that resolve to none may lack. */
   readonly hosts: ReadonlyMap<string, readonly string[]>;
+  /** The public key of this machine's private key, where it has one that may be read. */
+  readonly publicKey?: Uint8Array | undefined;
 }
 
 /** Hosts of the config that are names: to be resolved before `findSelf`. */
@@ -48,8 +51,12 @@ function isLoopback({ version, bytes }: Address): boolean {
   return version === 4 && bytes[0] === 127;
 }
 
-/** The nodes whose address is on this machine. */
+/** The node whose key this machine has; or else the nodes whose address is on it. */
 export function localNodes(config: Config, view: LocalView): readonly NodeConfig[] {
+  const { publicKey } = view;
+  const keyed = publicKey &&
+    config.nodes.find(({ keys }) => keys && equalBytes(keys.publicKey, publicKey));
+  if (keyed) return [keyed];
   const canonical = (text: string): Address | undefined => parseAddress(text.replace(/%.*$/s, ""));
   const local = new Set(
     view.addresses.map(canonical).filter((one) => one !== undefined)

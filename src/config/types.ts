@@ -10,6 +10,18 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** What a node proves who it is by: WireGuard's keys. */
+export interface NodeKeys {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** File with the key that this node and we share besides; none if left out. */
+  readonly presharedKeyFile?: string;
+  /** A WireGuard that is no tunnet: it gets no hello. */
+  readonly wireguard: boolean;
+  /** How often something is sent to it at least; 0: never for that reason. */
+  readonly keepalive_ms: number;
+}
+
 /** One node of the overlay and the pod subnets it owns. */
 export interface NodeConfig {
   readonly name: string;
@@ -19,6 +31,8 @@ export interface NodeConfig {
   readonly macs?: readonly Uint8Array[];
   /** Mode tun: what packets that come in may be for, besides its subnets. */
   readonly accept?: readonly Prefix[];
+  /** Packets to and from it are sealed; a node without is spoken to in the clear. */
+  readonly keys?: NodeKeys;
 }
 
 /** A whole tunnet.yaml, checked. Deeply readonly. */
@@ -36,6 +50,8 @@ export interface Config {
   readonly defaultNode?: string;
   /** How nodes run, where the config says anything of it. */
   readonly service?: ServiceConfig;
+  /** Where this node's private key is, and whether nodes may be without keys; absent: none has one. */
+  readonly keys?: { readonly privateKeyFile: string; readonly allowPlain: boolean };
 }
 
 /** A config as it was read: from where, and what deserves a warning (one line each). */

@@ -16,6 +16,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "../net/prefix.ts";
+import { isZero, parseKey } from "../wire/keys.ts";
 import type { Mode } from "../wire/mode.ts";
 
 /** A value, perhaps with a warning; or the problem, worded without its place. */
@@ -188,6 +189,43 @@ export function readMac(text: string): Result<Uint8Array> {
     return fail("a group: the lowest bit of its first octet is set");
   }
   return { value: mac };
+}
+
+/** A WireGuard public key: 32 bytes in base64. */
+export function readPublicKey(text: string): Result<Uint8Array> {
+  const key = parseKey(text);
+  if (key && !isZero(key)) return { value: key };
+  // Never the text itself: it may be a private key in the wrong place.
+  const what = "not a public key";
+  const how = "what `tunnet key` or `wg pubkey` prints";
+  const why = key ? "all zeros" : "a key is 44 characters of base64, the last of them =";
+  return { problem: { what, why, how } };
+}
+
+/** Path of a file that holds a key: absolute, so that it is the same one wherever tunnet starts. */
+export function readKeyFile(text: string): Result<string> {
+  if (text.startsWith("/") && !text.includes("\0")) return { value: text };
+  if (parseKey(text)) {
+    const what = "a key itself, and this file is the same on every node";
+    return { problem: { what, how: "the path of a file with mode 0600 that holds the key" } };
+  }
+  const why = "not an absolute path";
+  return { problem: { what: quote(text), why, how: "such as /etc/tunnet/private.key" } };
+}
+
+/** `true` or `false`. */
+export function readFlag(text: string): Result<boolean> {
+  if (text === "true" || text === "false") return { value: text === "true" };
+  return { problem: { what: `${quote(text)} is neither true nor false` } };
+}
+
+/** A duration from 1 s to 65,535 s (WireGuard's range), such as `25s`; `0` or `off`: 0. In ms. */
+export function readKeepalive(text: string): Result<number> {
+  if (text === "0" || text === "off") return { value: 0 };
+  const seconds = /^([1-9][0-9]{0,4})s?$/.exec(text)?.[1];
+  if (seconds && Number(seconds) <= 65_535) return { value: 1000 * Number(seconds) };
+  const how = "seconds such as 25s, or off";
+  return { problem: { what: `${quote(text)} is no keepalive`, why: "1s to 65535s", how } };
 }
 
 /**

@@ -2,13 +2,16 @@
 
 import {
   CONTROL_MAX_BYTES,
+  HANDSHAKES_HANDED_ON_PER_S,
+  MOVES_PER_S,
   NODES_MAX,
   UNVERIFIED_HELLOS_PER_S,
   WRONG_INTERFACES_PER_S,
   WRONG_PORTS_PER_S,
 } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
-import { echoTokenAt, isProbeAt } from "../wire/hello.ts";
+import { DATA, DATA_TYPE } from "../wire/data_message.ts";
+import { CONTROL_FIRST_BYTE, echoTokenAt, isProbeAt } from "../wire/hello.ts";
 import { classify, DATAGRAM, type DatagramKind } from "../wire/classify.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
 import { Merger } from "../offload/coalesce.ts";
@@ -22,7 +25,9 @@ import type { LaneRecord } from "./observer.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
 import { TRANSPORT } from "../forwarding/peer_row.ts";
 import { type Admission, ADMITTED } from "./admit.ts";
+import { UNOPENED } from "./open.ts";
 import { PeerRateLimit, RateLimit } from "./rate_limit.ts";
+import type { LaneSealing } from "./sealing.ts";
 import { Senders, UNKNOWN_PEER } from "./senders.ts";
 
 /** A datagram from a peer's address, but not from its port. */
@@ -45,6 +50,14 @@ export interface ControlSink {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** The counter of each reason why a message is not opened. */
+const UNOPENED_COUNTER: ReadonlyMap<number, number> = new Map([
+  [UNOPENED.noSession, COUNTER.no_session],
+  [UNOPENED.badTag, COUNTER.bad_tag],
+  [UNOPENED.replayed, COUNTER.replayed],
+  [UNOPENED.malformed, COUNTER.malformed],
+]);
+
 /** `#sender`: nobody has asked yet who sent the slot's datagrams. */
 const NOT_ASKED = -2;
 
@@ -55,6 +68,8 @@ export class Inbound {
   readonly #unverifiedLimit: PeerRateLimit;
   readonly #wrongPortLimit: RateLimit;
   readonly #wrongInterfaceLimit: RateLimit;
+  readonly #handshakeLimit: RateLimit;
+  readonly #moveLimit: RateLimit;
   /** One of TRANSPORT for each peer. */
   readonly #transport = new Uint8Array(NODES_MAX);
   /** 1: the peer knows that this node completes checksums. A plain one's are never touched. */
@@ -73,11 +88,14 @@ export class Inbound {
     readonly admission: Admission,
     readonly control: ControlSink,
     now_ms: () => number,
+    readonly sealing?: LaneSealing,
   ) {
     this.#merger = new Merger(this, device.features);
     this.#unverifiedLimit = new PeerRateLimit(NODES_MAX, UNVERIFIED_HELLOS_PER_S, now_ms);
     this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
     this.#wrongInterfaceLimit = new RateLimit(WRONG_INTERFACES_PER_S, now_ms);
+    this.#handshakeLimit = new RateLimit(HANDSHAKES_HANDED_ON_PER_S, now_ms);
+    this.#moveLimit = new RateLimit(MOVES_PER_S, now_ms);
   }
 
   /** Takes over what the table has acquired. */
@@ -121,14 +139,21 @@ export class Inbound {
   /**
    * One datagram: to the device if its sender may send it. Everything else ends
    * here. INVARIANT: its first byte has told what it is before anybody asks who
-   * sent it. All kinds that are taken today come from the peer with the address.
+   * sent it: what is sealed, its session tells; all else comes from the peer with the address.
    */
   #handle(slot: number, offset: number, length: number): void {
     const { view } = this.#burst;
     const { admission } = this;
-    const kind = classify(view, offset, length, admission.mode);
+    const { sealing } = this;
+    const kind = classify(view, offset, length, admission.mode, sealing !== undefined);
+    if (kind === DATAGRAM.wireguard && sealing) {
+      return this.#wireguard(sealing, slot, offset, length);
+    }
     const peer = this.#peerOf(slot);
     if (peer === UNKNOWN_PEER) return this.#unknown(slot, kind, offset, length);
+    if (this.#transport[peer] === TRANSPORT.sealed) {
+      return this.#drop(COUNTER.unencrypted, peer, offset, length);
+    }
     if (kind === DATAGRAM.hello) return this.#hello(slot, peer, offset, length);
     if (this.#transport[peer] === TRANSPORT.other_mode) {
       return this.#drop(COUNTER.wrong_mode, peer, offset, length);
@@ -137,11 +162,56 @@ export class Inbound {
     if (kind === DATAGRAM.wireguard) {
       return this.#drop(COUNTER.reserved_type, peer, offset, length);
     }
+    this.#admit(peer, offset, length);
+  }
+
+  /** A packet or frame of a peer: to the merger, if the peer may send it. */
+  #admit(peer: number, offset: number, length: number): void {
+    const { view } = this.#burst;
     const partial = this.#partial[peer] === 1;
-    const verdict = admission.admit(view, offset, length, peer, this.#merger, partial);
+    const verdict = this.admission.admit(view, offset, length, peer, this.#merger, partial);
     if (verdict !== ADMITTED) return this.#drop(verdict, peer, offset, length);
     this.#countPackets(peer, 1, length);
     this.counters.observer?.received(view, peer, offset, length, 1);
+  }
+
+  /** A message of WireGuard: who sent it, its session says, and not where it came from. */
+  #wireguard(sealing: LaneSealing, slot: number, offset: number, length: number): void {
+    const { bytes, view } = this.#burst;
+    if (view.getUint8(offset) !== DATA_TYPE) {
+      return this.#handshake(sealing, slot, offset, length);
+    }
+    const { open } = sealing;
+    const text = offset + DATA.text;
+    const size = open.open(text, offset, length);
+    if (size < 0) {
+      return this.#drop(UNOPENED_COUNTER.get(size)!, UNKNOWN_PEER, offset, length);
+    }
+    sealing.noteOpened(size > 0);
+    const { peer } = open;
+    if (this.#peerOf(slot) !== peer && this.#moveLimit.take()) {
+      sealing.tell({ what: "moved", peer, sender: readSockaddr(this.#burst.sender, slot) });
+    }
+    if (size === 0) return this.#count(COUNTER.control);
+    if (bytes[text] === CONTROL_FIRST_BYTE) return this.#hello(slot, peer, text, size);
+    this.#admit(peer, text, size);
+  }
+
+  /** Of those that somebody sends to this node, the main thread gets as many as it can judge. */
+  #handshake(sealing: LaneSealing, slot: number, offset: number, length: number): void {
+    const message = this.#burst.bytes.subarray(offset, offset + length);
+    if (!sealing.isForUs(message)) {
+      if (this.#moveLimit.take()) {
+        sealing.tell({ what: "foreign", sender: readSockaddr(this.#burst.sender, slot) });
+      }
+      return this.#drop(COUNTER.bad_handshake, UNKNOWN_PEER, offset, length);
+    }
+    if (!this.#handshakeLimit.take()) {
+      return this.#drop(COUNTER.handshake_flood, UNKNOWN_PEER, offset, length);
+    }
+    this.#count(COUNTER.control);
+    const sender = readSockaddr(this.#burst.sender, slot);
+    sealing.tell({ what: "handshake", bytes: message.slice(), sender });
   }
 
   /** The peer with the address and port that a slot's datagrams came from, or UNKNOWN_PEER. */

@@ -43,6 +43,11 @@ export class Open {
     return peerOf(this.#place);
   }
 
+  /** Whether that session is the one that the peer is sent by. */
+  get isCurrent(): boolean {
+    return this.sessions.current(this.peer) === this.#place;
+  }
+
   /** Our index of the session that it came by. */
   get index(): number {
     return this.sessions.indexAt(this.#place);

@@ -8,6 +8,7 @@ import { IcmpReply } from "./icmp_reply.ts";
 import { EVERY_PEER, GOOD, type Lookup } from "./lookup.ts";
 import type { LaneRecord } from "./observer.ts";
 import { Packet } from "./packet.ts";
+import type { LaneSealing } from "./sealing.ts";
 import { Transmit, VERDICT } from "./transmit.ts";
 
 /** One lane's outbound direction, in the mode of its lookup. */
@@ -24,8 +25,9 @@ export class Outbound {
     readonly counters: LaneRecord,
     readonly lookup: Lookup,
     now_ms: () => number,
+    sealing?: LaneSealing,
   ) {
-    this.#transmit = new Transmit(socket, counters);
+    this.#transmit = new Transmit(socket, counters, sealing, now_ms);
     this.#reply = new IcmpReply(device, counters, now_ms);
   }
 

@@ -6,7 +6,7 @@
 
 import { AF_INET, SOCKADDR } from "../../ffi/socket.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
-import { isOpen, TRANSPORT } from "../forwarding/peer_row.ts";
+import { TRANSPORT } from "../forwarding/peer_row.ts";
 import { putSockaddr, SOCKADDR_WORDS } from "../io/sockaddr.ts";
 
 /** Sender of a datagram that comes from no known peer. */
@@ -157,8 +157,8 @@ export class Senders {
 
   #know(index: number, table: LaneTable): void {
     const { address, port, transport } = table.peer(index);
-    // From the others nothing is taken by its address.
-    if (!isOpen(transport) && transport !== TRANSPORT.other_mode) return;
+    // Whose address is not known has none; of the rest, what is dropped is counted by its reason.
+    if (transport === TRANSPORT.unresolved || address.length === 0) return;
     const name = new Int32Array(SOCKADDR_WORDS);
     putSockaddr(name, 0, address, port);
     this.#names[index] = name;

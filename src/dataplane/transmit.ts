@@ -4,7 +4,7 @@
  * does not, queue for the peer.
  */
 
-import { MTU_IPV6_MIN_BYTES, NODES_MAX } from "../base/limits.ts";
+import { MTU_IPV6_MIN_BYTES, NODES_MAX, UNSEALED_PER_S } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
 import {
   checksumFieldOf,
@@ -35,8 +35,16 @@ import { OUTCOME, type SendResults } from "../io/send_results.ts";
 import { Run } from "../io/run.ts";
 import type { LaneRecord } from "./observer.ts";
 import type { Packet } from "./packet.ts";
+import { RateLimit } from "./rate_limit.ts";
+import type { LaneSealing } from "./sealing.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
 import { isOpen, TRANSPORT } from "../forwarding/peer_row.ts";
+import {
+  DATA,
+  DATA_MESSAGE_MIN_BYTES,
+  dataMessageBytes,
+  paddedLength,
+} from "../wire/data_message.ts";
 
 /** Distance between the headers that are made for segments. */
 const HEADER_STRIDE_BYTES = (SPLIT_HEADER_MAX_BYTES + 15) & ~15;
@@ -83,9 +91,22 @@ export class Transmit {
   readonly #partial = new Uint8Array(NODES_MAX);
   /** Peers to whom the kernel refused a datagram as too big. */
   #refused: number[] = [];
+  /** What has been sealed, from where it was sealed to. */
+  readonly #sealedRun = new Run(this.burst);
+  /** Where the next message is sealed to. */
+  #sealedTo = 0;
+  readonly #unsealedLimit: RateLimit;
 
-  constructor(readonly socket: PacketSocket, readonly counters: LaneRecord) {
+  /** `sealing` where peers have keys. */
+  constructor(
+    readonly socket: PacketSocket,
+    readonly counters: LaneRecord,
+    readonly sealing: LaneSealing | undefined,
+    now_ms: () => number,
+  ) {
     this.#run.headStride_bytes = HEADER_STRIDE_BYTES;
+    this.#sealedTo = sealing?.sealed.start ?? 0;
+    this.#unsealedLimit = new RateLimit(UNSEALED_PER_S, now_ms);
   }
 
   /** Takes over what the table has acquired. */
@@ -96,7 +117,7 @@ export class Transmit {
       this.#transport[index] = transport;
       this.#mtu_bytes[index] = mtu_bytes;
       this.#partial[index] = (capabilities & CAPABILITY.partialChecksum) !== 0 ? 1 : 0;
-      if (isOpen(transport)) this.socket.setDestination(index, address, port);
+      if (this.reaches(index)) this.socket.setDestination(index, address, port);
     }
   }
 
@@ -107,7 +128,8 @@ export class Transmit {
 
   /** Whether packets go to a peer as it is. */
   reaches(peer: number): boolean {
-    return isOpen(this.#transport[peer]!);
+    const transport = this.#transport[peer]!;
+    return isOpen(transport) || transport === TRANSPORT.sealed;
   }
 
   /** The largest IP packet that the sender of a packet may send to a peer, in bytes. */
@@ -136,7 +158,7 @@ export class Transmit {
   }
 
   #send(peer: number, packet: Packet, version: 4 | 6): Verdict {
-    if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
+    if (!this.reaches(peer)) return this.#refuse(peer);
     const { start, total_bytes } = packet;
     if (this.burst.view.getUint8(start - VNET_BYTES + VNET.gsoType) !== VNET_GSO.none) {
       return this.#sendSegments(peer, packet, version);
@@ -151,7 +173,7 @@ export class Transmit {
   }
 
   #sendOpaque(peer: number, { offset, length }: Packet): Verdict {
-    if (!isOpen(this.#transport[peer]!)) return this.#refuse(peer);
+    if (!this.reaches(peer)) return this.#refuse(peer);
     const { view } = this.burst;
     const vnetAt = offset - VNET_BYTES;
     if (view.getUint8(vnetAt + VNET.gsoType) !== VNET_GSO.none) return VERDICT.malformed;
@@ -179,7 +201,10 @@ export class Transmit {
     this.#refused = [];
     for (const peer of peers) {
       const known = this.#mtu_bytes[peer]!;
-      this.#mtu_bytes[peer] = Math.min(known, this.socket.pathMtu(peer) ?? known);
+      const sealed_bytes = this.#isSealed(peer) ? DATA_MESSAGE_MIN_BYTES : 0;
+      const path_bytes = this.socket.pathMtu(peer);
+      if (path_bytes === undefined) continue;
+      this.#mtu_bytes[peer] = Math.min(known, path_bytes - sealed_bytes);
     }
     return peers;
   }
@@ -216,6 +241,11 @@ export class Transmit {
   flush(): void {
     this.#count(this.socket.flush());
     this.#headers = 0;
+    this.#sealedTo = this.sealing?.sealed.start ?? 0;
+  }
+
+  #isSealed(peer: number): boolean {
+    return this.#transport[peer] === TRANSPORT.sealed;
   }
 
   #count(results: SendResults): void {
@@ -225,7 +255,8 @@ export class Transmit {
       const peer = results.destinationOf(i);
       const datagrams = results.datagramsOf(i);
       if (outcome === OUTCOME.sent) {
-        const bytes = results.bytesOf(i);
+        const sealed_bytes = this.#isSealed(peer) ? datagrams * DATA_MESSAGE_MIN_BYTES : 0;
+        const bytes = results.bytesOf(i) - sealed_bytes;
         totals[COUNTER.packets]! += datagrams;
         totals[COUNTER.bytes]! += bytes;
         peerPackets[peer]! += datagrams;
@@ -330,12 +361,66 @@ export class Transmit {
     run.body = body;
     run.body_bytes = body_bytes;
     this.counters.observer?.sent(run);
+    if (this.#isSealed(peer)) this.#seal(peer, run);
+    else this.#put(run);
+  }
+
+  #put(run: Run): void {
     for (;;) {
       const queued = this.socket.queue(run);
       if (queued === run.count) return;
       run.skip(queued);
       this.#count(this.socket.flush());
     }
+  }
+
+  /** Seals each datagram of a run, one right behind the other, and queues them. */
+  #seal(peer: number, run: Run): void {
+    const { seal, sealed: { bytes, start }, sealedEnd, packets } = this.sealing!;
+    const { count, head_bytes, body_bytes } = run;
+    const length = head_bytes + body_bytes;
+    // Never beyond the path, and a frame's length is told by nothing but the message's.
+    const padded = packets
+      ? paddedLength(length, Math.max(length, this.#mtu_bytes[peer]!))
+      : length;
+    const size = dataMessageBytes(padded);
+    const out = this.#sealedRun;
+    out.destination = peer;
+    out.body_bytes = size;
+    out.count = 0;
+    out.body = this.#sealedTo;
+    for (let i = 0; i < count; i++) {
+      if (this.#sealedTo + size > sealedEnd) {
+        this.#put(out);
+        this.#count(this.socket.flush());
+        out.count = 0;
+        out.body = this.#sealedTo = start;
+      }
+      const text = this.#sealedTo + DATA.text;
+      const head = run.head + i * run.headStride_bytes;
+      const body = run.body + i * body_bytes;
+      if (head_bytes > 0) bytes.copyWithin(text, head, head + head_bytes);
+      bytes.copyWithin(text + head_bytes, body, body + body_bytes);
+      if (seal.seal(peer, this.#sealedTo, text, length, padded) === 0) {
+        this.#unsealed(peer, text, length);
+        continue;
+      }
+      this.#sealedTo += size;
+      out.count++;
+    }
+    if (out.count === 0) return;
+    this.sealing!.noteSent(peer);
+    this.#put(out);
+  }
+
+  /** There is no session yet: the main thread makes one, and keeps the packet meanwhile. */
+  #unsealed(peer: number, at: number, length: number): void {
+    const { sealed: { bytes }, tell } = this.sealing!;
+    if (!this.#unsealedLimit.take()) {
+      this.counters.totals[COUNTER.no_session]!++;
+      return;
+    }
+    tell({ what: "unsealed", peer, bytes: bytes.slice(at, at + length) });
   }
 }
 

@@ -31,6 +31,17 @@ export const COUNTERS = [
   "too_big",
   "no_route",
   "control_flood",
+  /** In the clear, to or from a node that has a key. */
+  "unencrypted",
+  /** By no session that this node knows, or no session has been made in time. */
+  "no_session",
+  /** Sealed by another key, or damaged. */
+  "bad_tag",
+  "replayed",
+  /** A handshake message that is for another key, or that is none. */
+  "bad_handshake",
+  /** A handshake message too many. */
+  "handshake_flood",
   "device_rejected",
   "device_down",
   "send_queue_full",

@@ -15,7 +15,9 @@ import { SESSION_PLACES } from "./session_index.ts";
 
 /** Words of the header; from `lanes` on, one for each lane: the version that it has taken up. */
 export const HEADER = { version: 0, peerCount: 1, lanes: 2 } as const;
-const HEADER_WORDS = HEADER.lanes + LANES_MAX;
+/** The main thread seals too, and takes up what it publishes as if it were one more lane. */
+export const MAIN_LANE: number = LANES_MAX;
+const HEADER_WORDS = HEADER.lanes + MAIN_LANE + 1;
 
 /** Words of a peer's row: indices of its sessions, 0 for none. */
 export const ROLE = { previous: 0, current: 1, next: 2 } as const;

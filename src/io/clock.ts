@@ -1,9 +1,25 @@
-/** The time of day, to the nanosecond: clock_gettime(2). */
+/** Clocks of the host: clock_gettime(2). */
 
-import { CLOCK_REALTIME } from "../../ffi/file.ts";
+import { CLOCK_BOOTTIME, CLOCK_REALTIME } from "../../ffi/file.ts";
 import { libc } from "../../ffi/libc.ts";
 
-/** A clock that is read without allocating: `read`, then look at its fields. */
+/**
+ * Milliseconds since the host was started, the time that it was suspended included, the same for
+ * all threads: sessions end in time though their host has slept.
+ */
+export class BootClock {
+  readonly #libc = libc();
+  readonly #timespec = new Uint8Array(16);
+  readonly #words = new Uint32Array(this.#timespec.buffer);
+
+  /** The time now. Seconds have 32 bits: 136 years. */
+  now_ms(): number {
+    this.#libc.call.clock_gettime(CLOCK_BOOTTIME, this.#timespec);
+    return this.#words[0]! * 1000 + this.#words[2]! / 1e6;
+  }
+}
+
+/** The time of day, to the nanosecond, read without allocating: `read`, then look at its fields. */
 export class WallClock {
   readonly #libc = libc();
   readonly #timespec = new Uint8Array(16);

@@ -18,6 +18,7 @@
 import { CLASSIC_BPF, SKF_AD_IFINDEX, SKF_NET_OFF, SOCK_FILTER } from "../../ffi/socket.ts";
 import { FILTER_MAX_INSTRUCTIONS } from "../base/limits.ts";
 import type { IpVersion } from "../net/prefix.ts";
+import { WIREGUARD_TYPES } from "../wire/classify.ts";
 
 /** A sender's underlay address, 4 or 16 bytes, and the interfaces that lead there. */
 export interface SenderInterfaces {
@@ -48,7 +49,7 @@ interface Range {
   readonly interfaces: readonly number[];
 }
 
-const { loadLength, loadWord, loadMemory, storeMemory, jump, returnValue } = CLASSIC_BPF;
+const { loadByte, loadLength, loadWord, loadMemory, storeMemory, jump, returnValue } = CLASSIC_BPF;
 const { jumpIfEqual, jumpIfGreater, jumpIfAtLeast } = CLASSIC_BPF;
 
 function wordsOf(address: Uint8Array): readonly number[] {
@@ -109,7 +110,21 @@ function passUnlessAtLeast(begin: readonly number[], size: number): readonly Ins
   return [...compared, { code: jump, value: size }];
 }
 
-function program(ranges: readonly Range[], version: IpVersion): readonly Instruction[] {
+/** Passes WireGuard's messages whole: they tell by themselves who sent them, wherever from. */
+function passSealed(): readonly Instruction[] {
+  return [
+    { code: loadByte, value: UDP_HEADER_BYTES },
+    { code: jumpIfGreater, value: WIREGUARD_TYPES, ifTrue: 2 },
+    { code: jumpIfEqual, value: 0, ifTrue: 1 },
+    { code: returnValue, value: KEEP_ALL },
+  ];
+}
+
+function program(
+  ranges: readonly Range[],
+  version: IpVersion,
+  keyed: boolean,
+): readonly Instruction[] {
   const short = UDP_HEADER_BYTES + MARKED_BYTES;
   const [first, ...others] = ranges;
   const source: Instruction[] = others.length === 0 ? [] : first!.begin.flatMap((_, word) => [
@@ -120,6 +135,7 @@ function program(ranges: readonly Range[], version: IpVersion): readonly Instruc
     { code: loadLength, value: 0 },
     { code: jumpIfGreater, value: short, ifTrue: 1 },
     { code: returnValue, value: UDP_HEADER_BYTES },
+    ...(keyed ? passSealed() : []),
     ...source,
     ...others.reverse().flatMap(({ begin, interfaces }) => {
       const end = verdict(interfaces);
@@ -140,17 +156,21 @@ export interface InterfaceFilter {
   readonly exact: boolean;
 }
 
-/** The filter for these senders, all of one IP version; without any, nothing counts. */
+/**
+ * The filter for these senders, all of one IP version; without any, nothing counts. `keyed`: what
+ * is sealed counts by whatever interface it comes.
+ */
 export function interfaceFilter(
   senders: readonly SenderInterfaces[],
   version: IpVersion,
+  keyed = false,
 ): InterfaceFilter {
-  const instructions = program(rangesOf(senders), version);
+  const instructions = program(rangesOf(senders), version, keyed);
   if (instructions.length <= FILTER_MAX_INSTRUCTIONS) {
     return { program: encode(instructions), exact: true };
   }
   const interfaces = sorted(senders.flatMap((one) => one.interfaces));
-  return { program: encode(program([{ begin: [], interfaces }], version)), exact: false };
+  return { program: encode(program([{ begin: [], interfaces }], version, keyed)), exact: false };
 }
 
 function encode(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {

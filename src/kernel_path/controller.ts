@@ -316,13 +316,16 @@ export class KernelPathController {
 
 /** Why a node is to have no kernel path, by what it runs with; undefined if it may. */
 export function whyNoKernelPath(
-  { wanted, mode, traced }: {
+  { wanted, sealed, mode, traced }: {
     readonly wanted: boolean;
+    /** Whether every peer has a key. */
+    readonly sealed: boolean;
     readonly mode: "tun" | "tap";
     readonly traced: boolean;
   },
 ): string | undefined {
   if (!wanted) return "switched off";
+  if (sealed) return "every node has a key";
   if (mode === "tap") return "mode tap has none";
   return traced ? "every packet is to be seen" : undefined;
 }

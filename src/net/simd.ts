@@ -20,9 +20,10 @@ export const SIMD_TURN_BYTES = 32;
 
 /**
  * Pages (of 64 KiB) of a thread: what a lane's two bursts take, of 64 slots and 1 MiB of headers,
- * and one for what other modules keep here.
+ * what it has sealed and not sent yet, and one for what other modules keep here. The kernel gives
+ * memory to those that are used.
  */
-const PAGES = 146;
+const PAGES = 146 + 65 + 3;
 
 /**
  * The module, instruction by instruction (WebAssembly core specification, chapter 5):
@@ -52,19 +53,18 @@ const MODULE = Uint8Array.of(
   0x6a, 0x0b, // all four
 );
 
-/** This thread's memory, its sum, and how much of it has been given out. */
-interface SimdMemory {
-  readonly memory: WebAssembly.Memory;
+/** This thread's memory, its sum if it has one, and how much of it has been given out. */
+interface ThreadMemory {
+  readonly memory: WebAssembly.Memory | undefined;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView<ArrayBuffer>;
-  readonly sum: (at: number, end: number) => number;
+  readonly sum: ((at: number, end: number) => number) | undefined;
   used: number;
 }
 
-let opened: SimdMemory | undefined;
-let tried = false;
+let opened: ThreadMemory | undefined;
 
-function open(): SimdMemory | undefined {
+function open(): ThreadMemory {
   try {
     // It never grows: growing would take the buffer away from under every view.
     const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
@@ -73,16 +73,21 @@ function open(): SimdMemory | undefined {
     const buffer = memory.buffer as ArrayBuffer; // It is not a shared memory.
     const bytes = new Uint8Array(buffer);
     const view = new DataView(buffer);
-    return { memory, bytes, view, sum: exports["sum"] as SimdMemory["sum"], used: 0 };
+    return { memory, bytes, view, sum: exports["sum"] as ThreadMemory["sum"], used: 0 };
   } catch {
-    return undefined; // No SIMD, or no address space: V8 reserves gigabytes of it.
+    // No SIMD, or no address space: V8 reserves gigabytes of it.
+    const { bytes, view } = plainArena(PAGES * 64 * 1024);
+    return { memory: undefined, bytes, view, sum: undefined, used: 0 };
   }
 }
 
-/** An arena in this thread's SIMD memory for as long as that has room, else in plain memory. */
+/**
+ * An arena in this thread's memory for as long as that has room, else in memory of its own. All
+ * that a lane seals and opens is in the first.
+ */
 export function simdArena(size_bytes: number): Arena {
-  simdMemory();
-  if (!opened || opened.used + size_bytes > opened.bytes.length) return plainArena(size_bytes);
+  opened ??= open();
+  if (opened.used + size_bytes > opened.bytes.length) return plainArena(size_bytes);
   const start = opened.used;
   opened.used = (start + size_bytes + 63) & ~63;
   return { bytes: opened.bytes, view: opened.view, start };
@@ -90,9 +95,8 @@ export function simdArena(size_bytes: number): Arena {
 
 /** This thread's SIMD memory, for other modules that work on its arenas; undefined: there is none. */
 export function simdMemory(): WebAssembly.Memory | undefined {
-  if (!tried) opened = open();
-  tried = true;
-  return opened?.memory;
+  opened ??= open();
+  return opened.memory;
 }
 
 /** An arena in memory of its own. */
@@ -103,7 +107,7 @@ export function plainArena(size_bytes: number): Arena {
 
 /** Whether `simdSum` may be asked about a view. */
 export function isSimd(view: DataView): boolean {
-  return opened !== undefined && view === opened.view;
+  return opened?.sum !== undefined && view === opened.view;
 }
 
 /**
@@ -112,5 +116,5 @@ export function isSimd(view: DataView): boolean {
  * length is a multiple of SIMD_TURN_BYTES, from one of them to 512 KiB.
  */
 export function simdSum(at: number, end: number): number {
-  return opened!.sum(at, end);
+  return opened!.sum!(at, end);
 }

@@ -17,6 +17,7 @@ import { RingWriter } from "../inspect/trace/ring.ts";
 import type { TraceHub } from "../inspect/trace/hub.ts";
 import type { OpenTun } from "../io/device.ts";
 import { LinuxTun } from "../io/tun_linux.ts";
+import { openSealing } from "./open_sealing.ts";
 import type { UdpSide } from "../io/udp_open.ts";
 import { UdpPaths } from "../io/path_mtu.ts";
 
@@ -36,7 +37,7 @@ export function makeLanes(
   workerUrl: () => string,
   lanes: number,
   mode: Mode,
-  { control, onEnd }: Pick<DatagramParts, "control" | "onEnd">,
+  { control, onEnd, keys }: Pick<DatagramParts, "control" | "onEnd" | "keys">,
   hub: TraceHub,
   keepRights: () => boolean,
 ): Lanes {
@@ -49,6 +50,8 @@ export function makeLanes(
       openWait: (fd) => new AsyncPollWait(fd),
       openObserver: () => new RingWriter(hub.openRing(), new WallClock()),
       control,
+      keys,
+      openSealing: (setup) => openSealing(setup, 0, mode, keys!.onSealed),
       onEnd,
     });
   }
@@ -67,6 +70,7 @@ export function makeLanes(
     openRing: () => hub.openRing(),
     keepRights,
     control,
+    keys,
     onEnd,
   });
 }

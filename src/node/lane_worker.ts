@@ -18,6 +18,7 @@ import type { ControlSink } from "../dataplane/inbound.ts";
 import { runLane } from "../dataplane/lanes/lane.ts";
 import { LANE_DIRECTIONS, type LaneMessage, type LaneSetup } from "../dataplane/lanes/protocol.ts";
 import { PollWait } from "../io/poll.ts";
+import { openSealing } from "./open_sealing.ts";
 
 const say = (message: LaneMessage) => self.postMessage(message);
 
@@ -25,7 +26,14 @@ function run(setup: LaneSetup): void {
   const device = new LinuxTun(setup.device, setup.queue);
   const socket = new BatchSocket(setup.socketFd, setup.ipVersion, setup.gso);
   const macs = setup.macs && new MacTable(setup.macs);
-  const parts = { device, socket, macs, now_ms: () => performance.now() };
+  const sealing = setup.sealing &&
+    openSealing(
+      setup.sealing,
+      setup.lane,
+      macs ? "tap" : "tun",
+      (event) => say({ type: "sealed", event }),
+    );
+  const parts = { device, socket, macs, now_ms: () => performance.now(), sealing };
   const control: ControlSink = {
     mailbox: new Mailbox(setup.mailbox),
     onMail: () => say({ type: "mail" }),
@@ -54,6 +62,7 @@ function run(setup: LaneSetup): void {
     },
     wait: new PollWait(sources, setup.eventFd),
     stop: new Int32Array(setup.stop),
+    sealing,
   });
   say({ type: "ended", reason });
 }

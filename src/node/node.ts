@@ -5,7 +5,7 @@ import { queuesFor } from "../dataplane/lanes/plan.ts";
 import type { LaneEnd } from "../dataplane/lanes/lane.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { RunError } from "../base/errors.ts";
-import { RATE_SAMPLE_INTERVAL_MS } from "../base/limits.ts";
+import { RATE_SAMPLE_INTERVAL_MS, SESSION_CHECK_INTERVAL_MS } from "../base/limits.ts";
 import type { Time, Timer } from "../base/time.ts";
 import { type ForwardGuard, forwardTableName } from "../host/forward_guard.ts";
 import { netnsName } from "../host/netns.ts";
@@ -25,6 +25,7 @@ import { acceptedBy } from "../peers/plan.ts";
 import { Prober } from "../peers/prober.ts";
 import { Publisher } from "../peers/publish.ts";
 import { Registry } from "../peers/registry.ts";
+import type { SealingControl } from "../peers/sealing.ts";
 import { resolveHost } from "../peers/resolve.ts";
 import { ResolveLoop } from "../peers/resolve_loop.ts";
 import { FileSource } from "../peers/source/file.ts";
@@ -33,6 +34,8 @@ import { WrongPorts } from "../peers/wrong_port.ts";
 import type { Served } from "../service/service.ts";
 import { StatusServer } from "../status/server.ts";
 import { lanesOf, logEngine, makeLanes } from "./engine.ts";
+import { localIdentity } from "../wireguard/handshake.ts";
+import { openSealingControl } from "./open_sealing.ts";
 import { runAll } from "./guard.ts";
 import { KernelDrops } from "./kernel_drops.ts";
 import { LiveNode } from "./live.ts";
@@ -73,6 +76,7 @@ export class Node {
   readonly #sampler: Sampler;
   readonly #resolver: ResolveLoop;
   readonly #hellos: HelloLoop;
+  readonly #sealing: SealingControl | undefined;
   readonly #server: StatusServer;
   readonly #reloader: Reloader;
   readonly #ended = Promise.withResolvers<void>();
@@ -104,6 +108,7 @@ export class Node {
     });
     this.#interfaces = new Interfaces({
       ...{ registry, rt, time, log },
+      keyed: options.keys !== undefined,
       ipVersion: udp.ipVersion,
       attach: (program) => attachFilter(udp.fd, program),
     });
@@ -119,6 +124,11 @@ export class Node {
           onWrongPort: ({ sender, bytes }) => wrongPorts.hear(sender, bytes),
           onWrongInterface: (peer) => this.#interfaces.hear(peer),
         },
+        keys: options.keys && {
+          mac1Key: localIdentity(options.keys.privateKey).mac1Key,
+          libcrypto: true,
+          onSealed: (event) => this.#sealing?.hear(event),
+        },
         onEnd: (reason) => void this.#recover(reason),
       },
       this.#live.hub,
@@ -132,6 +142,7 @@ export class Node {
       ipVersion: udp.ipVersion,
       unwanted: whyNoKernelPath({
         wanted: udp.batch && wanted.features.has("kernel"),
+        sealed: config.keys?.allowPlain === false,
         mode: config.mode,
         traced: options.trace !== undefined,
       }),
@@ -166,14 +177,21 @@ export class Node {
         (peer) => publisher.publishPeer(peer),
       ),
       // One that arrives in fragments would tell nothing of the path.
-      send: (datagram, address, port) =>
-        withoutFragments(
-          udp.fd,
-          udp.ipVersion,
-          () => sendDatagram(udp.fd, datagram, address, port),
-        ),
+      send: (peer, address, hello) =>
+        withoutFragments(udp.fd, udp.ipVersion, () => {
+          if (!peer.isSealed) sendDatagram(udp.fd, hello, address, peer.port);
+          else if (!peer.node.keys?.wireguard) this.#sealing?.send(peer, hello);
+        }),
       packets: () => lanes.countersOf("inbound").peerPackets,
       sentPackets: () => lanes.countersOf("outbound").peerPackets,
+    });
+    this.#sealing = options.keys && openSealingControl(options.keys, {
+      ...{ registry, lanes, log, time },
+      mode: config.mode,
+      ipVersion: udp.ipVersion,
+      send: (datagram, address, port) => sendDatagram(udp.fd, datagram, address, port),
+      publishPeer: (peer) => publisher.publishPeer(peer),
+      onEstablished: (peer) => this.#hellos.hello(peer, { asking: true }),
     });
     this.#pathWatch = new PathWatch(registry, paths, this.#hellos, this.#device);
     const members = options.load
@@ -238,6 +256,7 @@ export class Node {
         () => this.#pathWatch.check() && this.#hellos.announce(),
       ),
       ...every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
+      ...(this.#sealing ? every(SESSION_CHECK_INTERVAL_MS, () => this.#sealing!.check()) : []),
     ];
     await this.#server.open();
     const { socket = null, http = null } = this.#server;
@@ -361,6 +380,7 @@ export class Node {
     if (sysctl && mode === "tun") this.#forwarding.enable(self);
     this.#forwardGuard.cover(nodes.map(({ endpoint }) => endpoint.port));
     this.#device.describe();
+    this.#sealing?.followRegistry();
     this.#publisher.publishAll();
   }
 

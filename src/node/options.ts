@@ -7,12 +7,25 @@ import type { KeptLog } from "../base/log.ts";
 import type { Timers } from "../base/time.ts";
 import type { LoadFile } from "../peers/source/file.ts";
 import type { HttpEndpoint } from "../status/server.ts";
+import type { Times } from "../wireguard/timers.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
+
+/** What a node with a key needs. */
+export interface NodeKeysOptions {
+  /** 32 bytes. */
+  readonly privateKey: Uint8Array;
+  /** The key in a file of the config. Throws a ConfigError. */
+  readonly readKey: (path: string) => Uint8Array;
+  /** The times of sessions; WireGuard's if left out. */
+  readonly times?: Times;
+}
 
 /** What a node runs with. */
 export interface NodeOptions {
   readonly loaded: LoadedConfig;
   readonly self: NodeConfig;
+  /** Absent where no node has a key. */
+  readonly keys?: NodeKeysOptions | undefined;
   /** Reads the config again; absent where there is no file to read. */
   readonly load?: LoadFile;
   /** Where it is to listen, as the config or the command line has it. */

@@ -1,6 +1,7 @@
 /** The node's device: opened, configured, looked after, and taken back. */
 
 import type { Feature } from "../base/features.ts";
+import { DATA_MESSAGE_MIN_BYTES } from "../wire/data_message.ts";
 import type { Config, NodeConfig } from "../config/types.ts";
 import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
@@ -354,8 +355,9 @@ export class TunnelDevice {
   #chooseMtu(config: Config, addresses: readonly (Address | undefined)[]): number {
     const { mtu_bytes } = config;
     if (mtu_bytes === "auto") {
+      const sealed_bytes = config.keys ? DATA_MESSAGE_MIN_BYTES : 0;
       const some = addresses.length > 0 ? addresses : [undefined];
-      const inner = some.map((address) => this.paths.localMtu_bytes(address));
+      const inner = some.map((address) => this.paths.localMtu_bytes(address) - sealed_bytes);
       return autoMtu(config, Math.min(...inner));
     }
     if (hasIpv6(config.nodes) && mtu_bytes < MTU_IPV6_MIN_BYTES) {

@@ -14,12 +14,8 @@ import type { Publisher } from "./publish.ts";
 import type { Registry } from "./registry.ts";
 import type { ResolveLoop } from "./resolve_loop.ts";
 
-/** Sends one datagram. Throws where the underlay is down. */
-export type SendDatagram = (
-  datagram: Uint8Array<ArrayBuffer>,
-  address: Address,
-  port: number,
-) => void;
+/** Sends one hello to a peer whose address is known. Throws where the underlay is down. */
+export type SendHello = (peer: Peer, address: Address, hello: Uint8Array<ArrayBuffer>) => void;
 
 /** What the loop needs of the node. */
 export interface HelloLoopParts {
@@ -29,7 +25,7 @@ export interface HelloLoopParts {
   readonly prober: Pick<Prober, "round" | "check" | "close">;
   /** Where lanes put the peers' hellos. */
   readonly mailbox: Pick<Mailbox, "take" | "announced">;
-  readonly send: SendDatagram;
+  readonly send: SendHello;
   /** Packets from each peer so far, by index. */
   readonly packets: () => Float64Array;
   /** The same of packets to each peer. */
@@ -138,11 +134,12 @@ export class HelloLoop {
     }
   }
 
-  #send({ name, address, port }: Peer, datagram: Uint8Array<ArrayBuffer>): void {
+  #send(peer: Peer, datagram: Uint8Array<ArrayBuffer>): void {
     const { send, log } = this.parts;
+    const { name, address } = peer;
     if (!address || this.#stopped) return;
     try {
-      send(datagram, address, port);
+      send(peer, address, datagram);
     } catch (error) {
       // The underlay may be down: the next hello tries again.
       const why = error instanceof Error ? error.message : String(error);
@@ -176,8 +173,8 @@ export class HelloLoop {
     const { registry, time } = this.parts;
     const peer = registry.at(mail.peer);
     const { address, port } = readSockaddr(mail.sender, 0);
-    // The table may have changed since the lane looked the sender up.
-    if (!peer?.isAt(address, port)) return;
+    // The table may have changed since the lane looked the sender up. A session says who sent it.
+    if (!peer || !peer.isSealed && !peer.isAt(address, port)) return;
     const event = peer.liveness.hear(mail.bytes, time.now_ms(), mail.largest, mail.count);
     if (event === "unverified") this.#answer(peer, mail);
     else {

@@ -30,6 +30,8 @@ export interface InterfacesParts {
   readonly registry: Pick<Registry, "at">;
   readonly rt: Pick<Rtnetlink, "getLink" | "interfacesTo">;
   readonly ipVersion: IpVersion;
+  /** Whether there are peers whose datagrams tell by themselves who sent them. */
+  readonly keyed: boolean;
   /** Gives the socket a filter (io/interface_filter.ts). Throws a SyscallError. */
   readonly attach: (program: Uint8Array<ArrayBuffer>) => void;
   readonly time: Pick<Time, "now_ms">;
@@ -144,8 +146,8 @@ export class Interfaces implements TableFollower {
   }
 
   #attach(): void {
-    const { ipVersion, attach, log } = this.parts;
-    const { program, exact } = interfaceFilter([...this.#reached.values()], ipVersion);
+    const { ipVersion, keyed, attach, log } = this.parts;
+    const { program, exact } = interfaceFilter([...this.#reached.values()], ipVersion, keyed);
     if (!sameBytes(program, this.#program)) attach(program);
     this.#program = program;
     this.#stale = false;

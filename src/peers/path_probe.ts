@@ -73,9 +73,10 @@ export class PathProbe {
   #peerSent_us = 0;
   #largest_bytes = 0;
 
-  constructor(readonly timers: Timers, ipVersion: IpVersion) {
+  /** `overhead_bytes`: what a datagram to the peer has besides its headers (0: it is the packet). */
+  constructor(readonly timers: Timers, ipVersion: IpVersion, overhead_bytes = 0) {
     const v4 = ipVersion === 4;
-    this.#overhead_bytes = v4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES;
+    this.#overhead_bytes = overhead_bytes + (v4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES);
     this.#floor_bytes = (v4 ? PATH_MTU_IPV4_MIN_BYTES : MTU_IPV6_MIN_BYTES) - this.#overhead_bytes;
   }
 

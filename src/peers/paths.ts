@@ -19,9 +19,9 @@ export class Paths {
   }
 
   /** Tells a peer's path what this host and its kernel know of it now. */
-  look({ address, liveness: { path } }: Peer): void {
-    const hint_bytes = address && this.udp.maxDatagram(address.bytes);
-    path.look(this.localMtu_bytes(address), hint_bytes ?? this.#fallback_bytes);
+  look({ address, sealed_bytes, liveness: { path } }: Peer): void {
+    const hint_bytes = (address && this.udp.maxDatagram(address.bytes)) ?? this.#fallback_bytes;
+    path.look(this.localMtu_bytes(address) - sealed_bytes, hint_bytes - sealed_bytes);
   }
 
   /**

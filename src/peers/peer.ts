@@ -9,6 +9,7 @@ import {
   type IpVersion,
   parseAddress,
 } from "../net/prefix.ts";
+import { DATA_MESSAGE_MIN_BYTES } from "../wire/data_message.ts";
 import { Liveness } from "./liveness.ts";
 import { PathProbe } from "./path_probe.ts";
 
@@ -36,7 +37,11 @@ const same = (one: Address | undefined, other: Address): boolean =>
 export class Peer {
   #node: NodeConfig;
   #address: Address | undefined;
+  /** Where it has sent something authentic from, if that is not what the config says. */
+  #seen: { readonly address: Address; readonly port: number } | undefined;
   readonly liveness: Readonly<Liveness>;
+  /** What sealing adds to a packet for it; 0: it has no key. */
+  readonly sealed_bytes: number;
 
   /**
    * `index` is its place in the forwarding table and in the counters. It stays
@@ -51,7 +56,9 @@ export class Peer {
     readonly newToken: () => bigint,
   ) {
     this.#node = node;
-    this.liveness = new Liveness(timers, newToken(), new PathProbe(timers, ipVersion));
+    this.sealed_bytes = node.keys ? DATA_MESSAGE_MIN_BYTES : 0;
+    const path = new PathProbe(timers, ipVersion, this.sealed_bytes);
+    this.liveness = new Liveness(timers, newToken(), path);
   }
 
   /** The node as the config has it. */
@@ -66,22 +73,28 @@ export class Peer {
 
   /** Where it is reached; undefined while its host name is not known. */
   get address(): Address | undefined {
-    return this.#address;
+    return this.#seen?.address ?? this.#address;
   }
 
   /** The UDP port where it is reached. */
   get port(): number {
-    return this.#node.endpoint.port;
+    return this.#seen?.port ?? this.#node.endpoint.port;
+  }
+
+  /** Whether packets to and from it are sealed. */
+  get isSealed(): boolean {
+    return this.#node.keys !== undefined;
   }
 
   /** Where it is reached as text; empty while that is not known. */
   get endpoint(): string {
-    return this.#address ? formatEndpoint(formatAddress(this.#address.bytes), this.port) : "";
+    const { address, port } = this;
+    return address ? formatEndpoint(formatAddress(address.bytes), port) : "";
   }
 
   /** Whether a datagram from here is its own. */
   isAt(address: Uint8Array, port: number): boolean {
-    const own = this.#address;
+    const own = this.address;
     return own !== undefined && port === this.port && own.bytes.length === address.length &&
       own.bytes.every((byte, i) => byte === address[i]);
   }
@@ -98,11 +111,19 @@ export class Peer {
     return true;
   }
 
+  /** Something authentic came from there: answers go there from now on. Tells whether that is news. */
+  seenAt(address: Address, port: number): boolean {
+    if (this.isAt(address.bytes, port)) return false;
+    this.#seen = { address, port };
+    return true;
+  }
+
   /** Takes over what a new config says of it; tells whether it is reached elsewhere now. */
   update(node: NodeConfig, addresses: readonly Address[]): boolean {
     const before = this.#node.endpoint;
     const { host, port } = node.endpoint;
     this.#node = node;
+    if (host !== before.host || port !== before.port) this.#seen = undefined;
     if (host !== before.host) this.#address = undefined;
     if (port !== before.port) this.liveness.moved(this.newToken());
     return this.offer(addresses) || port !== before.port || host !== before.host;

@@ -46,7 +46,8 @@ export class Prober {
       if (!peer.liveness.isMissing(now_ms)) continue;
       missing.add(peer);
       if (!peer.address) this.#unreachable(peer, unknownName(peer), now_ms);
-      else if (missing.size <= PROBES_MAX) {
+      // One in the clear would tell of this node, and the peer would drop it.
+      else if (!peer.isSealed && missing.size <= PROBES_MAX) {
         try {
           this.#probe(peer, peer.address, now_ms);
         } catch (error) {

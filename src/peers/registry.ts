@@ -101,8 +101,10 @@ export class Registry {
     const moved: Peer[] = [];
     this.#peers = peersOf(config, self).map((node) => {
       const { name, endpoint: { host } } = node;
-      const peer = known.get(name);
-      known.delete(name);
+      const same = known.get(name);
+      // With a key for the first time, or without one, it is another peer.
+      const peer = same?.isSealed === (node.keys !== undefined) ? same : undefined;
+      if (peer) known.delete(name);
       if (!peer) {
         const fresh = new Peer(this.#takeIndex(), node, this.ipVersion, this.timers, this.newToken);
         fresh.offer(addressesOf(host, resolved));

@@ -6,9 +6,11 @@ import type { Mode } from "../wire/mode.ts";
 import type { Peer } from "./peer.ts";
 
 /** How a peer is reached by a node of this mode. */
-export function transportOf({ address, liveness }: Peer, mode: Mode): Transport {
+export function transportOf({ address, isSealed, liveness }: Peer, mode: Mode): Transport {
   const { said, state, capabilities, hearsUs } = liveness;
   if (!address) return TRANSPORT.unresolved;
+  // INVARIANT: no downgrade. Whatever it says, or anybody in its name, nothing goes in the clear.
+  if (isSealed) return TRANSPORT.sealed;
   if (!said) return TRANSPORT.plain;
   // What it said once holds while it goes on saying it.
   if (said.mode !== mode) return state === "up" ? TRANSPORT.other_mode : TRANSPORT.plain;

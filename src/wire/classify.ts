@@ -20,23 +20,24 @@ export const DATAGRAM = {
 export type DatagramKind = typeof DATAGRAM[keyof typeof DATAGRAM];
 
 /** Initiation, response, cookie reply and transport data (WireGuard's whitepaper, section 5.4). */
-const WIREGUARD_TYPES = 4;
+export const WIREGUARD_TYPES = 4;
 
 /**
  * The kind of the datagram of `length` bytes at `offset`. In mode tap a frame may
- * start with any byte but the hello's, since its destination comes first; so
- * nothing there is taken for WireGuard's.
+ * start with any byte but the hello's, since its destination comes first; WireGuard's
+ * messages begin like one, so `keyed` says that no frame is taken in the clear.
  */
 export function classify(
   view: DataView,
   offset: number,
   length: number,
   mode: Mode,
+  keyed = false,
 ): DatagramKind {
   if (length === 0) return DATAGRAM.unknown;
   const first = view.getUint8(offset);
   if (first === CONTROL_FIRST_BYTE) return DATAGRAM.hello;
-  if (mode === "tap") return DATAGRAM.frame;
+  if (mode === "tap" && !(keyed && first >= 1 && first <= WIREGUARD_TYPES)) return DATAGRAM.frame;
   const version = first >> 4;
   if (version === 4 || version === 6) return DATAGRAM.packet;
   return first >= 1 && first <= WIREGUARD_TYPES ? DATAGRAM.wireguard : DATAGRAM.unknown;

@@ -22,7 +22,7 @@ import {
   remoteIdentity,
 } from "./handshake.ts";
 import { IndexTable } from "./index_table.ts";
-import { erase, formatKey, KEY_BYTES } from "./keys.ts";
+import { erase, formatKey, KEY_BYTES } from "../wire/keys.ts";
 import { Keypairs, type Session } from "./keypairs.ts";
 import { HandshakeLoad } from "./load.ts";
 import { MESSAGE, messageType, receiverIndex, senderIndex, TIMESTAMP_BYTES } from "./messages.ts";

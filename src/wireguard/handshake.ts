@@ -5,7 +5,7 @@
  */
 
 import { hash } from "./hash.ts";
-import { isZero, KEY_BYTES } from "./keys.ts";
+import { isZero, KEY_BYTES } from "../wire/keys.ts";
 import {
   encodeInitiation,
   encodeResponse,

@@ -12,7 +12,7 @@
 
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { derive2, derive3, hash, HASH_BYTES } from "./hash.ts";
-import { erase, KEY_BYTES } from "./keys.ts";
+import { erase, KEY_BYTES } from "../wire/keys.ts";
 import { PrivateKey } from "./x25519.ts";
 
 /** Bytes that encryption adds to a text. */

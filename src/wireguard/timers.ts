@@ -33,6 +33,19 @@ export const TIMES: Times = {
   keepalive_timeout_ms: 10_000,
 };
 
+/** The times that go with another age at which sessions are replaced, all in proportion. */
+export function timesFor(rekey_after_ms: number): Times {
+  const part = rekey_after_ms / TIMES.rekey_after_ms;
+  return {
+    rekey_after_ms,
+    reject_after_ms: part * TIMES.reject_after_ms,
+    rekey_attempt_ms: part * TIMES.rekey_attempt_ms,
+    rekey_timeout_ms: part * TIMES.rekey_timeout_ms,
+    jitter_ms: part * TIMES.jitter_ms,
+    keepalive_timeout_ms: part * TIMES.keepalive_timeout_ms,
+  };
+}
+
 /** What is to be done now. */
 export type Due = "initiate" | "keepalive" | "give_up";
 

@@ -4,7 +4,7 @@
  */
 
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from "node:crypto";
-import { isZero, KEY_BYTES } from "./keys.ts";
+import { isZero, KEY_BYTES } from "../wire/keys.ts";
 
 /** What is before the 32 bytes in PKCS #8 and SubjectPublicKeyInfo (RFC 8410, section 10). */
 const PKCS8_HEAD = Uint8Array.fromHex("302e020100300506032b656e04220420");

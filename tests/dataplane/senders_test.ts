@@ -33,7 +33,7 @@ Deno.test("senders: which transports are known by their address", () => {
     table.setPeer(5, row(A, 3009, transport));
     const senders = new Senders();
     senders.useTable(acquired(table));
-    const known = ["other_mode", "plain", "tunnet", "kernel"].includes(name);
+    const known = ["other_mode", "plain", "tunnet", "kernel", "sealed"].includes(name);
     const names = named({ address: A, port: 3009 });
     assertEquals(senders.peerAt(names, SOCKADDR_WORDS), known ? 5 : UNKNOWN_PEER, name);
     assertEquals(senders.isHostAt(names, SOCKADDR_WORDS), known, name);

@@ -48,7 +48,7 @@ const TUNNET = 1;
 function setup() {
   const socket = new FakeSocket();
   const counters = () => laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
-  const transmit = new Transmit(socket, counters());
+  const transmit = new Transmit(socket, counters(), undefined, () => 0);
   transmit.useTable(acquired(TABLE));
   const device = new FakeDevice({
     checksum: true,

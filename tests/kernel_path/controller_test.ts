@@ -187,10 +187,10 @@ Deno.test("kernel path: why there is none", async (t) => {
   }
   assertEquals(
     [
-      whyNoKernelPath({ wanted: false, mode: "tun", traced: false }),
-      whyNoKernelPath({ wanted: true, mode: "tap", traced: false }),
-      whyNoKernelPath({ wanted: true, mode: "tun", traced: true }),
-      whyNoKernelPath({ wanted: true, mode: "tun", traced: false }),
+      whyNoKernelPath({ wanted: false, sealed: false, mode: "tun", traced: false }),
+      whyNoKernelPath({ wanted: true, sealed: false, mode: "tap", traced: false }),
+      whyNoKernelPath({ wanted: true, sealed: false, mode: "tun", traced: true }),
+      whyNoKernelPath({ wanted: true, sealed: false, mode: "tun", traced: false }),
     ],
     ["switched off", "mode tap has none", "every packet is to be seen", undefined],
   );

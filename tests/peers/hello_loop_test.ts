@@ -35,7 +35,7 @@ function setup() {
       close: () => void rounds.push("close"),
     },
     mailbox,
-    send(datagram, { bytes }, port) {
+    send({ port }, { bytes }, datagram) {
       if (state.down) throw new Error("the network is down");
       sent.push({
         to: formatEndpoint(formatAddress(bytes), port),

@@ -22,6 +22,7 @@ function setup(addresses: readonly string[]) {
   const interfaces = new Interfaces({
     ...{ registry, log, time },
     ipVersion: 4,
+    keyed: false,
     rt: {
       interfacesTo({ bytes }) {
         state.lookups++;

@@ -2,7 +2,7 @@
 
 import { assert } from "../assert.ts";
 import { until } from "../e2e/harness.ts";
-import { formatKey } from "../../src/wireguard/keys.ts";
+import { formatKey } from "../../src/wire/keys.ts";
 import { PrivateKey } from "../../src/wireguard/x25519.ts";
 import type { NodePlan, Order, Report } from "./wireguard_node.ts";
 

@@ -1,7 +1,7 @@
 /** Our handshake and data messages beside a real wireguard-go, in a namespace of their own. */
 
 import { assert, assertEquals, assertGreater } from "../assert.ts";
-import { formatKey } from "../../src/wireguard/keys.ts";
+import { formatKey } from "../../src/wire/keys.ts";
 import { missing, WireGuardBed } from "./wireguard_go.ts";
 
 const why = missing();

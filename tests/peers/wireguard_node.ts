@@ -20,7 +20,7 @@ import { sum16 } from "../../src/net/checksum.ts";
 import { simdArena } from "../../src/net/simd.ts";
 import { type Action, Endpoint, type Source } from "../../src/wireguard/endpoint.ts";
 import { mac } from "../../src/wireguard/hash.ts";
-import { erase, parseKey } from "../../src/wireguard/keys.ts";
+import { erase, parseKey } from "../../src/wire/keys.ts";
 import { DATA, paddedLength } from "../../src/wire/data_message.ts";
 import { macsOf, MESSAGE, MESSAGE_BYTES, messageType } from "../../src/wireguard/messages.ts";
 import { remoteIdentity } from "../../src/wireguard/handshake.ts";

@@ -1,6 +1,7 @@
 /** Alice, Bob and Eve with a fake clock: what the state machines do with each other. */
 
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "../assert.ts";
+import { HANDSHAKES_WAITING_MAX } from "../../src/base/limits.ts";
 import { MESSAGE } from "../../src/wireguard/messages.ts";
 import { TIMES } from "../../src/wireguard/timers.ts";
 import { fuzzMultiplier, random } from "../fuzz/random.ts";
@@ -274,8 +275,8 @@ Deno.test("endpoint: Eve, unknown to Bob but knowing his key, gets nothing from 
 
 Deno.test("endpoint: under load a sender must show its address, and then gets in", () => {
   const { network, alice, bob } = pair(17);
-  bob.endpoint.load.spent(9, 0, network.now_ms);
-  const keepBusy = () => bob.endpoint.load.spent(9, 0, network.now_ms);
+  bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
+  const keepBusy = () => bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
   alice.send(0, "in spite of all");
   for (let i = 0; i < 12; i++) {
     keepBusy();
@@ -290,7 +291,7 @@ Deno.test("endpoint: under load a sender must show its address, and then gets in
 Deno.test("endpoint: a cookie is bound to address and port", () => {
   for (const [change, works] of [["none", true], ["port", false], ["address", false]] as const) {
     const { network, alice, bob } = pair(18);
-    bob.endpoint.load.spent(9, 0, network.now_ms);
+    bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
     alice.send(0, "x");
     network.pass(2_500);
     if (change === "port") alice.source = { ...alice.source, port: 4321 };
@@ -298,7 +299,7 @@ Deno.test("endpoint: a cookie is bound to address and port", () => {
       alice.source = { ...alice.source, address: Uint8Array.of(10, 0, 0, 77) };
     }
     for (let i = 0; i < 6; i++) {
-      bob.endpoint.load.spent(9, 0, network.now_ms);
+      bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
       network.pass(500);
     }
     assertEquals(bob.inbox.length, works ? 1 : 0, change);
@@ -307,7 +308,7 @@ Deno.test("endpoint: a cookie is bound to address and port", () => {
 
 Deno.test("endpoint: a forged or repeated cookie reply changes nothing", () => {
   const { network, alice, bob } = pair(19);
-  bob.endpoint.load.spent(9, 0, 0);
+  bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, 0);
   alice.send(0, "x");
   network.pass(10);
   const reply = network.heard.find(({ bytes }) => bytes[0] === MESSAGE.cookie)!.bytes;
@@ -329,7 +330,7 @@ Deno.test("endpoint: a flood from one source is limited though its cookies are r
   mallory.meet(0, bob);
   let answered = 0;
   for (let i = 0; i < 200; i++) {
-    bob.endpoint.load.spent(9, 0, network.now_ms);
+    bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
     const before = bob.sentTypes[MESSAGE.response]!;
     mallory.run(mallory.endpoint.queued(0, network.now_ms));
     const last = network.heard.at(-1);

@@ -3,7 +3,7 @@
 import { blake2s } from "@noble/hashes/blake2.js";
 import { assert, assertEquals, assertFalse, assertThrows } from "../assert.ts";
 import { hash, mac } from "../../src/wireguard/hash.ts";
-import { clamp, equalBytes, formatKey, isZero, parseKey } from "../../src/wireguard/keys.ts";
+import { clamp, equalBytes, formatKey, isZero, parseKey } from "../../src/wire/keys.ts";
 import { isLater, StampClock, tai64n } from "../../src/wireguard/tai64n.ts";
 import { PrivateKey } from "../../src/wireguard/x25519.ts";
 import { random } from "../fuzz/random.ts";

@@ -59,6 +59,13 @@ export function readHelloInterval(text: string): Result<number> {
   };
 }
 
+/** Seconds between two handshakes, 1s to 120s, in ms: a peer takes older sessions for outdated. */
+export function readRekeyAfter(text: string): Result<number> {
+  const seconds = Number(/^([1-9][0-9]{0,2})s$/.exec(text)?.[1]);
+  if (seconds <= 120) return { value: 1000 * seconds };
+  return { problem: { what: `${quote(text)} is not a time`, how: "1s to 120s" } };
+}
+
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 
 /** A size in bytes: a number, with K, M or G for powers of 1,024. */

@@ -25,10 +25,14 @@ export interface LaneParts {
   readonly wait: Wait;
   /** Cell 0 is raised by the main thread to end the lane; cell 1 + lane counts the lane's turns. */
   readonly stop: Int32Array;
+  /** Takes up new sessions before each turn; absent where no peer has a key. */
+  readonly sealing?: { turn(): void } | undefined;
 }
 
 /** Runs until stopped or until the device is gone. Never awaits: a Worker in here gets no messages. */
-export function runLane({ directions, table, onTable, wait, stop }: LaneParts): LaneEnd {
+export function runLane(
+  { directions, table, onTable, wait, stop, sealing }: LaneParts,
+): LaneEnd {
   /** A bit for each direction that may have something to move. */
   let ready = -1;
   while (Atomics.load(stop, 0) === 0) {
@@ -38,6 +42,7 @@ export function runLane({ directions, table, onTable, wait, stop }: LaneParts): 
       for (const direction of directions) direction.useTable(table);
       onTable?.();
     }
+    sealing?.turn();
     for (let i = 0; i < directions.length; i++) {
       if ((ready & 1 << i) === 0) continue;
       const count = directions[i]!.turn();

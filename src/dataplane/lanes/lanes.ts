@@ -12,8 +12,20 @@ import {
   laneCounters,
 } from "../../forwarding/counters.ts";
 import { Mailbox } from "../../forwarding/mailbox.ts";
+import {
+  LANE_ACTIVITY_BYTES,
+  type LaneActivity,
+  laneActivity,
+} from "../../forwarding/session_activity.ts";
+import { Sessions } from "../../forwarding/sessions.ts";
 import { ForwardingTable } from "../../forwarding/table.ts";
 import { LANE_DIRECTIONS, type LaneDirection } from "./protocol.ts";
+import type { SealedEvent, SealingSetup } from "./sealing_setup.ts";
+
+/** What lanes need where peers have keys. */
+export interface LaneKeysSetup extends Pick<SealingSetup, "mac1Key" | "libcrypto"> {
+  readonly onSealed: (event: SealedEvent) => void;
+}
 
 /** The lanes of one node; `worker_lanes.ts` is `batch`, `main_thread_lanes.ts` is `datagram`. */
 export abstract class Lanes {
@@ -29,7 +41,12 @@ export abstract class Lanes {
   /** The switch's table; undefined in mode tun. */
   readonly macs: MacTable | undefined;
 
-  constructor(mode: Mode) {
+  /** The sessions that the lanes seal and open by; undefined where no peer has a key. */
+  readonly sessions: Sessions | undefined;
+  readonly #activity: SharedArrayBuffer[] = [];
+
+  constructor(readonly mode: Mode, readonly keys?: LaneKeysSetup) {
+    if (keys) this.sessions = new Sessions();
     if (mode !== "tap") return;
     this.macs = new MacTable(new SharedArrayBuffer(MAC_TABLE_BYTES));
     this.macs.reset(crypto.getRandomValues(new Int32Array(1))[0]!);
@@ -61,6 +78,22 @@ export abstract class Lanes {
     return this.#counters[lane] ??= LANE_DIRECTIONS.map(() =>
       new SharedArrayBuffer(LANE_COUNTERS_BYTES)
     );
+  }
+
+  /**
+   * What a lane, or the main thread as MAIN_LANE, seals and opens by; its times of sending and
+   * receiving go on as its counters do. Undefined where no peer has a key.
+   */
+  sealingOfLane(lane: number): SealingSetup | undefined {
+    if (!this.keys || !this.sessions) return undefined;
+    const { mac1Key, libcrypto } = this.keys;
+    const activity = this.#activity[lane] ??= new SharedArrayBuffer(LANE_ACTIVITY_BYTES);
+    return { sessions: this.sessions.memory, activity, mac1Key, libcrypto };
+  }
+
+  /** When each lane and the main thread have sent and received by sessions. */
+  get activity(): readonly LaneActivity[] {
+    return this.#activity.filter((memory) => memory !== undefined).map(laneActivity);
   }
 
   /** The counters of one direction now, all lanes together. */

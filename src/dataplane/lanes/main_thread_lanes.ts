@@ -14,8 +14,10 @@ import type { Mode } from "../../wire/mode.ts";
 import { makeInbound, makeOutbound } from "../directions.ts";
 import type { ControlSink } from "../inbound.ts";
 import type { Direction, LaneEnd } from "./lane.ts";
-import { Lanes } from "./lanes.ts";
 import type { LaneRecord, Observer } from "../observer.ts";
+import { type LaneKeysSetup, Lanes } from "./lanes.ts";
+import type { LaneSealing } from "../sealing.ts";
+import type { SealingSetup } from "./sealing_setup.ts";
 
 /** Sleeps until the device has something to read; `poll_async.ts` has the real one. */
 export interface AsyncWait {
@@ -38,6 +40,10 @@ export interface DatagramParts {
   readonly openObserver?: (() => Observer & { readonly wanted: boolean }) | undefined;
   /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
   readonly control: Omit<ControlSink, "mailbox">;
+  /** Set when peers have keys. */
+  readonly keys?: LaneKeysSetup | undefined;
+  /** Makes what the lane seals and opens by of its set-up. */
+  readonly openSealing?: ((setup: SealingSetup) => LaneSealing) | undefined;
   /** The lane ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
@@ -50,6 +56,7 @@ interface Running {
   /** Looks whether anybody wants to see the lane's packets. */
   readonly show: () => void;
   readonly wait: AsyncWait;
+  readonly sealing: LaneSealing | undefined;
   stopped: boolean;
   ended: Promise<void>;
 }
@@ -62,7 +69,7 @@ export class DatagramLanes extends Lanes {
   #turns = 0;
 
   constructor(readonly parts: DatagramParts) {
-    super(parts.mode ?? "tun");
+    super(parts.mode ?? "tun", parts.keys);
     this.#socket = new DatagramSocket(parts.connection, parts.paths);
   }
 
@@ -77,6 +84,7 @@ export class DatagramLanes extends Lanes {
       socket: this.#socket,
       macs: this.macs,
       now_ms: () => performance.now(),
+      sealing: this.#openSealing(),
     };
     const observer = parts.openObserver?.();
     const records = this.countersOfLane(0).map((one): LaneRecord => ({
@@ -92,6 +100,7 @@ export class DatagramLanes extends Lanes {
         for (const record of records) record.observer = observer?.wanted ? observer : undefined;
       },
       wait: parts.openWait(open.queues[0]!),
+      sealing: way.sealing,
       stopped: false,
       ended: Promise.resolve(),
     };
@@ -100,6 +109,11 @@ export class DatagramLanes extends Lanes {
     run.ended = this.#send(run);
     if (!this.#receiving) void this.#receive();
     return Promise.resolve();
+  }
+
+  #openSealing(): LaneSealing | undefined {
+    const setup = this.sealingOfLane(0);
+    return setup && this.parts.openSealing?.(setup);
   }
 
   async stop(): Promise<void> {
@@ -115,7 +129,8 @@ export class DatagramLanes extends Lanes {
   /** Takes over the published table at once: this is the lane's own thread, and it is between turns. */
   wake(): void {
     if (!this.#run) return;
-    const { table, outbound, inbound, show } = this.#run;
+    const { table, outbound, inbound, show, sealing } = this.#run;
+    sealing?.turn();
     table.acquire();
     outbound.useTable(table);
     inbound.useTable(table);
@@ -129,6 +144,7 @@ export class DatagramLanes extends Lanes {
   async #send(run: Running): Promise<void> {
     while (!run.stopped) {
       this.#turns = (this.#turns + 1) >>> 0;
+      run.sealing?.turn();
       const moved = run.outbound.turn();
       if (moved === DEVICE_GONE) return this.#end(run, "device_gone");
       await this.#socket.sent();
@@ -147,6 +163,7 @@ export class DatagramLanes extends Lanes {
         const [bytes, from] = await this.parts.connection.receive(buffer);
         this.#socket.arrive(bytes as Uint8Array<ArrayBuffer>, from);
         const run = this.#run;
+        run?.sealing?.turn();
         if (run?.inbound.turn() === DEVICE_GONE) this.#end(run, "device_gone");
       }
     } catch (error) {

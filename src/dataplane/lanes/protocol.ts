@@ -3,6 +3,7 @@
 import type { IpVersion } from "../../net/prefix.ts";
 import type { OpenTun } from "../../io/device.ts";
 import type { WrongPortDatagram } from "../inbound.ts";
+import type { SealedEvent, SealingSetup } from "./sealing_setup.ts";
 import type { LaneEnd } from "./lane.ts";
 
 /** The two ways of a packet. */
@@ -41,6 +42,8 @@ export interface LaneSetup {
   readonly macs?: SharedArrayBuffer | undefined;
   /** Where it shows its packets while somebody looks: a ring (inspect/trace/ring.ts). */
   readonly observer?: SharedArrayBuffer | undefined;
+  /** Set when peers have keys. */
+  readonly sealing?: SealingSetup | undefined;
 }
 
 /** Lane to main thread. */
@@ -49,5 +52,6 @@ export type LaneMessage =
   | { readonly type: "mail" }
   | { readonly type: "wrong_port"; readonly datagram: WrongPortDatagram }
   | { readonly type: "wrong_interface"; readonly peer: number }
+  | { readonly type: "sealed"; readonly event: SealedEvent }
   | { readonly type: "ended"; readonly reason: LaneEnd }
   | { readonly type: "failed"; readonly message: string };

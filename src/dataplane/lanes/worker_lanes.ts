@@ -8,7 +8,7 @@ import type { OpenTun } from "../../io/device.ts";
 import type { ControlSink } from "../inbound.ts";
 import type { LaneEnd } from "./lane.ts";
 import type { LaneMessage, LaneSetup } from "./protocol.ts";
-import { Lanes } from "./lanes.ts";
+import { type LaneKeysSetup, Lanes } from "./lanes.ts";
 import { type LanePlan, planLanes } from "./plan.ts";
 
 /** Wakes lanes; `poll.ts` has the real one. */
@@ -36,6 +36,8 @@ export interface SupervisorParts {
   readonly openRing?: (() => SharedArrayBuffer) | undefined;
   /** There are hellos in the mailbox; a datagram came from a peer's wrong port. */
   readonly control: Omit<ControlSink, "mailbox">;
+  /** Set when peers have keys. */
+  readonly keys?: LaneKeysSetup | undefined;
   /** The lanes ended without having been stopped. */
   readonly onEnd: (reason: LaneEnd | RunError) => void;
 }
@@ -58,7 +60,7 @@ export class Supervisor extends Lanes {
   #lanes: Lane[] = [];
 
   constructor(readonly parts: SupervisorParts) {
-    super(parts.mode);
+    super(parts.mode, parts.keys);
   }
 
   get laneCount(): number {
@@ -141,6 +143,8 @@ export class Supervisor extends Lanes {
             return parts.control.onWrongPort(data.datagram);
           case "wrong_interface":
             return parts.control.onWrongInterface(data.peer);
+          case "sealed":
+            return parts.keys?.onSealed(data.event);
           case "ended":
             return end(data.reason);
           case "failed":
@@ -168,6 +172,7 @@ export class Supervisor extends Lanes {
       keepsRights: parts.keepRights(),
       macs: this.macs?.memory,
       observer: parts.openRing?.(),
+      sealing: this.sealingOfLane(lane),
     };
     worker.postMessage(setup);
     return { worker, eventFd, ended };

@@ -1,6 +1,7 @@
 /** Where members come from: one interface for a file, the command line, and what is to come. Pure. */
 
 import type { Config, NodeConfig } from "../../config/types.ts";
+import { formatKey } from "../../wire/keys.ts";
 import { formatMac } from "../../net/ethernet.ts";
 import { formatEndpoint, formatPrefix, type Prefix } from "../../net/prefix.ts";
 
@@ -45,10 +46,15 @@ export const prefixesText = (list: readonly Prefix[]): string =>
   list.map(formatPrefix).sort().join(" ");
 
 /** All that a config says of a node but its name, as one text. */
-function nodeText({ endpoint: { host, port }, subnets, macs, accept }: NodeConfig): string {
+function nodeText(
+  { endpoint: { host, port }, subnets, macs, accept, keys }: NodeConfig,
+): string {
   const stations = (macs ?? []).map(formatMac).sort().join(" ");
   const accepted = prefixesText(accept ?? []);
-  return [formatEndpoint(host, port), prefixesText(subnets), stations, accepted].join(";");
+  const sealed = keys
+    ? [formatKey(keys.publicKey), keys.presharedKeyFile, keys.wireguard, keys.keepalive_ms].join()
+    : "";
+  return [formatEndpoint(host, port), prefixesText(subnets), stations, accepted, sealed].join(";");
 }
 
 /** What leads from some members to others. */

@@ -21,6 +21,8 @@ const UP: Options["up"] = {
   noDrop: false,
   helloInterval_ms: undefined,
   logLevel: undefined,
+  privateKeyFile: undefined,
+  rekeyAfter_ms: undefined,
   json: false,
   statusSocket: undefined,
   http: undefined,
