@@ -75,6 +75,8 @@ DeviceAllow=/dev/net/tun rw
 RuntimeDirectory=tunnet
 CacheDirectory=tunnet
 CacheDirectoryMode=0700
+# It is started from there; systemd 254 and later mount the folder noexec (DynamicUser).
+ExecPaths=%C/tunnet
 Environment=TUNNET_CACHE=%C/tunnet/unpacked
 
 # Nothing else of the host. (Not MemoryDenyWriteExecute: JavaScript is compiled as it runs.)

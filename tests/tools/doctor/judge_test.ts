@@ -127,6 +127,9 @@ const RUNNING: Facts = {
   deviceHolders: [TUNNET],
 };
 
+/** Subnets of two addresses: both are their pods'. */
+const PAIRS = ["172.1.0.2/31", "fd00:172:1::2/127"].map((text) => parsePrefix(text)!.prefix);
+
 const ipv4Only = { ...config.nodes[0]!, subnets: config.nodes[0]!.subnets.slice(0, 1) };
 /** The same with IPv4 pods only, on a host without IPv6; the other node has IPv6 pods. */
 const WITHOUT_IPV6: Facts = {
@@ -262,6 +265,11 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
     `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
     `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
   ]],
+  ["no bridge, and subnets of two addresses", {
+    ...STOPPED,
+    links: [LO, ETH0],
+    self: { ...config.nodes[0]!, subnets: PAIRS },
+  }, []],
   ["no bridge on a Docker host", {
     ...STOPPED,
     links: [LO, ETH0, link(9, "docker0", "bridge", 1500)],

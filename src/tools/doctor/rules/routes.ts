@@ -9,9 +9,9 @@ import {
 } from "../../../base/limits.ts";
 import type { RouteInfo } from "../../../host/netlink/rtnetlink.ts";
 import {
-  addressBits,
   formatAddress,
   formatPrefix,
+  hasHostRoom,
   type Prefix,
   prefixContains,
   prefixCovers,
@@ -211,23 +211,21 @@ function mtu(facts: Facts): Finding[] {
   return found;
 }
 
-/** Whether a prefix is a single address. */
-function isHost({ version, length_bits }: Prefix): boolean {
-  return length_bits === addressBits(version);
-}
-
 /** The checks of this family. */
 export function routeChecks(facts: Facts): readonly Check[] {
   const { self, config } = facts;
   const stolenOnes = stolen(facts);
   // What the table explains need not be told twice.
   const strayed = stolenOnes.length > 0 ? [] : elsewhere(facts);
-  const subnets = ownSubnets(facts).filter((subnet) => !isHost(subnet));
+  // A smaller one is its pods' own: they are reached by a route.
+  const subnets = ownSubnets(facts).filter(hasHostRoom);
   return [
     ...checksOf(
       "local_subnet",
       `the subnets of ${self.name}`,
-      subnets.length > 0 ? "an interface that is up has each of them" : "it has none",
+      subnets.length > 0
+        ? "an interface that is up has each of them"
+        : "it has none with room for an interface's address",
       localSubnets({ ...facts, self: { ...self, subnets } }),
     ),
     ...checksOf(
