@@ -81,6 +81,10 @@ export const SYSCALLS = {
   },
 } as const;
 
+/** statx(2), Linux 4.11: asm/unistd_64.h, asm-generic/unistd.h; linux/stat.h. */
+export const SYS_STATX = { x86_64: 332, aarch64: 291 } as const;
+export const STATX = { size: 256, mask: 0x200, st_size: 40 } as const;
+
 /** prctl(2): linux/prctl.h. */
 export const PR_SET_KEEPCAPS = 8;
 export const PR_CAPBSET_DROP = 24;

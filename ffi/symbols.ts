@@ -303,6 +303,18 @@ export const LIBC = {
     ],
     result: "i32", // long
   },
+  statx: {
+    name: "syscall",
+    parameters: [
+      "u32", // long number
+      "u32", // int dirfd: of no use with a whole path
+      "buffer", // const char *path
+      "u32", // int flags
+      "u32", // unsigned int mask
+      "buffer", // struct statx *statxbuf
+    ],
+    result: "i32", // long
+  },
   setgroups: {
     parameters: [
       "u32", // size_t size

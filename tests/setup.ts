@@ -73,6 +73,12 @@ export const NEEDS: readonly Need[] = [
     tests: ["tests/e2e/page_test.ts"],
     looked: true,
   },
+  {
+    program: "promtool",
+    package: "prometheus",
+    tests: ["tests/tools/setup/prometheus_test.ts"],
+    looked: true,
+  },
   ...[["wireguard-go", "wireguard-go"], ["wg", "wireguard-tools"]].map(([program, name]) => ({
     program: program!,
     package: name!,

@@ -7,7 +7,7 @@ import { CAPTURE_FILES_DEFAULT, PRIVATE_KEY_FILE } from "../base/limits.ts";
 import { quote, readDevice, readKeyFile, readMode, readMtu, readPort } from "../config/values.ts";
 import { readEngine } from "../config/engine.ts";
 import { readHttp, readHttpName, readLogLevel } from "../config/service.ts";
-import { SETUP_KINDS } from "../tools/setup/script.ts";
+import { FILE_KINDS, SETUP_KINDS } from "../tools/setup/script.ts";
 import { command, type CommandSpec, type Values } from "./parse/command.ts";
 import { fail, readText, repeated, single, toggle } from "./parse/flag.ts";
 import {
@@ -446,19 +446,23 @@ const init = command({
 const setup = command({
   name: "setup",
   usage: "setup",
-  summary: "print the shell script that prepares a node, to read and run as root",
+  summary: "print the script that prepares a node, or files for Prometheus and Grafana",
   flags: {
     docker: toggle("docker", "Docker networks with the node's subnets, without NAT (default)"),
     netns: toggle("netns", "a bridge with the node's subnets, and a namespace as a pod"),
     systemd: toggle("systemd", "a service that runs the node with few rights"),
+    grafana: toggle("grafana", "a dashboard for Grafana (JSON)"),
+    alerts: toggle("alerts", "alerting rules for Prometheus"),
+    scrape: toggle("scrape", "a configuration by which Prometheus scrapes the nodes"),
     undo: toggle("undo", "print the script that takes it back"),
     config: CONFIG,
     node: NODE,
   },
   exclusive: [
-    ["docker", "netns", "each is a script"],
-    ["docker", "systemd", "each is a script"],
-    ["netns", "systemd", "each is a script"],
+    ...SETUP_KINDS.flatMap((one, i) =>
+      SETUP_KINDS.slice(i + 1).map((other) => [one, other, "each is a text of its own"] as const)
+    ),
+    ...FILE_KINDS.map((kind) => [kind, "undo", "it changes nothing on a host"] as const),
   ],
   options: ({ undo, config, node, ...kinds }) => ({
     what: SETUP_KINDS.find((kind) => kinds[kind]) ?? "docker",
@@ -467,7 +471,11 @@ const setup = command({
     node,
   }),
   notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],
-  examples: ["tunnet setup --docker", "tunnet setup --systemd --undo --node node-a"],
+  examples: [
+    "tunnet setup --docker",
+    "tunnet setup --systemd --undo --node node-a",
+    "tunnet setup --alerts > tunnet-alerts.yml",
+  ],
 });
 
 const doctor = command({

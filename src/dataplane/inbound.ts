@@ -310,6 +310,7 @@ export class Inbound {
 
   #drop(counter: number, peer: number, offset: number, length: number): void {
     this.#count(counter);
+    if (peer !== UNKNOWN_PEER) this.counters.peerDrops[peer]!++;
     this.counters.observer?.droppedIn(this.#burst.view, counter, peer, offset, length);
   }
 

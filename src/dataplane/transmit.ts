@@ -151,6 +151,7 @@ export class Transmit {
     if (verdict !== VERDICT.queued) {
       const counter = DROP_COUNTER[verdict];
       this.counters.totals[counter]!++;
+      this.counters.peerDrops[peer]!++;
       const { start, total_bytes } = packet;
       this.counters.observer?.droppedOut(this.burst.view, counter, peer, start, total_bytes);
     }
@@ -249,7 +250,7 @@ export class Transmit {
   }
 
   #count(results: SendResults): void {
-    const { totals, peerPackets, peerBytes } = this.counters;
+    const { totals, peerPackets, peerBytes, peerDrops } = this.counters;
     for (let i = 0; i < results.count; i++) {
       const outcome = results.outcomeOf(i);
       const peer = results.destinationOf(i);
@@ -264,6 +265,7 @@ export class Transmit {
         continue;
       }
       totals[OUTCOME_COUNTER[outcome]]! += datagrams;
+      peerDrops[peer]! += datagrams;
       if (outcome === OUTCOME.tooBig && !this.#refused.includes(peer)) this.#refused.push(peer);
     }
   }

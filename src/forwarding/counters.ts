@@ -76,10 +76,12 @@ export interface LaneCounters {
   readonly peerPackets: Float64Array;
   /** Their bytes. */
   readonly peerBytes: Float64Array;
+  /** Packets to or from each peer that went no further. */
+  readonly peerDrops: Float64Array;
 }
 
 /** Bytes of shared memory for one lane's counters. */
-export const LANE_COUNTERS_BYTES = 8 * (COUNTERS.length + 2 * NODES_MAX);
+export const LANE_COUNTERS_BYTES = 8 * (COUNTERS.length + 3 * NODES_MAX);
 
 /** Views of one lane's counters in its shared memory. */
 export function laneCounters(buffer: ArrayBufferLike): LaneCounters {
@@ -87,5 +89,6 @@ export function laneCounters(buffer: ArrayBufferLike): LaneCounters {
     totals: new Float64Array(buffer, 0, COUNTERS.length),
     peerPackets: new Float64Array(buffer, 8 * COUNTERS.length, NODES_MAX),
     peerBytes: new Float64Array(buffer, 8 * (COUNTERS.length + NODES_MAX), NODES_MAX),
+    peerDrops: new Float64Array(buffer, 8 * (COUNTERS.length + 2 * NODES_MAX), NODES_MAX),
   };
 }

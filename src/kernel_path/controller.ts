@@ -99,6 +99,11 @@ export class KernelPathController {
     return this.#path !== undefined;
   }
 
+  /** Whether packets to and from a peer go by it, as far as the programs know them. */
+  carries(peer: number): boolean {
+    return this.#reached.has(peer);
+  }
+
   /** Whether it is held back: it will be opened again. */
   get held(): boolean {
     return this.#held;

@@ -206,9 +206,10 @@ export class Node {
         bringInStep: () => this.#bringInStep(),
       }, diff)
     );
-    this.#reloader = new Reloader(members, log);
+    this.#reloader = new Reloader(members, log, time);
     const statusParts = {
-      ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time },
+      ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time, publisher },
+      reloader: this.#reloader,
       device: this.#device,
       kernel: this.#kernel,
       sampler: this.#sampler,

@@ -1,6 +1,7 @@
 /** Goes over to other members while the node runs. */
 
 import type { Log } from "../base/log.ts";
+import type { Time } from "../base/time.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import type { HelloLoop } from "../peers/hello_loop.ts";
 import { peersOf } from "../peers/plan.ts";
@@ -21,8 +22,21 @@ export class Reloader {
   listener: ReloadListener | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting: Promise<ReloadOutcome> | undefined;
+  /** Whether the last reading was taken over, and when one was, in milliseconds since 1970. */
+  #read: { readonly ok: boolean; readonly success_ms: number };
 
-  constructor(readonly source: MemberSource, readonly log: Log) {}
+  constructor(
+    readonly source: MemberSource,
+    readonly log: Log,
+    readonly time: Pick<Time, "wall_ms">,
+  ) {
+    this.#read = { ok: true, success_ms: time.wall_ms() };
+  }
+
+  /** The last reading of the config: the start was one that went well. */
+  get read(): { readonly ok: boolean; readonly success_ms: number } {
+    return this.#read;
+  }
 
   /**
    * Asks the source and logs what came of it. Runs after a reload that is under
@@ -44,6 +58,10 @@ export class Reloader {
     listener?.began();
     const outcome = await source.reload();
     listener?.ended();
+    this.#read = {
+      ok: outcome.ok,
+      success_ms: outcome.ok ? this.time.wall_ms() : this.#read.success_ms,
+    };
     if (!outcome.ok) {
       for (const line of outcome.lines) log.error("reload_failed", line);
       log.error("reload_failed", "the config was not reloaded: nothing has changed");

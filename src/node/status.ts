@@ -6,11 +6,17 @@ import type { UdpSide } from "../io/udp_open.ts";
 import type { KernelPathController } from "../kernel_path/controller.ts";
 import type { Registry } from "../peers/registry.ts";
 import type { WrongPorts } from "../peers/wrong_port.ts";
-import { buildStatus } from "../status/model/snapshot.ts";
-import type { Status } from "../status/model/types.ts";
+import { isOpen, TRANSPORT, type Transport } from "../forwarding/peer_row.ts";
+import { processStats } from "../host/process_stats.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { Publisher } from "../peers/publish.ts";
+import { transportOf } from "../peers/transport.ts";
+import { buildStatus, type SnapshotParts } from "../status/model/snapshot.ts";
+import type { PeerTransport, Status } from "../status/model/types.ts";
 import { featuresInUse } from "./engine.ts";
 import type { NodeOptions } from "./options.ts";
 import type { OwnAddress } from "./own_address.ts";
+import type { Reloader } from "./reload.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
@@ -25,9 +31,28 @@ export interface NodeStatusParts {
   readonly udp: UdpSide;
   readonly ownAddress: OwnAddress;
   readonly wrongPorts: WrongPorts;
+  readonly reloader: Pick<Reloader, "read">;
+  readonly publisher: Pick<Publisher, "mtuOf">;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   readonly time: Time;
+}
+
+/** By what packets go to each peer, and how many went no further. */
+function waysOf({ registry: { config }, lanes, kernel, publisher }: NodeStatusParts) {
+  const outbound = lanes.countersOf("outbound").peerDrops;
+  const inbound = lanes.countersOf("inbound").peerDrops;
+  return (peer: Peer): ReturnType<SnapshotParts["wayOf"]> => ({
+    transport: transportName(transportOf(peer, config.mode), kernel.carries(peer.index)),
+    path_mtu_bytes: publisher.mtuOf(peer.index) || null,
+    dropped: { outbound: outbound[peer.index]!, inbound: inbound[peer.index]! },
+  });
+}
+
+function transportName(transport: Transport, inKernel: boolean): PeerTransport | null {
+  if (transport === TRANSPORT.sealed) return "sealed";
+  if (!isOpen(transport)) return null;
+  return transport === TRANSPORT.kernel && inKernel ? "kernel" : "lanes";
 }
 
 /** The status of this moment. Only reads. */
@@ -42,6 +67,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
     udp,
     ownAddress,
     wrongPorts,
+    reloader,
     sharedNames,
     time,
   } = parts;
@@ -68,6 +94,9 @@ export function nodeStatus(parts: NodeStatusParts): Status {
     problems: ownAddress.problem === undefined ? [] : [ownAddress.problem],
     sharedNames,
     wrongPortOf: (peer) => wrongPorts.of(peer),
+    wayOf: waysOf(parts),
+    process: processStats(),
+    configRead: reloader.read,
     outbound: lanes.totals("outbound"),
     inbound: lanes.totals("inbound"),
     sample: sampler.counts(),

@@ -19,7 +19,9 @@ import type { PathProbe } from "./path_probe.ts";
  * `plain` has never said hello, `up` has lately, `silent` did once, and `down`
  * is known to be out of reach.
  */
-export type PeerStateName = "plain" | "up" | "silent" | "down";
+export const PEER_STATES = ["plain", "up", "silent", "down"] as const;
+/** One of PEER_STATES. */
+export type PeerStateName = typeof PEER_STATES[number];
 
 /** What a datagram or the passing of time has changed. */
 export type LivenessEvent =

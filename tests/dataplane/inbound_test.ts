@@ -282,6 +282,10 @@ Deno.test("inbound: bytes and packets are counted per peer", () => {
   inbound.turn();
   assertEquals([...counters.peerPackets.subarray(0, 3)], [2, 1, 0]);
   assertEquals([...counters.peerBytes.subarray(0, 3)], [2 * good.length, other.length, 0]);
+  assertEquals([...counters.peerDrops.subarray(0, 3)], [0, 0, 0]);
+  socket.waiting = [{ peer: 1, bytes: good }];
+  inbound.turn();
+  assertEquals([...counters.peerDrops.subarray(0, 3)], [0, 1, 0], "a forged source of peer 1");
 });
 
 Deno.test("inbound: what the device refuses is counted by reason", () => {

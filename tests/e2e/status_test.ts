@@ -283,8 +283,28 @@ async function countersAreTrue(t: Deno.TestContext, engine: "batch" | "auto"): P
           assertEquals(valueOf(series, `tunnet_peer_${name}`, labels), peer[direction][unit]);
         }
       }
-      assertEquals(valueOf(series, "tunnet_peer_up", { peer: status.peers[0]!.name }), 1);
+      const { name: peer } = status.peers[0]!;
+      assertEquals(valueOf(series, "tunnet_peer_up", { peer }), 1);
+      const transport = devices ? "lanes" : "kernel";
+      assertEquals(valueOf(series, "tunnet_peer_transport", { peer, transport }), 1);
+      assertEquals(valueOf(series, "tunnet_peer_path_mtu_bytes", { peer }), 1472);
+      for (const name of ["cpu_seconds_total", "resident_memory_bytes", "max_fds"]) {
+        assert(valueOf(series, `process_${name}`, {})! > 0, name);
+      }
     }
+  });
+
+  await t.step("/metrics tells of a config that was not taken over", async () => {
+    const file = `${bed.dir}/tunnet.yaml`;
+    const config = Deno.readTextFileSync(file);
+    const reloaded = async (yaml: string) => {
+      Deno.writeTextFileSync(file, yaml);
+      const { code } = await bed.onNode(0, ...bed.command, "reload");
+      const series = parseMetrics(await get(nodes[0]!, "/metrics"));
+      return [code, valueOf(series, "tunnet_config_last_reload_successful", {})];
+    };
+    assertEquals(await reloaded("nodes: 7\n"), [2, 0]);
+    assertEquals(await reloaded(config), [0, 1]);
   });
 }
 

@@ -1,3 +1,4 @@
+import { FakeTime } from "../fakes/time.ts";
 import { assertEquals, assertRejects } from "../assert.ts";
 import { RunError } from "../../src/base/errors.ts";
 import { NODES_MAX } from "../../src/base/limits.ts";
@@ -105,7 +106,12 @@ Deno.test("reloader: one after the other, those that wait are one, and failures 
   const gates = [Promise.withResolvers<ReloadOutcome>(), Promise.withResolvers<ReloadOutcome>()];
   const told: string[] = [];
   let asked = 0;
-  const reloader = new Reloader({ watch() {}, reload: () => gates[asked++]!.promise }, log);
+  const time = new FakeTime();
+  const source = { watch() {}, reload: () => gates[asked++]!.promise };
+  const reloader = new Reloader(source, log, time);
+  const started_ms = time.wall_ms();
+  assertEquals(reloader.read, { ok: true, success_ms: started_ms });
+  time.skip(5);
   reloader.listener = { began: () => told.push("began"), ended: () => told.push("ended") };
   const first = reloader.reload();
   await Promise.resolve();
@@ -113,8 +119,11 @@ Deno.test("reloader: one after the other, those that wait are one, and failures 
   assertEquals([asked, told, waiting[0] === waiting[1]], [1, ["began"], true]);
   gates[0]!.resolve({ ok: true, exitCode: 0, lines: ["reloaded"] });
   assertEquals((await first).ok, true);
+  assertEquals(reloader.read, { ok: true, success_ms: started_ms + 5 });
+  time.skip(5);
   gates[1]!.resolve({ ok: false, exitCode: 2, lines: ["what is wrong"] });
   assertEquals((await waiting[0]!).exitCode, 2);
+  assertEquals(reloader.read, { ok: false, success_ms: started_ms + 5 });
   assertEquals([asked, told], [2, ["began", "ended", "began", "ended"]]);
   assertEquals(lines, [
     "tunnet: error: what is wrong",

@@ -62,6 +62,15 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
     problems: [],
     peers: new Registry({ config, self }, 4, timersOf(), () => TOKEN).peers,
     wrongPortOf: () => undefined,
+    wayOf: ({ name }) =>
+      name === "b"
+        ? { transport: "kernel", path_mtu_bytes: 1400, dropped: { outbound: 8, inbound: 9 } }
+        : { transport: null, path_mtu_bytes: null, dropped: { outbound: 0, inbound: 0 } },
+    process: {
+      ...{ cpu_seconds: 1.5, resident_bytes: 5e7, virtual_bytes: 1e9 },
+      ...{ open_fds: null, max_fds: 1024 },
+    },
+    configRead: { ok: true, success_ms: STARTED_MS },
     sharedNames: true,
     outbound: totals({ packets: 30, bytes: 3000, icmp_errors: 4, no_route: 5 }),
     inbound: totals({ packets: 20, bytes: 2000, control: 6, spoofed_source: 7 }),

@@ -104,6 +104,7 @@ export abstract class Lanes {
       add(sum.totals, lane.totals);
       add(sum.peerPackets, lane.peerPackets);
       add(sum.peerBytes, lane.peerBytes);
+      add(sum.peerDrops, lane.peerDrops);
     }
     return sum;
   }
@@ -150,9 +151,10 @@ export abstract class Lanes {
    */
   clearPeer(peer: number): void {
     for (const direction of LANE_DIRECTIONS) {
-      for (const { peerPackets, peerBytes } of this.#live(direction)) {
+      for (const { peerPackets, peerBytes, peerDrops } of this.#live(direction)) {
         peerPackets[peer] = 0;
         peerBytes[peer] = 0;
+        peerDrops[peer] = 0;
       }
     }
     this.macs?.forgetPeer(peer);

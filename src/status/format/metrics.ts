@@ -3,6 +3,7 @@
  * (https://prometheus.io/docs/instrumenting/exposition_formats). Pure.
  */
 
+import { PEER_STATES } from "../../peers/liveness.ts";
 import type { Status, TotalFlow } from "../model/types.ts";
 
 /** The content type of the format. */
@@ -88,8 +89,48 @@ function nodeFamilies(status: Status): string {
   ].join("");
 }
 
+/** The reload's and the process's own: names as Prometheus's client libraries have them. */
+function processFamilies({ node: { process, config_reload, started } }: Status): string {
+  const one = (value: number | null): Series[] => value === null ? [] : [[{}, value]];
+  return [
+    family(
+      "tunnet_config_last_reload_successful",
+      "gauge",
+      "1 if the config was taken over when it was last read.",
+      one(config_reload.successful ? 1 : 0),
+    ),
+    family(
+      "tunnet_config_last_reload_success_timestamp_seconds",
+      "gauge",
+      "When a config was last taken over, since 1970.",
+      one(seconds(config_reload.last_success)),
+    ),
+    family(
+      "process_cpu_seconds_total",
+      "counter",
+      "CPU time, user and system.",
+      one(process.cpu_seconds),
+    ),
+    family(
+      "process_resident_memory_bytes",
+      "gauge",
+      "Resident memory.",
+      one(process.resident_bytes),
+    ),
+    family("process_virtual_memory_bytes", "gauge", "Address space.", one(process.virtual_bytes)),
+    family("process_open_fds", "gauge", "Open file descriptors.", one(process.open_fds)),
+    family("process_max_fds", "gauge", "As many as may be open.", one(process.max_fds)),
+    family(
+      "process_start_time_seconds",
+      "gauge",
+      "When the process started, since 1970.",
+      one(seconds(started)),
+    ),
+  ].join("");
+}
+
 function peerFamilies({ peers }: Status): string {
-  const states = ["plain", "up", "silent", "down"] as const;
+  const transports = ["kernel", "lanes", "sealed"] as const;
   const known = (pick: (peer: Status["peers"][number]) => number | null): Series[] =>
     peers.flatMap((one) => {
       const value = pick(one);
@@ -114,7 +155,44 @@ function peerFamilies({ peers }: Status): string {
       "gauge",
       "1 for the state that the peer is in, 0 for the others.",
       peers.flatMap((one) =>
-        states.map((state): Series => [{ peer: one.name, state }, one.state === state ? 1 : 0])
+        PEER_STATES.map((state): Series => [{ peer: one.name, state }, one.state === state ? 1 : 0])
+      ),
+    ),
+    family(
+      "tunnet_peers",
+      "gauge",
+      "Peers in each state.",
+      PEER_STATES.map((state): Series => [
+        { state },
+        peers.filter((one) => one.state === state).length,
+      ]),
+    ),
+    family(
+      "tunnet_peer_transport",
+      "gauge",
+      "1 for what the peer's packets go by: the kernel path, the lanes, or sealed.",
+      peers.flatMap((one) =>
+        transports.map((transport): Series => [
+          { peer: one.name, transport },
+          one.transport === transport ? 1 : 0,
+        ])
+      ),
+    ),
+    family(
+      "tunnet_peer_path_mtu_bytes",
+      "gauge",
+      "The largest inner packet that the peer's path carries.",
+      known(({ path_mtu_bytes }) => path_mtu_bytes),
+    ),
+    family(
+      "tunnet_peer_drops_total",
+      "counter",
+      "Packets to and from the peer that went no further.",
+      peers.flatMap((one) =>
+        DIRECTIONS.map((direction): Series => [
+          { peer: one.name, direction },
+          one.dropped[direction],
+        ])
       ),
     ),
     family(
@@ -152,5 +230,5 @@ function peerFamilies({ peers }: Status): string {
 
 /** All metrics of a status. */
 export function formatMetrics(status: Status): string {
-  return nodeFamilies(status) + peerFamilies(status);
+  return nodeFamilies(status) + processFamilies(status) + peerFamilies(status);
 }

@@ -12,6 +12,7 @@ import {
   type EngineStatus,
   type Flow,
   type PeerStatus,
+  type ProcessStatus,
   type Status,
   STATUS_FORMAT,
   type Tally,
@@ -35,6 +36,11 @@ export interface SnapshotParts {
   readonly problems: readonly string[];
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
+  /** By what a peer's packets go, and what has become of them. */
+  readonly wayOf: (peer: Peer) => Pick<PeerStatus, "transport" | "path_mtu_bytes" | "dropped">;
+  readonly process: ProcessStatus;
+  /** The last reading of the config, in milliseconds since 1970. */
+  readonly configRead: { readonly ok: boolean; readonly success_ms: number };
   /** The port that a peer's address sends from, where it is not the peer's. */
   readonly wrongPortOf: (peer: Peer) => number | undefined;
   readonly outbound: Totals;
@@ -162,6 +168,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
     mode: said?.mode ?? null,
     mtu_bytes: said?.mtu_bytes ?? null,
     capabilities: capabilityNames(known.capabilities),
+    ...parts.wayOf(peer),
     problems: peerProblems(parts, peer),
     ...flowsOf(parts, node.name),
   };
@@ -192,6 +199,11 @@ export function buildStatus(parts: SnapshotParts): Status {
       started: timeText(clock, 0),
       uptime_seconds: clock.monotonic_ms / 1000,
       config: parts.source,
+      config_reload: {
+        successful: parts.configRead.ok,
+        last_success: new Date(parts.configRead.success_ms).toISOString(),
+      },
+      process: parts.process,
       listen: formatEndpoint(parts.listen.host, parts.listen.port),
       ...subnetsOf(self),
       problems: [...deviceProblems(parts), ...parts.problems],

@@ -30,6 +30,23 @@ export interface TotalFlow extends Flow {
   readonly events: Tally;
 }
 
+/** What a process takes of its host (proc(5)); null for what the kernel does not tell. */
+export interface ProcessStatus {
+  /** CPU time of all threads, user and system. */
+  readonly cpu_seconds: number | null;
+  readonly resident_bytes: number | null;
+  readonly virtual_bytes: number | null;
+  readonly open_fds: number | null;
+  readonly max_fds: number | null;
+}
+
+/** The last time that the config was read. */
+export interface ConfigReload {
+  readonly successful: boolean;
+  /** When it was last taken over: at the start, or by a reload. */
+  readonly last_success: string;
+}
+
 /** A node's own state. */
 export interface NodeStatus {
   readonly name: string;
@@ -41,6 +58,8 @@ export interface NodeStatus {
   readonly uptime_seconds: number;
   /** Where the config came from. */
   readonly config: string;
+  readonly config_reload: ConfigReload;
+  readonly process: ProcessStatus;
   /** Where the UDP side listens, `HOST:PORT`. */
   readonly listen: string;
   readonly subnets: readonly string[];
@@ -65,6 +84,9 @@ export interface EngineStatus {
   /** What the kernel does for it: `csum`, `tso4`, `gso`, ... */
   readonly features: readonly string[];
 }
+
+/** The kernel path, the lanes in the clear, or the lanes within a session. */
+export type PeerTransport = "kernel" | "lanes" | "sealed";
 
 /** One other node, as this one sees it. */
 export interface PeerStatus {
@@ -97,6 +119,12 @@ export interface PeerStatus {
   readonly mode: Mode | null;
   readonly mtu_bytes: number | null;
   readonly capabilities: readonly string[];
+  /** By what its packets go; null: by nothing, as things are. */
+  readonly transport: PeerTransport | null;
+  /** The largest inner packet that its path carries, as far as it is known. */
+  readonly path_mtu_bytes: number | null;
+  /** Packets to and from it that went no further. */
+  readonly dropped: { readonly outbound: number; readonly inbound: number };
   /** What does not fit together with it, a sentence each. */
   readonly problems: readonly string[];
   readonly outbound: Flow;

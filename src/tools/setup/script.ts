@@ -4,10 +4,18 @@ import type { LoadedConfig, NodeConfig } from "../../config/types.ts";
 import { errorText, UsageError } from "../../base/errors.ts";
 import type { IpVersion } from "../../net/prefix.ts";
 
-/** What `tunnet setup` prints. */
-export const SETUP_KINDS = ["docker", "netns", "systemd"] as const;
-/** One of SETUP_KINDS. */
-export type SetupKind = typeof SETUP_KINDS[number];
+/** The scripts that `tunnet setup` prints. */
+export const SCRIPT_KINDS = ["docker", "netns", "systemd"] as const;
+/** One of SCRIPT_KINDS. */
+export type ScriptKind = typeof SCRIPT_KINDS[number];
+
+/** The files for Prometheus and Grafana that it prints. */
+export const FILE_KINDS = ["grafana", "alerts", "scrape"] as const;
+/** One of FILE_KINDS. */
+export type FileKind = typeof FILE_KINDS[number];
+
+/** All that `tunnet setup` prints. */
+export const SETUP_KINDS = [...SCRIPT_KINDS, ...FILE_KINDS] as const;
 
 /** What a script is made from. */
 export interface SetupInput {
@@ -37,7 +45,7 @@ export function podVersions(self: NodeConfig): readonly IpVersion[] {
 /** The first lines of a script: what it does, where it comes from, and that it stops at errors. */
 export function scriptHead(
   { loaded, self, undo }: SetupInput,
-  kind: SetupKind,
+  kind: ScriptKind,
   does: readonly string[],
 ): string {
   const reverse = `tunnet setup --${kind}${undo ? "" : " --undo"}`;

@@ -10,11 +10,11 @@ const BAD_COMMAND_LINES: readonly (readonly [args: readonly string[], error: str
   [["doctor", "x"], '"x" is one argument too many (doctor takes none); try: tunnet doctor --help'],
   [
     ["setup", "--docker", "--netns"],
-    "--docker and --netns (each is a script); try: one of the two",
+    "--docker and --netns (each is a text of its own); try: one of the two",
   ],
   [
     ["setup", "--netns", "--systemd", "--undo"],
-    "--netns and --systemd (each is a script); try: one of the two",
+    "--netns and --systemd (each is a text of its own); try: one of the two",
   ],
   [
     ["setup", "docker"],

@@ -30,8 +30,18 @@ Deno.test("metrics: parse strictly, and say what the status says", () => {
       seen: value("peer_last_seen_timestamp_seconds", { peer: "b" }),
       peerPackets: value("peer_packets_total", { peer: "b", direction: "inbound" }),
       peerBytes: value("peer_bytes_total", { peer: "b", direction: "outbound" }),
+      ...{ peersUp: value("peers", { state: "up" }), peersDown: value("peers", { state: "down" }) },
+      kernel: value("peer_transport", { peer: "b", transport: "kernel" }),
+      lanes: value("peer_transport", { peer: "b", transport: "lanes" }),
+      path: value("peer_path_mtu_bytes", { peer: "b" }),
+      dropped: value("peer_drops_total", { peer: "b", direction: "inbound" }),
+      reloaded: value("config_last_reload_successful"),
+      cpu: valueOf(series, "process_cpu_seconds_total", {}),
+      resident: valueOf(series, "process_resident_memory_bytes", {}),
     },
     {
+      ...{ peersUp: 1, peersDown: 0, kernel: 1, lanes: 0, path: 1400, dropped: 9, reloaded: 1 },
+      ...{ cpu: 1.5, resident: 5e7 },
       ...{ info: 1, healthy: 1, start: Date.UTC(2026, 0, 2, 3, 4, 5) / 1000, mtu: 1472 },
       ...{ packets: 30, bytes: 2000, noRoute: 5, spoofed: 7, icmp: 4, control: 6 },
       ...{ up: 1, gateUp: 0, stateUp: 1, stateSilent: 0, rtt: 0.002, loss: 0 },
@@ -39,7 +49,12 @@ Deno.test("metrics: parse strictly, and say what the status says", () => {
     },
   );
   // What is not known is left out, not 0.
-  assert(!series.some(({ name, labels }) => /rtt|loss|seen/.test(name) && labels.peer === "gate"));
+  assert(!series.some(({ name }) => name === "process_open_fds"));
+  assert(
+    !series.some(({ name, labels }) =>
+      /rtt|loss|seen|path_mtu/.test(name) && labels.peer === "gate"
+    ),
+  );
 });
 
 Deno.test("metrics: what is in labels is escaped", () => {
@@ -48,7 +63,7 @@ Deno.test("metrics: what is in labels is escaped", () => {
   const status = { ...base, device: { ...base.device, name: strange }, peers: [] };
   const series = parseMetrics(formatMetrics(status));
   assertEquals(series.find(({ name }) => name === "tunnet_info")!.labels.device, strange);
-  assert(!series.some(({ name }) => name.startsWith("tunnet_peer")), "no peers, no families");
+  assert(!series.some(({ name }) => name.startsWith("tunnet_peer_")), "no peers, no families");
 });
 
 const HEAD = "# HELP a_total h\n# TYPE a_total counter\n";
