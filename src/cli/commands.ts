@@ -263,7 +263,9 @@ const status = command({
   usage: "status",
   summary: "live state of the running node: peers, rates, drops",
   flags: {
-    watch: toggle("watch", "show it again every second, with sparklines", { short: "w" }),
+    watch: toggle("watch", "show it again every second, with sparklines; q ends it", {
+      short: "w",
+    }),
     http: single("http", "[HOST:]PORT", readHttp, "serve its page and metrics there, until Ctrl-C"),
     httpHosts: HTTP_HOSTS,
     ...RUNNING,

@@ -2,7 +2,8 @@
 
 import { STATUS_WATCH_INTERVAL_MS } from "../base/limits.ts";
 import { askEvents, askStatus } from "../status/client.ts";
-import { SPARKLINE_WIDTH, statusText } from "../status/format/text.ts";
+import { SPARKLINE_WIDTH } from "../status/format/peer_table.ts";
+import { statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
 import { formatEndpoint } from "../net/prefix.ts";
 import { type HttpEndpoint, serveHttp, snapshotOf } from "../status/server.ts";
@@ -34,13 +35,24 @@ class History {
 }
 
 /** Text that takes the place of the one before, no larger than the terminal. */
-function screen(text: string): string {
-  const { columns, rows } = Deno.consoleSize();
-  const lines = text.trimEnd().split("\n");
-  const shown = lines.length < rows
-    ? lines
-    : [...lines.slice(0, rows - 2), `... ${lines.length - rows + 2} more lines`];
-  return HOME + shown.map((line) => cutLine(line, columns) + CLEAR_LINE).join("\n") + CLEAR_REST;
+function screen(text: string, columns: number, rows: number): string {
+  const lines = text.trimEnd().split("\n").slice(0, rows - 1);
+  return HOME + lines.map((line) => cutLine(line, columns) + CLEAR_LINE).join("\n") + CLEAR_REST;
+}
+
+/** Calls back when q is pressed; Ctrl-C stays what it is. The result gives the terminal back. */
+function onQuit(quit: () => void): () => void {
+  if (!Deno.stdin.isTerminal()) return () => {};
+  Deno.stdin.setRaw(true, { cbreak: true });
+  const listen = async () => {
+    const keys = new Uint8Array(64);
+    for (let size; (size = await Deno.stdin.read(keys)) !== null;) {
+      if (/q/i.test(new TextDecoder().decode(keys.subarray(0, size)))) return quit();
+    }
+  };
+  // The terminal may go away.
+  listen().catch(() => {});
+  return () => Deno.stdin.setRaw(false);
 }
 
 /** The line, cut to the width; its colours take no room. */
@@ -65,6 +77,7 @@ async function watch(path: string, json: boolean): Promise<number> {
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, end);
   if (terminal) say(HIDE_CURSOR + CLEAR_SCREEN);
+  const letGo = terminal ? onQuit(end) : () => {};
   try {
     while (true) {
       const status = await Promise.race([askStatus(path), ended.promise]);
@@ -72,8 +85,12 @@ async function watch(path: string, json: boolean): Promise<number> {
       history.add(status);
       if (json) say(JSON.stringify(status) + "\n");
       else {
-        const text = statusText(status, { colour, history: history.values });
-        say(terminal ? screen(text) : `${text}\n`);
+        const past = { colour, history: history.values };
+        if (terminal) {
+          const { columns, rows } = Deno.consoleSize();
+          const text = statusText(status, { ...past, width: columns, height: rows });
+          say(screen(text, columns, rows));
+        } else say(`${statusText(status, past)}\n`);
       }
       const tick = Promise.withResolvers<"tick">();
       const timer = setTimeout(() => tick.resolve("tick"), STATUS_WATCH_INTERVAL_MS);
@@ -82,6 +99,7 @@ async function watch(path: string, json: boolean): Promise<number> {
       if (next === "ended") return 0;
     }
   } finally {
+    letGo();
     if (terminal) say(`\n${SHOW_CURSOR}`);
     for (const signal of signals) Deno.removeSignalListener(signal, end);
   }
@@ -117,6 +135,7 @@ export async function runStatus(options: Options["status"]): Promise<number> {
     return await serve(path, { ...options.http, names: options.httpHosts, trace: false });
   }
   const status = await askStatus(path);
-  say(json ? jsonText(status) : statusText(status, { colour: colourful() }));
+  const size = Deno.stdout.isTerminal() ? { width: Deno.consoleSize().columns } : {};
+  say(json ? jsonText(status) : statusText(status, { colour: colourful(), ...size }));
   return 0;
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "../asse
 import { parseMetrics, valueOf } from "../status/format/prometheus.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { type PeerStatus, type Status, STATUS_FORMAT } from "../../src/status/model/types.ts";
-import { Bed, type Ran, until } from "./harness.ts";
+import { Bed, type Ran, until, Words } from "./harness.ts";
 
 /** The bound that the status must keep. */
 const TRUTH_MS = 15_000;
@@ -378,6 +378,25 @@ Deno.test("status: the table, once and watched, on a terminal and not", async (t
     assertStringIncludes(text, "\x1b[H");
     assertStringIncludes(text, "\x1b[32mup\x1b[0m");
     assertMatch(text, /[▁-█]/);
+  });
+  await t.step("watched at 80 columns: whole, until q is pressed", async () => {
+    const command = ["env", "NO_COLOR=1", ...bed.command, "status", "--watch"].join(" ");
+    const words = ["script", "-qec", `stty cols 80 rows 24; ${command}; stty -a`, "/dev/null"];
+    const child = bed.spawn(bed.node(0).namespace, words, "piped");
+    const out = new Words(child.stdout);
+    await out.heard("TRAFFIC");
+    const keys = child.stdin.getWriter();
+    await keys.write(new TextEncoder().encode("q"));
+    const text = await out.all;
+    await keys.close();
+    assertEquals((await child.status).code, 0);
+    assertMatch(
+      text.replaceAll("\x1b", "^"),
+      /PEER +STATE +SINCE +RTT +LOSS +OUT +IN +TRAFFIC\^\[K/,
+    );
+    // As it was found: lines are edited, and shown as they are typed.
+    assertMatch(text, / icanon .* echo /s);
+    await child.stderr.cancel();
   });
   await t.step("no node any more", async () => {
     await a.stop();

@@ -1,145 +1,117 @@
-/** The status as a table that a person reads at a glance. Pure. */
+/** The status as a person reads it at a glance, in a terminal of any size. Pure. */
 
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatRate,
-  formatRtt,
-  sparkline,
-} from "./units.ts";
 import type { PeerStatus, Status, TotalFlow } from "../model/types.ts";
+import { COLOUR, type Paint, wrap } from "./paint.ts";
+import { peerTable } from "./peer_table.ts";
+import { formatBytes, formatCount, formatDuration, formatRate } from "./units.ts";
 
-/** How the table is drawn. */
+/** How it is drawn. */
 export interface TextOptions {
   readonly colour: boolean;
   /** Traffic of each peer in the past, the latest last; none: no sparklines. */
   readonly history?: ReadonlyMap<string, readonly number[]>;
+  /** Size of the terminal; undefined: as much as there is to say. */
+  readonly width?: number;
+  readonly height?: number;
 }
 
-/** Width of a sparkline: half a minute. */
-export const SPARKLINE_WIDTH = 30;
+/** Peers that a remark names. */
+const NAMED_MAX = 8;
 
-const GREEN = 32;
-const YELLOW = 33;
-const RED = 31;
-const DIM = 2;
-const BOLD = 1;
+/** Where the texts of the first lines begin. */
+const INDENT = 10;
 
-const STATE_COLOUR = { up: GREEN, plain: YELLOW, silent: RED, down: RED } as const;
-
-/** Paints text, or leaves it as it is. */
-type Paint = (code: number, text: string) => string;
-
-/** A cell: its text, how it is painted, and whether numbers line up on the right. */
-interface Cell {
-  readonly text: string;
-  readonly colour?: number;
-  readonly right?: true;
-}
-
-function cell(text: string, colour?: number): Cell {
-  return colour === undefined ? { text } : { text, colour };
-}
-
-function number(text: string): Cell {
-  return { text, right: true };
-}
-
-/** Rows as columns: padded by their text, painted afterwards. */
-function columns(rows: readonly (readonly Cell[])[], paint: Paint): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach(({ text }, i) => widths[i] = Math.max(widths[i] ?? 0, text.length));
-  }
-  return rows.map((row) =>
-    row.map(({ text, colour, right }, i) => {
-      const padding = " ".repeat(widths[i]! - text.length);
-      const painted = colour === undefined ? text : paint(colour, text);
-      return right ? padding + painted : painted + padding;
-    }).join("  ").trimEnd() + "\n"
-  ).join("");
-}
-
-function age(status: Status, time: string | null): string {
-  return time === null ? "never" : formatDuration(Date.parse(status.time) - Date.parse(time));
-}
-
-function peerRow(status: Status, peer: PeerStatus, { history }: TextOptions): readonly Cell[] {
-  const { state, rtt_ms, loss, outbound, inbound } = peer;
-  const address = peer.address ?? peer.host;
-  return [
-    cell(peer.name + (peer.is_default ? " (default)" : ""), BOLD),
-    cell(state, STATE_COLOUR[state]),
-    number(age(status, peer.since)),
-    number(rtt_ms === null || state !== "up" ? "-" : formatRtt(rtt_ms)),
-    number(loss === null ? "-" : `${Math.round(loss * 100)} %`),
-    number(age(status, peer.last_seen)),
-    number(formatRate(outbound.bits_per_second)),
-    number(formatRate(inbound.bits_per_second)),
-    number(formatBytes(outbound.bytes)),
-    number(formatBytes(inbound.bytes)),
-    ...(history ? [cell(sparkline(history.get(peer.name) ?? [], SPARKLINE_WIDTH))] : []),
-    cell(address.includes(":") ? `[${address}]:${peer.port}` : `${address}:${peer.port}`, DIM),
-  ];
-}
-
-const HEAD = ["PEER", "STATE", "SINCE", "RTT", "LOSS", "SEEN", "OUT", "IN", "SENT", "RECEIVED"];
-
-function peerTable(status: Status, options: TextOptions, paint: Paint): string {
-  const left = new Set(["PEER", "STATE"]);
-  const head = [
-    ...HEAD.map((text) => ({
-      text,
-      colour: DIM,
-      ...(left.has(text) ? {} : { right: true as const }),
-    })),
-    ...(options.history ? [cell("TRAFFIC", DIM)] : []),
-    cell("ADDRESS", DIM),
-  ];
-  const rows = status.peers.map((peer) => peerRow(status, peer, options));
-  return columns([head, ...rows], paint);
-}
-
-/** What deserves a sentence: each peer's trouble, and the node's own. */
-function remarks(status: Status, paint: Paint): string {
-  const own = status.node.problems.map((text) => `${paint(RED, "!")} ${text}\n`);
-  const peers = status.peers.flatMap(({ name, why, problems, state }) => {
-    const texts = [...(why === null ? [] : [`${state}: ${why}`]), ...problems];
-    return texts.map((text) => `${paint(state === "down" ? RED : YELLOW, "!")} ${name} ${text}\n`);
-  });
-  const all = [...own, ...peers];
-  return all.length > 0 ? `\n${all.join("")}` : "";
-}
-
-function dropLine(status: Status): string {
+function dropText(status: Status): string {
   const parts = (["outbound", "inbound"] as const).flatMap((direction) =>
     Object.entries(status[direction].drops).filter(([, packets]) => packets > 0)
       .map(([reason, packets]) => `${direction} ${reason} ${formatCount(packets)}`)
   );
-  return `dropped   ${parts.join(", ") || "nothing"}\n`;
+  return parts.join(", ") || "nothing";
 }
 
-function totalLine({ outbound, inbound }: Status): string {
-  const of = (way: TotalFlow) =>
-    `${formatRate(way.bits_per_second)}, ${formatBytes(way.bytes)} in ` +
-    `${formatCount(way.packets)} packets`;
-  return `out       ${of(outbound)}\nin        ${of(inbound)}\n`;
+function flowText({ bits_per_second, bytes, packets }: TotalFlow): string {
+  return `${formatRate(bits_per_second)}, ${formatBytes(bytes)} in ${formatCount(packets)} packets`;
 }
 
-/** The whole text; ends with a newline. */
-export function statusText(status: Status, options: TextOptions): string {
-  const paint: Paint = (code, text) => options.colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+/** The node itself: who it is, and what it carries and drops. */
+function headLines(status: Status, width: number, paint: Paint): readonly string[] {
   const { node, device, engine } = status;
-  const head = `${paint(BOLD, node.name)}: up ${formatDuration(node.uptime_seconds * 1000)}, ` +
-    `tunnet ${node.version}, process ${node.pid}, ${node.config}\n`;
+  const first = `${node.name}: up ${formatDuration(node.uptime_seconds * 1000)}, ` +
+    `tunnet ${node.version}, process ${node.pid}, ${node.config}`;
+  const [one, ...rest] = wrap(first, width, INDENT);
   const features = engine.features.length > 0 ? engine.features.join(", ") : "none";
-  const state = device.state === "up" ? "" : ` ${paint(RED, device.state)}`;
-  const lines = `device    ${device.name}${state}, ${device.mode}, MTU ${device.mtu_bytes}\n` +
-    `engine    ${engine.name}, ${engine.lanes} ${
-      engine.lanes === 1 ? "lane" : "lanes"
-    }, kernel features: ${features}\n` +
-    `listens   UDP ${node.listen}\n`;
-  return head + lines + totalLine(status) + dropLine(status) + "\n" +
-    peerTable(status, options, paint) + remarks(status, paint);
+  const state = device.state === "up" ? "" : ` ${device.state}`;
+  const lanes = `${engine.lanes} ${engine.lanes === 1 ? "lane" : "lanes"}`;
+  const rows: readonly (readonly [name: string, text: string])[] = [
+    ["device", `${device.name}${state}, ${device.mode}, MTU ${device.mtu_bytes}`],
+    ["engine", `${engine.name}, ${lanes}, kernel features: ${features}`],
+    ["listens", `UDP ${node.listen}`],
+    ["out", flowText(status.outbound)],
+    ["in", flowText(status.inbound)],
+    ["dropped", dropText(status)],
+  ];
+  return [
+    paint(COLOUR.bold, node.name) + one!.slice(node.name.length),
+    ...rest,
+    ...rows.flatMap(([name, text]) => wrap(name.padEnd(INDENT) + text, width, INDENT))
+      .map((line) =>
+        state === "" ? line : line.replace(`${state},`, ` ${paint(COLOUR.red, device.state)},`)
+      ),
+  ];
+}
+
+/** Names in one phrase, no more than NAMED_MAX. */
+function namesText(names: readonly string[]): string {
+  const more = names.length - NAMED_MAX;
+  return names.slice(0, NAMED_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** What deserves a sentence: the node's own trouble, and the peers', each trouble once. */
+function remarks(status: Status, width: number, paint: Paint): readonly string[] {
+  const lines = (text: string, colour: number) =>
+    wrap(`! ${text}`, width, 2).map((line, i) => i > 0 ? line : paint(colour, "!") + line.slice(1));
+  const troubles = new Map<string, PeerStatus[]>();
+  for (const peer of status.peers) {
+    const { state, why, problems } = peer;
+    for (const text of [...(why === null ? [] : [`${state}: ${why}`]), ...problems]) {
+      const known = troubles.get(text);
+      if (known) known.push(peer);
+      else troubles.set(text, [peer]);
+    }
+  }
+  return [
+    ...status.node.problems.flatMap((text) => lines(text, COLOUR.red)),
+    ...[...troubles].flatMap(([text, peers]) => {
+      const colour = peers.some(({ state }) => state === "down") ? COLOUR.red : COLOUR.yellow;
+      const names = namesText(peers.map(({ name }) => name));
+      return lines(peers.length === 1 ? `${names} ${text}` : `${names}: ${text}`, colour);
+    }),
+  ];
+}
+
+/** As many lines as there is room for; the last one tells how many are missing. */
+function shorten(lines: readonly string[], room: number, what: string): readonly string[] {
+  if (lines.length <= room) return lines;
+  const kept = Math.max(0, room - 1);
+  return [...lines.slice(0, kept), `... ${lines.length - kept} more ${what}`];
+}
+
+/** The whole text; ends with a newline. Where height is short, peers in trouble come first. */
+export function statusText(status: Status, options: TextOptions): string {
+  const { colour, history, width, height = Infinity } = options;
+  const paint: Paint = (code, text) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const head = headLines(status, width ?? Infinity, paint);
+  const all = remarks(status, width ?? Infinity, paint);
+  // A line each: before and behind the table, its heading, and the terminal's last one.
+  const room = height - head.length - 4;
+  const said = shorten(all, Math.max(room - status.peers.length, Math.floor(room / 2)), "lines");
+  const rows = Math.max(1, room - said.length);
+  const peers = rows >= status.peers.length
+    ? status.peers
+    : status.peers.toSorted((a, b) => Number(a.state === "up") - Number(b.state === "up"));
+  const [heading, ...table] = peerTable(status, peers, { paint, history, width });
+  return [
+    ...[...head, "", heading!, ...shorten(table, rows, "peers")],
+    ...(said.length > 0 ? ["", ...said] : []),
+  ].map((line) => `${line}\n`).join("");
 }

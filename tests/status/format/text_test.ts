@@ -1,6 +1,13 @@
-import { assert, assertEquals, assertFalse, assertStringIncludes } from "../../assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertMatch,
+  assertStringIncludes,
+} from "../../assert.ts";
 import { encodeHello } from "../../../src/wire/hello.ts";
 import { statusText } from "../../../src/status/format/text.ts";
+import type { Status } from "../../../src/status/model/types.ts";
 import { HELLO_OF_B, NOW_MS, snapshotParts, statusOf, statusWith } from "../parts.ts";
 
 function status() {
@@ -49,6 +56,73 @@ Deno.test("status: a sparkline for each peer's past", () => {
   assertStringIncludes(lines[8]!, "TRAFFIC");
   assertStringIncludes(lines[9]!, "▂▃▅█");
   assertFalse(/[▁-█]/.test(lines[10]!), "nothing is known of gate's past");
+  assert(lines[8]!.indexOf("TRAFFIC") > lines[8]!.indexOf(" IN"), "beside the rates");
+});
+
+/** A status of many peers, those of `down` for one reason, with names of that many letters. */
+function many(count: number, down: number, letters = 12): Status {
+  const base = status();
+  const flow = { packets: 1e9, bytes: 1e12, packets_per_second: 1e5, bits_per_second: 999e6 };
+  const [b, gate] = base.peers;
+  const peers = Array.from({ length: count }, (_, i) => ({
+    ...(i < count - down ? { ...b!, loss: 0.01 } : { ...gate!, is_default: false }),
+    ...{ name: `node-${i}`.padEnd(letters, "x"), outbound: flow, inbound: flow },
+  }));
+  const drops = { ...base.outbound.drops, too_big: 123456789, send_queue_full: 123456789 };
+  return { ...base, peers, outbound: { ...base.outbound, drops } };
+}
+
+const linesOf = (text: string) => text.trimEnd().split("\n");
+const history = new Map([["node-0xxxxxx", Array.from({ length: 30 }, (_, i) => i)]]);
+
+Deno.test("status: columns by width, with the rates and a sparkline at 80", () => {
+  const heads = (width: number, letters = 12) => {
+    const lines = linesOf(statusText(many(3, 1, letters), { colour: false, history, width }));
+    for (const line of lines) assert(line.length <= width, `${width}: ${line}`);
+    return lines.find((line) => line.startsWith("PEER"))!.trim().split(/ +/).join(" ");
+  };
+  assertEquals(heads(80), "PEER STATE SINCE RTT LOSS OUT IN TRAFFIC");
+  assertEquals(heads(100), "PEER STATE SINCE RTT LOSS SEEN OUT IN TRAFFIC SENT");
+  assertEquals(
+    heads(160),
+    "PEER STATE SINCE RTT LOSS SEEN OUT IN TRAFFIC SENT RECEIVED ADDRESS",
+  );
+  assertEquals(heads(80, 40), "PEER STATE OUT IN");
+  assertEquals(heads(40, 63), "PEER STATE OUT IN");
+  const [, row] = linesOf(statusText(many(3, 1), { colour: false, history, width: 80 }))
+    .filter((line) => /^(PEER|node)/.test(line));
+  assertMatch(row!, /999 Mbit\/s +999 Mbit\/s +[▁-█]{8,}$/);
+});
+
+Deno.test("status: the same trouble of many peers is one line", () => {
+  const lines = linesOf(statusText(many(30, 18), { colour: false }));
+  assertEquals(lines.filter((line) => line.startsWith("!")), [
+    "! node-12xxxxx, node-13xxxxx, node-14xxxxx, node-15xxxxx, node-16xxxxx, node-17xxxxx, " +
+    "node-18xxxxx, node-19xxxxx and 10 more: down: the name gate.example is not known",
+  ]);
+});
+
+Deno.test("status: what does not fit the terminal's height is cut where nothing is wrong", () => {
+  for (const [count, down] of [[30, 18], [200, 3], [200, 0], [2, 2], [5, 5]] as const) {
+    for (const rows of [24, 40, 60]) {
+      const text = statusText(many(count, down), {
+        colour: false,
+        history,
+        width: 80,
+        height: rows,
+      });
+      const lines = linesOf(text);
+      assert(lines.length < rows, `${lines.length} lines of ${rows} for ${count} peers`);
+      const shown = lines.filter((line) => /^node-/.test(line));
+      const hidden = Number(/^\.\.\. (\d+) more peers$/m.exec(text)?.[1] ?? 0);
+      assertEquals(shown.length + hidden, count);
+      if (hidden > 0) assert(lines.length >= rows - 2, "the room is used");
+      if (shown.length > down) {
+        assertEquals(shown.filter((line) => / down /.test(line)).length, down);
+      }
+      if (down > 0) assert(/^! /m.test(text), "and why");
+    }
+  }
 });
 
 Deno.test("status: an IPv6 address has brackets, a device that is down is told", () => {
