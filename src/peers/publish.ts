@@ -48,10 +48,16 @@ export class Publisher {
     return this.#rows.get(index)?.mtu_bytes;
   }
 
-  /** Publishes one peer's row; routes too, if it had another address, or none, before. */
+  /**
+   * Publishes one peer's row; routes too, if it had no address before. What the default node does
+   * not own follows an address that has changed with the next `retry`: whoever roams costs no more.
+   */
   publishPeer(peer: Peer): void {
+    const { address } = peer;
+    const before = this.#routed.get(peer);
     this.#setRow(peer);
-    if (peer.address && this.#routed.get(peer) !== peer.address) this.#publishRoutes();
+    if (address && !before) this.#publishRoutes();
+    else if (address !== before && this.registry.config.defaultNode) this.#stale = true;
     this.#published();
   }
 
@@ -67,7 +73,7 @@ export class Publisher {
     this.#published();
   }
 
-  /** Publishes routes that had to wait for a lane. */
+  /** Publishes routes that had to wait, for a lane or for this. */
   retry(): void {
     if (!this.#stale) return;
     this.#publishRoutes();

@@ -61,10 +61,12 @@ for (const underlay6 of [false, true]) {
   }
 }
 
-for (const mode of ["tun", "tap"] as const) {
-  Deno.test(`forged hellos do not end a plain peer's traffic (mode ${mode})`, async () => {
-    await using bed = await Bed.create({ nodes: 3, configured: 2, mode });
-    await bed.start(0, args(bed, "auto"));
+const PLAIN = [["tun", false, "auto"], ["tun", true, "batch"], ["tap", false, "auto"]] as const;
+for (const [mode, underlay6, engine] of PLAIN) {
+  const what = `mode ${mode}, IPv${underlay6 ? 6 : 4} underlay, ${engine}`;
+  Deno.test(`forged hellos do not end a plain peer's traffic (${what})`, async () => {
+    await using bed = await Bed.create({ nodes: 3, configured: 2, mode, underlay6 });
+    await bed.start(0, args(bed, engine));
     const other = mode === "tun" ? "tap" : "tun";
     const forged = FORGED.map((bytes) => {
       const copy = bytes.slice();
@@ -82,9 +84,25 @@ for (const mode of ["tun", "tap"] as const) {
   });
 }
 
-Deno.test("a flood in one peer's name costs the others nothing, and the node answers", async () => {
-  await using bed = await Bed.create({ nodes: 4, configured: 3 });
-  const [a] = await Promise.all([0, 1, 2].map((i) => bed.start(i, args(bed, "auto"))));
+/** More nodes, which nobody runs, with 50 subnets each. */
+function manySubnets(nodes: number): string {
+  const line = (node: number) => {
+    const subnets = Array.from({ length: 50 }, (_, i) => {
+      const number = 50 * node + i;
+      return `172.${64 + (number >> 12)}.${(number >> 4) & 255}.${(number & 15) << 4}/28`;
+    });
+    return `  - {name: n${node}, address: "fd00:9::${node + 1}", subnets: [${
+      subnets.join(", ")
+    }]}\n`;
+  };
+  return Array.from({ length: nodes }, (_, node) => line(node)).join("");
+}
+
+/** A flood in c's name, with b beside it; a has `more` in its config. */
+async function endureFlood(underlay6: boolean, engine: string, more = ""): Promise<void> {
+  await using bed = await Bed.create({ nodes: 4, configured: 3, underlay6 });
+  Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, bed.yaml + more);
+  const [a] = await Promise.all([0, 1, 2].map((i) => bed.start(i, args(bed, engine))));
   await until(
     "both are up",
     5_000,
@@ -102,9 +120,11 @@ Deno.test("a flood in one peer's name costs the others nothing, and the node ans
   void flood.catch(() => {}).finally(() => flooding = false);
   while (flooding) {
     const asked_ms = performance.now();
-    const { peers } = await statusOf(bed);
+    const peers = (await statusOf(bed)).peers.slice(0, 2);
     slowest_ms = Math.max(slowest_ms, performance.now() - asked_ms);
-    assertEquals(peers.map(({ state, loss }) => [state, loss]), [["up", 0], ["up", 0]]);
+    assertEquals(peers.map(({ state }) => state), ["up", "up"]);
+    // With many subnets a busy host may be too slow to empty the socket in time.
+    if (more === "") assertEquals(peers.map(({ loss }) => loss), [0, 0]);
   }
   const sent = await flood;
   assertLess(10_000, sent);
@@ -113,7 +133,16 @@ Deno.test("a flood in one peer's name costs the others nothing, and the node ans
   assertLess(memory_kB() - before_kB, 40_000, "nothing has grown");
   assertEquals(await answered(bed), 10);
   assertLess(slowest_ms, 5_000, "the status is answered meanwhile");
-});
+}
+
+const FLOODS = [
+  ["an IPv4 underlay", false, "auto", ""],
+  ["an IPv6 underlay, lanes only, 10,000 subnets", true, "batch", manySubnets(200)],
+] as const;
+for (const [what, underlay6, engine, more] of FLOODS) {
+  Deno.test(`a flood in one peer's name costs the others nothing (${what})`, () =>
+    endureFlood(underlay6, engine, more));
+}
 
 Deno.test("a node that starts again comes back at once, in the middle of a flood of its hellos", async () => {
   await using bed = await Bed.create({ nodes: 3, configured: 2 });

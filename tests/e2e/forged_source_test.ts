@@ -6,6 +6,7 @@ import { ipv4 } from "../fakes/packets.ts";
 import { KERNEL_PATH } from "../kernel_path/possible.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
+import { ip } from "./ip.ts";
 
 const NOBODY = "65534";
 /** Datagrams of each attempt. */
@@ -29,10 +30,31 @@ async function letOut(bed: Bed): Promise<void> {
   const settings = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"];
   assertEquals((await bed.onNode(0, "sysctl", "-qw", ...settings)).code, 0);
   const { stdout } = await bed.onNode(0, "cat", "/sys/class/net/br0/address");
+  await ways(bed, bed.node(0).podNamespace, stdout.trim());
+}
+
+/** A host of another network of node 0's, by which no node is reached: its namespace. */
+async function neighbour(bed: Bed): Promise<string> {
+  const name = `${bed.node(0).namespace}-other`;
+  await bed.addNamespace(name);
+  const { namespace } = bed.node(0);
+  const words = ["link", "add", "eth0", "type", "veth", "peer", "name", "eth1", "netns", namespace];
+  await ip(["-n", name, ...words]);
+  await ip(["-n", name, "link", "set", "eth0", "up"]);
+  await ip(["-n", namespace, "link", "set", "eth1", "up"]);
+  // Without an address, nothing is sent over IPv6.
+  await ip(["-n", name, "addr", "add", "fd00:99::1/64", "dev", "eth0", "nodad"]);
+  const { stdout } = await bed.onNode(0, "cat", "/sys/class/net/eth1/address");
+  await ways(bed, name, stdout.trim());
+  return name;
+}
+
+/** Gives a namespace a way to all nodes by its eth0 and this router. */
+async function ways(bed: Bed, namespace: string, mac: string): Promise<void> {
   for (const { address } of bed.plan.nodes) {
-    await bed.inPod(0, "ip", "route", "add", address, "dev", "eth0");
-    const words = ["lladdr", stdout.trim(), "dev", "eth0", "nud", "permanent"];
-    assertEquals((await bed.inPod(0, "ip", "neigh", "replace", address, ...words)).code, 0);
+    await ip(["-n", namespace, "route", "replace", address, "dev", "eth0"]);
+    const words = ["lladdr", mac, "dev", "eth0", "nud", "permanent"];
+    await ip(["-n", namespace, "neigh", "replace", address, ...words]);
   }
 }
 
@@ -79,6 +101,10 @@ for (const mode of ["tun", "tap"] as const) {
         const nodes = await Promise.all([0, 1, 2].map((i) => bed.start(i, args)));
         const tap = mode === "tap";
         await letOut(bed);
+        const senders = [
+          ["a container", bed.node(0).podNamespace],
+          ["a host of another network", await neighbour(bed)],
+        ] as const;
         for (const [from, to] of [[0, 1], [0, 2], [2, 1]]) await bed.reachable(from!, to!, 10_000);
         /** What an attempt brings to node `to`'s pod, and how often that is counted by name. */
         const tried = async (to: number, attempt: () => Promise<unknown>) => {
@@ -105,19 +131,21 @@ for (const mode of ["tun", "tap"] as const) {
               assertEquals(came, COUNT);
             },
           );
-          await t.step(`a container, to its own node${path}`, async () => {
-            const [came, named] = await tried(0, () => forge(bed.node(0).podNamespace, 1, 0));
-            assertEquals([came, named], [0, COUNT]);
-          });
-          for (const as of [0, 2]) {
-            const whose = as === 0 ? "its own node" : "a third node";
-            await t.step(`a container, as ${whose}, to another one${path}`, async () => {
-              const before = await guarded(bed);
-              const [came] = await tried(1, () => forge(bed.node(0).podNamespace, as, 1));
-              // The kernel itself takes no IPv4 packet from outside with an address of this host.
-              const counted = as === 0 && !underlay6 ? 0 : COUNT;
-              assertEquals([came, await guarded(bed) - before], [0, counted]);
+          for (const [who, namespace] of senders) {
+            await t.step(`${who}, to the node there${path}`, async () => {
+              const [came, named] = await tried(0, () => forge(namespace, 1, 0));
+              assertEquals([came, named], [0, COUNT]);
             });
+            for (const as of [0, 2]) {
+              const whose = as === 0 ? "that node" : "a third one";
+              await t.step(`${who}, as ${whose}, to another${path}`, async () => {
+                const before = await guarded(bed);
+                const [came] = await tried(1, () => forge(namespace, as, 1));
+                // The kernel itself takes no IPv4 packet from outside with an address of this host.
+                const counted = as === 0 && !underlay6 ? 0 : COUNT;
+                assertEquals([came, await guarded(bed) - before], [0, counted]);
+              });
+            }
           }
         }
         await t.step("an ordinary user of the host", async () => {

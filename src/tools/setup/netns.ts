@@ -61,6 +61,8 @@ export function netnsScript(input: SetupInput): string {
     forwardingLines(self) + `
 # The pods' bridge; its addresses are their gateways.
 ip link show dev ${bridge} >/dev/null 2>&1 || ip link add name ${bridge} type bridge
+# No pod is a router for this host, nor has it a way to another node by one.
+[ ! -e /proc/sys/net/ipv6/conf/${bridge}/accept_ra ] || echo 0 >/proc/sys/net/ipv6/conf/${bridge}/accept_ra
 ${address(1).map((words) => `ip address replace ${words}\n`).join("")}ip link set dev ${bridge} up
 
 # The pod: a namespace at the other end of a cable.
