@@ -1,12 +1,13 @@
 /** Who cannot pose as a node: a container on a node's bridge, and an ordinary user of the host. */
 
-import { assertEquals } from "../assert.ts";
+import { assert, assertEquals } from "../assert.ts";
 import { frame } from "../fakes/frames.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { KERNEL_PATH } from "../kernel_path/possible.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, until } from "./harness.ts";
 import { ip } from "./ip.ts";
+import { giveKeys, keyedArgs } from "./keyed.ts";
 
 const NOBODY = "65534";
 /** Datagrams of each attempt. */
@@ -169,4 +170,43 @@ for (const mode of ["tun", "tap"] as const) {
       });
     }
   }
+}
+
+const KEYED = [[4, "auto"], [6, "auto"], [4, "batch"], [6, "batch"]] as const;
+for (const [version, engine] of KEYED) {
+  const what = `IPv${version} underlay, engine ${engine}`;
+  Deno.test(`nothing in the clear poses as a node that has a key (${what})`, async (t) => {
+    await using bed = await Bed.create({ nodes: 3, underlay6: version === 6 });
+    giveKeys(bed);
+    const nodes = await Promise.all(
+      [0, 1, 2].map((i) => bed.start(i, keyedArgs(bed, i, "--engine", engine))),
+    );
+    for (const [from, to] of [[0, 1], [2, 0]]) await bed.reachable(from!, to!, 10_000);
+    const [a] = nodes;
+    for (const unsummed of engine === "auto" ? [false, true] : [false]) {
+      await t.step(unsummed ? "as the kernel path sends" : "as lanes send", async () => {
+        const before = [await arrived(bed, 0), (await bed.counters(a!)).inbound["unencrypted"]!];
+        // Even by whoever can forge a node's address on the underlay.
+        const datagrams = await forged(bed, false, 1, 0);
+        await bed.forge(bed.node(2).namespace, 1, datagrams, undefined, 0, unsummed);
+        await bed.ping(2, 0);
+        const after = [await arrived(bed, 0), (await bed.counters(a!)).inbound["unencrypted"]!];
+        assertEquals(after.map((value, i) => value - before[i]!), [0, COUNT]);
+      });
+    }
+    await t.step("nor does junk that looks sealed", async () => {
+      const before = await arrived(bed, 0);
+      const junk = [1, 2, 3, 4].map((type) => {
+        const bytes = crypto.getRandomValues(new Uint8Array(148));
+        bytes.set([type, 0, 0, 0]);
+        return bytes;
+      });
+      await bed.forge(bed.node(2).namespace, 1, junk, { rate: 500, seconds: 1 });
+      await bed.ping(1, 0);
+      assertEquals(await arrived(bed, 0), before);
+      const { inbound } = await bed.counters(a!);
+      const named = ["bad_handshake", "no_session", "bad_tag", "handshake_flood", "malformed"];
+      assert(named.reduce((sum, name) => sum + inbound[name]!, 0) >= 400, JSON.stringify(inbound));
+    });
+  });
 }
