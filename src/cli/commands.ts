@@ -51,6 +51,8 @@ const PRIVATE_KEY_FLAG = single(
   `another private key than the config names (default: ${PRIVATE_KEY_FILE})`,
 );
 
+const HTTP_TRACE = toggle("http-trace", "show packets to whoever asks over HTTP");
+
 /** Flags of captures. */
 const CAPTURE = {
   pcap: single("pcap", "FILE|-", readText, "write a pcapng capture, for Wireshark; - is stdout"),
@@ -149,7 +151,7 @@ const up = command({
       "serve a status page, /metrics, /status.json and /healthz over HTTP",
     ),
     httpHosts: HTTP_HOSTS,
-    httpTrace: toggle("http-trace", "show packets to whoever asks over HTTP"),
+    httpTrace: HTTP_TRACE,
     statusSocket: single("status-socket", "PATH", readText, "put the status socket there"),
     watchConfig: toggle("watch-config", "read the config again whenever its file changes"),
     trace: single(
@@ -268,6 +270,7 @@ const status = command({
     }),
     http: single("http", "[HOST:]PORT", readHttp, "serve its page and metrics there, until Ctrl-C"),
     httpHosts: HTTP_HOSTS,
+    httpTrace: HTTP_TRACE,
     ...RUNNING,
     json: json("print JSON; with --watch, one line a second"),
   },

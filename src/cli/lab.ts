@@ -166,7 +166,7 @@ async function openPage({ lab, socketOf }: Prepared): Promise<string> {
   const port = freePort();
   const socket = socketOf(lab.plan.nodes[0]!);
   const at = `127.0.0.1:${port}`;
-  const command = [...selfCommand(), "status", "--socket", socket, "--http", at];
+  const command = [...selfCommand(), "status", "--socket", socket, "--http", at, "--http-trace"];
   const server = await lab.startOutside("page", command);
   await server.listens(port);
   return `http://${at}/`;

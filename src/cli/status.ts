@@ -6,6 +6,7 @@ import { SPARKLINE_WIDTH } from "../status/format/peer_table.ts";
 import { statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
 import { formatEndpoint } from "../net/prefix.ts";
+import { forwardedPackets } from "../status/forward.ts";
 import { type HttpEndpoint, serveHttp, snapshotOf } from "../status/server.ts";
 import type { Options } from "./commands.ts";
 import { colourful, jsonText, say } from "./output.ts";
@@ -109,10 +110,11 @@ async function watch(path: string, json: boolean): Promise<number> {
 async function serve(path: string, endpoint: HttpEndpoint): Promise<number> {
   const { node } = await askStatus(path);
   const log = openLog({ level: "info", json: false });
+  const packets = endpoint.trace ? forwardedPackets(path) : undefined;
   const server = serveHttp(endpoint, log, async (request) => {
     const events = request.path === "/events.json" ? await askEvents(path) : [];
     const snapshots = snapshotOf(await askStatus(path));
-    return { snapshots, events: () => events, packets: undefined };
+    return { snapshots, events: () => events, packets };
   });
   const ended = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -132,7 +134,11 @@ export async function runStatus(options: Options["status"]): Promise<number> {
   const path = socketOf(options);
   if (options.watch) return await watch(path, json);
   if (options.http) {
-    return await serve(path, { ...options.http, names: options.httpHosts, trace: false });
+    return await serve(path, {
+      ...options.http,
+      names: options.httpHosts,
+      trace: options.httpTrace,
+    });
   }
   const status = await askStatus(path);
   const size = Deno.stdout.isTerminal() ? { width: Deno.consoleSize().columns } : {};

@@ -321,6 +321,18 @@ log: debug
   assertEquals([wrong.code, wrong.stdout], [2, ""]);
   assertMatch(wrong.stderr, /"icpm" is no filter \(did you mean "icmp"\?\)/);
 
+  // Ctrl-C: the capture is whole, and its counts are told.
+  const cut = ask(bed, 0, "pcap", "-w", file);
+  await until("it is captured", 10_000, async () => {
+    await ping();
+    return Deno.statSync(file).size > 1000;
+  });
+  cut.child.kill("SIGINT");
+  assertEquals((await cut.child.status).code, 0);
+  const [, counted] = /^tunnet: (\d+) packets captured, 0 left out\n$/.exec(await cut.said.all) ??
+    [];
+  assertEquals((await tsharkRows(file)).length, Number(counted));
+
   // The same over HTTP, where the config says so, by a name of ours.
   assertMatch(b.log, /"level":"debug"/);
   const curl = (...words: string[]) =>
@@ -350,5 +362,7 @@ log: debug
   await a.stop();
   assertEquals((await last.child.status).code, 1);
   assertMatch(await last.said.all, /the node has ended/);
-  for (const { out, said } of [one, two, captured, last]) await Promise.all([out.all, said.all]);
+  for (const { out, said } of [one, two, captured, cut, last]) {
+    await Promise.all([out.all, said.all]);
+  }
 });

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../assert.ts";
-import { RunError } from "../../src/base/errors.ts";
+import { RunError, UsageError } from "../../src/base/errors.ts";
 import { createLog } from "../../src/base/log.ts";
 import { askStatus, findSocket } from "../../src/status/client.ts";
+import { forwardedPackets } from "../../src/status/forward.ts";
+import { answer } from "../../src/status/handler.ts";
+import { askPackets, type LivePackets } from "../../src/status/live.ts";
 import { askReload } from "../../src/status/reload.ts";
 import { type HttpEndpoint, StatusServer } from "../../src/status/server.ts";
 import {
@@ -21,11 +24,15 @@ function temporary(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-function server(socket: string, http?: Pick<HttpEndpoint, "host" | "port">) {
-  const lines: string[] = [];
+function server(
+  socket: string,
+  http?: Pick<HttpEndpoint, "host" | "port">,
+  lines: LivePackets["lines"] = () => STREAM,
+) {
+  const logged: string[] = [];
   const log = createLog({
     ...{ level: "debug", json: false, now: () => new Date(0) },
-    write: (line) => lines.push(line),
+    write: (line) => logged.push(line),
   });
   const parts = {
     status: () => statusOf(),
@@ -36,10 +43,10 @@ function server(socket: string, http?: Pick<HttpEndpoint, "host" | "port">) {
     filter: "none",
     http: http && { ...http, names: ["node-a", "*.lan"], trace: false },
     events: () => log.recent(),
-    packets: { lines: () => STREAM, capture: () => STREAM },
+    packets: { lines, capture: () => STREAM },
     log,
   };
-  return { server: new StatusServer(parts), lines };
+  return { server: new StatusServer(parts), lines: logged };
 }
 
 /** A stream of nothing. */
@@ -169,6 +176,54 @@ Deno.test("http: an address that others reach is warned of", async () => {
   await one.close();
   assertEquals(lines.length, 1);
   assert(/warn.*0\.0\.0\.0.*everyone who can reach it/.test(lines[0]!), lines[0]);
+});
+
+Deno.test("packets: asked for on the socket, and forwarded by another process", async () => {
+  using dir = temporary();
+  const path = `${dir.path}/s.sock`;
+  let ended = 0;
+  const { server: one } = server(path, undefined, (query) => {
+    const filter = query.get("filter");
+    if (filter === "wrong") {
+      return answer(JSON.stringify({ what: "no filter", how: "icmp" }), "application/json", 400);
+    }
+    return {
+      headers: {},
+      start: (write, close) => {
+        void write(new TextEncoder().encode(`one ${filter}\n`)).then(close);
+        return () => ended++;
+      },
+    };
+  });
+  await one.open();
+  const ask = async (filter: string) => {
+    const { signal } = new AbortController();
+    let text = "";
+    for await (
+      const chunk of askPackets(path, { what: "trace", filter, colour: false, signal })
+    ) text += new TextDecoder().decode(chunk);
+    return text;
+  };
+  assertEquals(await ask("a b"), "one a b\n");
+  await assertRejects(() => ask("wrong"), UsageError, "no filter; try: icmp");
+  const forwarded = async (filter: string) => {
+    const stream = forwardedPackets(path).lines(new URLSearchParams({ filter }));
+    assert("start" in stream);
+    let text = "";
+    const done = Promise.withResolvers<void>();
+    stream.start((bytes) => {
+      text += new TextDecoder().decode(bytes);
+      return Promise.resolve(bytes.length);
+    }, done.resolve);
+    await done.promise;
+    return text;
+  };
+  assertEquals(await forwarded("x"), "one x\n");
+  const problem = { what: "no filter", how: "icmp" };
+  assertEquals(JSON.parse(await forwarded("wrong")), { problem });
+  await one.close();
+  assertEquals(ended, 2);
+  await assertRejects(() => ask(""), RunError, "no node runs here");
 });
 
 Deno.test("client: nobody there, or nobody who answers", async () => {

@@ -68,6 +68,7 @@ const WHERE = { config: undefined, node: undefined };
 const LOOK = { ...WHERE, json: false };
 const STATUS = {
   httpHosts: [],
+  httpTrace: false,
   watch: false,
   json: false,
   device: undefined,
