@@ -308,6 +308,7 @@ const lab = command({
     ipv6: toggle("ipv6", "IPv6 pods as well"),
     underlay6: toggle("underlay6", "nodes reach each other over IPv6"),
     mode: mode("with tap, all pods are in one subnet"),
+    encrypt: toggle("encrypt", "give each node a key: everything between them is sealed"),
     docker: toggle("docker", "Docker hosts: an Engine on each node, containers as pods"),
     keep: toggle("keep", "leave it up, and print how to enter it"),
     http: toggle("http", "the same, and serve the page of its first node; print where"),
@@ -315,12 +316,23 @@ const lab = command({
     json: json(),
   },
   exclusive: [
-    ...(["nodes", "ipv6", "underlay6", "mode"] as const)
+    ...(["nodes", "ipv6", "underlay6", "mode", "encrypt"] as const)
       .map((flag) => [flag, "config", "the config describes the nodes"] as const),
     ["keep", "docker", "Docker Engines do not outlive the lab"],
     ["http", "docker", "Docker Engines do not outlive the lab"],
     ["mode", "docker", "containers are in a subnet for each node"],
-    ...(["keep", "http", "nodes", "config", "ipv6", "underlay6", "mode", "docker"] as const)
+    ["encrypt", "docker", "the lab of Docker hosts is in the clear"],
+    ...([
+      "keep",
+      "http",
+      "nodes",
+      "config",
+      "ipv6",
+      "underlay6",
+      "mode",
+      "encrypt",
+      "docker",
+    ] as const)
       .map((flag) => [flag, "down", "--down removes a kept lab"] as const),
   ],
   options: (values) => values,
@@ -329,6 +341,7 @@ const lab = command({
     "sudo tunnet lab",
     "sudo tunnet lab --nodes 5 --keep",
     "sudo tunnet lab --http",
+    "sudo tunnet lab --encrypt",
     "sudo tunnet lab --docker",
     "sudo tunnet lab --down",
   ],

@@ -25,6 +25,8 @@ import {
   planLab,
   unresolvedNode,
 } from "../tools/lab/topology.ts";
+import { KEY_BYTES } from "../wire/keys.ts";
+import { type KeyPair, keyPairOf } from "../wireguard/key_pair.ts";
 import type { Options } from "./commands.ts";
 import { colourful, complain, jsonText, say } from "./output.ts";
 import { selfCommand, typedCommand } from "./self.ts";
@@ -33,11 +35,17 @@ import { selfCommand, typedCommand } from "./self.ts";
 const KEPT = "lab";
 
 /** The config's text and what it says: of the file, or of the standard lab. */
-function labConfig(options: Options["lab"]): { yaml: string; config: Config } {
+function labConfig(
+  options: Options["lab"],
+): { yaml: string; config: Config; keys: readonly KeyPair[] } {
   if (options.config === undefined) {
-    const shape = { ...options, nodes: options.nodes ?? LAB_NODES_MIN };
+    const nodes = options.nodes ?? LAB_NODES_MIN;
+    const random = () => crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const keys = Array.from({ length: options.encrypt ? nodes : 0 }, () => keyPairOf(random()));
+    const publicKeys = options.encrypt ? keys.map(({ publicKey }) => publicKey) : undefined;
+    const shape = { ...options, nodes, publicKeys };
     const yaml = labYaml(shape);
-    return { yaml, config: parseConfig(yaml, "lab").config };
+    return { yaml, config: parseConfig(yaml, "lab").config, keys };
   }
   const { config } = resolveConfig({ config: options.config }, systemAccess, undefined);
   const named = unresolvedNode(config);
@@ -48,7 +56,7 @@ function labConfig(options: Options["lab"]): { yaml: string; config: Config } {
       how: "an IP address",
     }]);
   }
-  return { yaml: Deno.readTextFileSync(options.config), config };
+  return { yaml: Deno.readTextFileSync(options.config), config, keys: [] };
 }
 
 function checkHost(): void {
@@ -78,7 +86,7 @@ async function down(workerUrl: string): Promise<number> {
 
 /** What a lab is asked for, worked out before anything is made. */
 function prepare(options: Options["lab"], workerUrl: string) {
-  const { yaml, config } = labConfig(options);
+  const { yaml, config, keys } = labConfig(options);
   const keep = options.keep || options.http;
   const id = keep ? KEPT : `${Deno.pid}`;
   const plan = planLab(config, id, options.docker);
@@ -88,10 +96,16 @@ function prepare(options: Options["lab"], workerUrl: string) {
   const lab = new Lab({ id, plan, device: config.device, directories, down, workerUrl });
   const file = `${lab.directory}/tunnet.yaml`;
   Deno.writeTextFileSync(file, yaml, { mode: 0o600 });
+  const keyFiles = keys.map(({ privateKey }, i) => {
+    const path = `${lab.directory}/${config.nodes[i]!.name}.key`;
+    Deno.writeTextFileSync(path, `${privateKey}\n`, { mode: 0o600 });
+    return path;
+  });
   const pods = options.docker
     ? new DockerPods(plan, parseConfig(yaml, file), dockerDirectory)
     : namespacePods(config.bridge ?? BRIDGE);
-  return { lab, pods, file, keep, socketOf: statusSocketOf(config.device) };
+  const sealed = config.keys !== undefined;
+  return { lab, pods, file, keyFiles, sealed, keep, socketOf: statusSocketOf(config.device) };
 }
 
 type Prepared = ReturnType<typeof prepare>;
@@ -109,7 +123,7 @@ async function ping(pairs: readonly PodPair[], pods: LabPods, workerUrl: string)
 
 /** Makes the lab and tries it. */
 async function tryLab(
-  { lab, pods, file, socketOf }: Prepared,
+  { lab, pods, file, keyFiles, sealed, socketOf }: Prepared,
   workerUrl: string,
   progress: Progress,
 ): Promise<LabResults> {
@@ -119,27 +133,28 @@ async function tryLab(
   await pods.up();
   progress.say(`waiting for ${nodes.length} nodes to start`);
   const command = [...selfCommand(), "--peer", "-c", file, "--json", "--node"];
-  await Promise.all(nodes.map(async (node) => {
-    const started = await lab.startOn(node, [...command, node.name]);
+  await Promise.all(nodes.map(async (node, i) => {
+    const key = keyFiles[i] === undefined ? [] : ["--private-key-file", keyFiles[i]];
+    const started = await lab.startOn(node, [...command, node.name, ...key]);
     await started.ready();
   }));
   progress.say("pinging every pod from every other");
   const pairs = podPairs(lab.plan);
   const pings = await ping(pairs, pods, workerUrl);
   const first = pairs.find((_, i) => pings[i]!.received > 0);
-  if (!first) return { pings, throughput: undefined, route: undefined };
+  if (!first) return { pings, throughput: undefined, route: undefined, sealed };
   progress.say("sending as much as gets through for two seconds");
   const throughput = await measureThroughput(first, pods, workerUrl);
   const route = routeTo(await askStatus(socketOf(first.from)), first.to.name);
-  return { pings, throughput, route };
+  return { pings, throughput, route, sealed };
 }
 
 function jsonOf({ lab: { plan } }: Prepared, results: LabResults, ok: boolean, kept: boolean) {
   const nodes = plan.nodes.map((
     { name, address, subnets, podAddresses, namespace, podNamespace },
   ) => ({ name, address, subnets, pods: podAddresses, namespace, podNamespace }));
-  const { pings, throughput = null, route = null } = results;
-  return { ok, kept, nodes, pings, throughput, route, sealed: false };
+  const { pings, throughput = null, route = null, sealed } = results;
+  return { ok, kept, nodes, pings, throughput, route, sealed };
 }
 
 /** Shows the results; the exit status. */

@@ -67,10 +67,15 @@ export interface LabResults {
   /** Undefined where no two pods reach each other. */
   readonly throughput: Throughput | undefined;
   readonly route: Route | undefined;
+  /** Whether the nodes have keys. */
+  readonly sealed: boolean;
 }
 
 /** One line for each result; `colour` marks good and bad ones. */
-export function drawResults({ pings, throughput, route }: LabResults, colour: boolean): string {
+export function drawResults(
+  { pings, throughput, route, sealed }: LabResults,
+  colour: boolean,
+): string {
   const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
   const line = (good: boolean, text: string) =>
     `${paint(good ? 32 : 31, good ? "ok  " : "FAIL")} ${text}\n`;
@@ -86,7 +91,10 @@ export function drawResults({ pings, throughput, route }: LabResults, colour: bo
     } s`;
     lines.push(line(bytes > 0, `pod of ${from} -> pod of ${to} ${address}: TCP ${speed}`));
   }
-  if (route) lines.push(line(true, `${ROUTES[route]}; in the clear: nothing is encrypted`));
+  const how = sealed
+    ? "sealed: nobody between the nodes can read or forge anything"
+    : "in the clear: nothing is encrypted (lab --encrypt shows it sealed)";
+  if (route) lines.push(line(true, `${ROUTES[route]}; ${how}`));
   return lines.join("");
 }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Config, NodeConfig } from "../../config/types.ts";
+import { DATA_MESSAGE_MIN_BYTES } from "../../wire/data_message.ts";
 import type { Mode } from "../../wire/mode.ts";
 import {
   OVERHEAD_ETHERNET_BYTES,
@@ -82,6 +83,8 @@ export interface LabShape {
   readonly underlay6: boolean;
   /** What the nodes carry; tun if left out. */
   readonly mode?: Mode | undefined;
+  /** The nodes' public keys in base64; none if left out. */
+  readonly publicKeys?: readonly string[] | undefined;
 }
 
 /** The bridge of a node's pods, unless the config names one. */
@@ -111,7 +114,7 @@ function nodeAddress(index: number, underlay6: boolean): string {
 }
 
 /** tunnet.yaml of the standard lab. */
-export function labYaml({ nodes, ipv6, underlay6, mode }: LabShape): string {
+export function labYaml({ nodes, ipv6, underlay6, mode, publicKeys }: LabShape): string {
   const tap = mode === "tap";
   const networks = tap ? TAP_NETWORKS : ["172.0.0.0/8", "fd00:172::/32"];
   const lines = [`network: ${ipv6 ? `[${networks.join(", ")}]` : networks[0]}`];
@@ -123,6 +126,7 @@ export function labYaml({ nodes, ipv6, underlay6, mode }: LabShape): string {
       `  - name: node-${String.fromCharCode("a".charCodeAt(0) + i)}`,
       `    address: "${nodeAddress(i, underlay6)}"`,
       ...(tap ? [] : [`    subnets: [${subnets.join(", ")}]`]),
+      ...(publicKeys ? [`    public_key: "${publicKeys[i]}"`] : []),
     );
   }
   return lines.join("\n") + "\n";
@@ -141,7 +145,8 @@ function tapSteps(config: Config, index: number, namespace: string, pod: string)
     ? OVERHEAD_IPV6_BYTES
     : OVERHEAD_IPV4_BYTES;
   // A switch cannot tell a station that a frame is too large: pods have to know.
-  const auto = UNDERLAY_MTU_BYTES - overhead_bytes - OVERHEAD_ETHERNET_BYTES;
+  const sealed_bytes = config.keys ? DATA_MESSAGE_MIN_BYTES : 0;
+  const auto = UNDERLAY_MTU_BYTES - overhead_bytes - sealed_bytes - OVERHEAD_ETHERNET_BYTES;
   const mtu = mtu_bytes === "auto" ? auto : mtu_bytes;
   const inPod = { namespace: pod, device: "eth0" };
   return [

@@ -58,6 +58,7 @@ const LAB = {
   mode: undefined,
   ipv6: false,
   underlay6: false,
+  encrypt: false,
   docker: false,
   keep: false,
   http: false,

@@ -44,6 +44,7 @@ Deno.test("the results: three decimals, speed, way, and what is lost", () => {
     ],
     throughput: { ...ends, bytes: 3_870_394_920, seconds: 2.003, bits_per_second: 15.46e9 },
     route: "kernel path",
+    sealed: false,
   }, false);
   assertEquals(
     text,
@@ -51,8 +52,11 @@ Deno.test("the results: three decimals, speed, way, and what is lost", () => {
 FAIL pod of node-a -> pod of node-b 172.2.0.2: 1/3 replies, 67 % loss, 12.346 ms
 FAIL pod of node-a -> pod of node-b 172.2.0.2: 0/3 replies, 100 % loss, no reply
 ok   pod of node-a -> pod of node-b 172.2.0.2: TCP 15.5 Gbit/s, 3.87 GB in 2.0 s
-ok   packets take the kernel path: they never leave the kernel; in the clear: nothing is encrypted
+ok   packets take the kernel path: they never leave the kernel; in the clear: nothing is encrypted (lab --encrypt shows it sealed)
 `,
   );
-  assertEquals(drawResults({ pings: [], throughput: undefined, route: undefined }, true), "");
+  assertEquals(
+    drawResults({ pings: [], throughput: undefined, route: undefined, sealed: false }, true),
+    "",
+  );
 });
