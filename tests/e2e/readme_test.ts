@@ -39,6 +39,7 @@ const COVERED: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task lab": ".ci/run",
   "npx -y deno@2.9.6 task test": ".ci/run",
   "npx -y deno@2.9.6 task build": ".ci/run",
+  "sudo ./tunnet key": WALK,
   "dist/tunnet check": WALK,
   "./tunnet setup --netns > prepare.sh": WALK,
   "sudo sh prepare.sh": WALK,
@@ -70,7 +71,7 @@ Deno.test("README: short, and what is not encrypted in its first lines", () => {
   const lines = README.split("\n");
   assert(lines.length - 1 <= LINES_MAX, `${lines.length - 1} lines`);
   const first = lines.slice(0, 10).join(" ");
-  assertMatch(first, /Nothing is encrypted/);
+  assertMatch(first, /Without keys nothing is encrypted/);
   assertMatch(first, /UDP port 3009/);
 });
 
@@ -91,19 +92,35 @@ Deno.test("README: each command is run somewhere, or says why not", () => {
 Deno.test("README: two hosts, step by step, end with a ping that answers", async () => {
   await using bed = await Bed.create({ bare: true });
   const [yaml] = blocks("Two hosts", "yaml");
-  const [, check, prepare, ping] = blocks("Two hosts", "sh");
+  const [, key, check, prepare, ping] = blocks("Two hosts", "sh");
   const asRoot = (commands: string) => commands.replaceAll(/^sudo /gm, "");
-  const script = (i: number, after: string) => {
+  /** Makes the folder of a host, where tunnet finds the config and the key of this host. */
+  const makeHost = async (i: number) => {
     const dir = `${bed.dir}/host${i}`;
     for (const made of [dir, `${dir}/netns`, `${dir}/dist`]) Deno.mkdirSync(made);
-    Deno.writeTextFileSync(`${dir}/tunnet.yaml`, yaml!);
     const quoted = bed.command.map((word) => `'${word}'`).join(" ");
+    const keyed = `--private-key-file '${dir}/private.key'`;
     Deno.writeTextFileSync(
       `${dir}/tunnet`,
-      `#!/bin/sh\nexec ${quoted} "$@" -c '${dir}/tunnet.yaml'\n`,
+      `#!/bin/sh
+case $1 in
+  key) exec ${quoted} "$@" ${keyed} ;;
+  --peer) exec ${quoted} "$@" ${keyed} -c '${dir}/tunnet.yaml' ;;
+  *) exec ${quoted} "$@" -c '${dir}/tunnet.yaml' --node 'node-${"ab"[i]}' ;;
+esac
+`,
     );
     Deno.chmodSync(`${dir}/tunnet`, 0o755);
     Deno.symlinkSync(`${dir}/tunnet`, `${dir}/dist/tunnet`);
+    const { stdout } = await bed.onNode(i, "sh", "-c", `cd ${dir}; ${asRoot(key!)}`);
+    return stdout.trim();
+  };
+  const lines = [await makeHost(0), await makeHost(1)];
+  let next = 0;
+  const config = yaml!.replaceAll(/public_key: .*/g, () => lines[next++]!);
+  const script = (i: number, after: string) => {
+    const dir = `${bed.dir}/host${i}`;
+    Deno.writeTextFileSync(`${dir}/tunnet.yaml`, config);
     // Each host has its own pods, as hosts do.
     return `set -e; mount --bind ${dir}/netns /run/netns
 mkdir -p /run/tunnet; mount -t tmpfs tmpfs /run/tunnet; cd ${dir}
