@@ -82,7 +82,7 @@ export const NEEDS: readonly Need[] = [
   ...[["wireguard-go", "wireguard-go"], ["wg", "wireguard-tools"]].map(([program, name]) => ({
     program: program!,
     package: name!,
-    tests: ["tests/peers/wireguard_go_test.ts"],
+    tests: ["tests/peers/wireguard_go_test.ts", "tests/e2e/wireguard_test.ts"],
     looked: true,
   } as const)),
   ...[
