@@ -37,13 +37,14 @@ async function follow(
   });
 }
 
+/** Said once; how many, at the end. */
+const TOO_FAST =
+  "tunnet: warn: packets come faster than they can be shown or written: some are left out\n";
+
 /** Says how many packets there were, and how many are missing, as tcpdump does at its end. */
 function tell(verb: string, packets: number, lost: number): void {
   const noun = packets === 1 ? "packet" : "packets";
-  complain(
-    `tunnet: ${packets} ${noun} ${verb}, ${lost} left out` +
-      (lost > 0 ? " (they came faster than they could be shown or written)" : "") + "\n",
-  );
+  complain(`tunnet: ${packets} ${noun} ${verb}, ${lost} left out\n`);
 }
 
 /** Prints the packets of a node; resolves to the exit status. */
@@ -60,6 +61,7 @@ export async function runTrace(options: Options["trace"]): Promise<number> {
     for (const line of lines) {
       const { text, ...object } = JSON.parse(line);
       if (text === undefined) {
+        if (lost === 0 && object.lost > 0) complain(TOO_FAST);
         lost = object.lost ?? lost;
         continue;
       }
@@ -102,7 +104,9 @@ export async function runPcap(options: Options["pcap"]): Promise<number> {
   const output = openOutput(write);
   const reader = new BlockReader();
   const take = async (chunk: Uint8Array, stop: () => void) => {
+    const missing = reader.lost > 0;
     const blocks = reader.take(chunk, count);
+    if (!missing && reader.lost > 0) complain(TOO_FAST);
     for (let at = 0; at < blocks.length;) at += await output.write(blocks.subarray(at));
     if (reader.packets >= count) stop();
   };

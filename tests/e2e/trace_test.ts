@@ -5,6 +5,7 @@ import { tsharkRows } from "../inspect/decode/tshark.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { type CapturedPacket, readCapture } from "../inspect/pcap/reader.ts";
 import { Bed, until, Words } from "./harness.ts";
+import { giveKeys, keyedArgs } from "./keyed.ts";
 
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
@@ -365,4 +366,49 @@ log: debug
   for (const { out, said } of [one, two, captured, cut, last]) {
     await Promise.all([out.all, said.all]);
   }
+});
+
+Deno.test("trace: who attaches and reads no more misses packets, and holds up nobody", async () => {
+  await using bed = await Bed.create();
+  await Promise.all([bed.start(0), bed.start(1)]);
+  await bed.reachable(0, 1, 10_000);
+  const watching = [ask(bed, 0, "trace", "--json"), ask(bed, 0, "pcap")];
+  for (const { out } of watching) {
+    await until("it attaches", 10_000, async () => {
+      await bed.inPod(0, ..."ping -n -c 1 -W 2 172.2.0.2".split(" "));
+      return out.text.length > 500;
+    });
+  }
+  const file = await bed.randomFile(60_000_000);
+  for (const { child } of watching) child.kill("SIGSTOP");
+  assertEquals(await bed.transfer(0, 1, file.path), file.sha256);
+  for (const { child } of watching) child.kill("SIGCONT");
+  for (const { child, said, out } of watching) {
+    await said.heard("some are left out");
+    child.kill("SIGINT");
+    assertEquals((await child.status).code, 0);
+    assertMatch(await said.all, /^tunnet: \d+ packets \w+, [1-9]\d* left out$/m);
+    await out.all;
+  }
+});
+
+Deno.test("trace: of nodes with keys, the packets inside", async () => {
+  await using bed = await Bed.create();
+  giveKeys(bed);
+  await Promise.all([0, 1].map((i) => bed.start(i, keyedArgs(bed, i))));
+  await bed.reachable(0, 1, 10_000);
+  const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");
+  assertEquals(JSON.parse(stdout).peers[0].transport, "sealed");
+  const { child, out, said } = ask(bed, 0, "trace", "icmp", "--json", "-c", "2");
+  await until("two are traced", 10_000, async () => {
+    await bed.inPod(0, ..."ping -n -c 1 -W 2 172.2.0.2".split(" "));
+    return /2 packets/.test(said.text);
+  });
+  assertEquals((await child.status).code, 0);
+  const shown = lines(await out.all).map((line) => JSON.parse(line));
+  assertEquals(
+    shown.map((one) => `${one.layers[1].type} ${one.to ?? "-"} ${one.from ?? "-"}`),
+    ["8 node-b -", "0 - node-b"],
+  );
+  await said.all;
 });
