@@ -82,6 +82,29 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+const KILLED = [
+  ["lanes only, IPv6 underlay", { ipv6: true, underlay6: true }, ["--engine", "batch"]],
+  ["mode tap", { mode: "tap" }, []],
+] as const;
+for (const [what, shape, words] of KILLED) {
+  Deno.test(`SIGKILL leaves nothing, and the next start and end leave all as it was (${what})`, async () => {
+    await using bed = await Bed.create(shape);
+    const args = ["-c", `${bed.dir}/tunnet.yaml`, ...words];
+    // A first start leaves forwarding on.
+    await (await bed.start(0, args)).stop();
+    const before = await bed.state(0);
+    const a = await bed.start(0, args);
+    Deno.kill(a.pid, "SIGKILL");
+    await a.status;
+    // What the process cannot undo any more, its root shell does; the kernel does the rest.
+    await until("all is gone", 5_000, async () => await bed.state(0) === before);
+    const again = await bed.start(0, args);
+    Deno.kill(again.pid, "SIGTERM");
+    assertEquals((await again.status).code, 0);
+    assertEquals(await bed.state(0), before);
+  });
+}
+
 const RESUME_MS = 2_000;
 
 Deno.test("traffic resumes by itself", async (t) => {
