@@ -2,7 +2,7 @@
 
 import { escapeControls } from "../base/text.ts";
 import { findSelfIfAny } from "../config/self.ts";
-import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { type LoadedConfig, NO_HOST, type NodeConfig } from "../config/types.ts";
 import { formatMac } from "../net/ethernet.ts";
 import { formatEndpoint, formatPrefix } from "../net/prefix.ts";
 import type { Options } from "./commands.ts";
@@ -72,7 +72,9 @@ export function check(
     (node.accept ? `  (accepts ${cell(node.accept.map(formatPrefix))})` : "");
   const rows = config.nodes.map((node) => [
     node.name,
-    formatEndpoint(node.endpoint.host, node.endpoint.port),
+    node.endpoint.host === NO_HOST
+      ? "no address: it calls"
+      : formatEndpoint(node.endpoint.host, node.endpoint.port),
     cell(tap ? macsOf(node) : node.subnets.map(formatPrefix)) + role(node),
   ]);
   const head = `${escapeControls(source)}: good: ${plural(config.nodes.length, "node")}, ` +

@@ -1,7 +1,7 @@
 /** `tunnet route`: which node gets a destination, and why. */
 
 import { findSelfIfAny, nodeByName } from "../config/self.ts";
-import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { type LoadedConfig, NO_HOST, type NodeConfig } from "../config/types.ts";
 import { EXIT } from "../base/errors.ts";
 import {
   addressBits,
@@ -36,7 +36,8 @@ function switched(text: string, json: boolean): Output {
   return { stdout, exitCode: EXIT.failed };
 }
 
-const endpointText = ({ endpoint: { host, port } }: NodeConfig) => formatEndpoint(host, port);
+const endpointText = ({ endpoint: { host, port } }: NodeConfig) =>
+  host === NO_HOST ? "wherever it calls from" : formatEndpoint(host, port);
 
 /** All that a node gets. Throws a UsageError if there is no such node. */
 function routeToNode({ config }: LoadedConfig, name: string, json: boolean): Output {

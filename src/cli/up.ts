@@ -3,7 +3,7 @@
 import { ENGINE_AUTO } from "../config/engine.ts";
 import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LogChoice } from "../config/service.ts";
-import type { LoadedConfig, NodeConfig } from "../config/types.ts";
+import { type LoadedConfig, NO_HOST, type NodeConfig } from "../config/types.ts";
 import { ConfigError, UsageError } from "../base/errors.ts";
 import { createLog, type EndingLog } from "../base/log.ts";
 import { canLeaveRoot, type Leave } from "../host/privileges.ts";
@@ -36,7 +36,11 @@ function reader(options: Options["up"], { file }: LoadedConfig) {
   const load = async (running: NodeConfig): Promise<Reread> => {
     const here = await loadHere({ ...options, config: file });
     const self = findAgain(here, options, running);
-    return { loaded: here.loaded, self, endpoint: listenEndpoint(self, options.listen) };
+    return {
+      loaded: here.loaded,
+      self,
+      endpoint: listenEndpoint(here.loaded.config, self, options.listen),
+    };
   };
   return { load };
 }
@@ -107,7 +111,8 @@ function httpOf(
     const flag = httpTrace ? "--http-trace" : "--http-host";
     throw new UsageError({ what: `${flag} without HTTP`, how: "--http 9309" });
   }
-  const names = [self.name, self.endpoint.host, ...httpHosts, ...service?.httpHosts ?? []];
+  const names = [self.name, self.endpoint.host, ...httpHosts, ...service?.httpHosts ?? []]
+    .filter((name) => name !== NO_HOST);
   return {
     ...http,
     names: names.map((name) => name.toLowerCase()),
@@ -139,7 +144,7 @@ function keysOf(
 export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
   const { loaded, view } = await loadHere(options);
   const self = findSelf(loaded, view, options.node);
-  const endpoint = listenEndpoint(self, options.listen);
+  const endpoint = listenEndpoint(loaded.config, self, options.listen);
   const { host, port } = endpoint;
   const { service } = loaded.config;
   const log = openLog({

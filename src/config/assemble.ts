@@ -24,7 +24,7 @@ import { nearest } from "../base/text.ts";
 import type { Problems } from "./problems.ts";
 import { checkKeys, keysOf, nodeKeysOf } from "./keys.ts";
 import { checkMacs, warnUnusedInTap, warnUnusedInTun } from "./tap.ts";
-import type { Config, NodeConfig } from "./types.ts";
+import { type Config, NO_HOST, type NodeConfig } from "./types.ts";
 import type { Mode } from "../wire/mode.ts";
 import { quote } from "./values.ts";
 
@@ -262,7 +262,7 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
     const { name, hostPort, subnets, macs, accept } = node;
     return Object.freeze({
       name: name!,
-      endpoint: Object.freeze({ host: hostPort!.host, port: hostPort!.port ?? port }),
+      endpoint: Object.freeze({ host: hostPort?.host ?? NO_HOST, port: hostPort?.port ?? port }),
       subnets: Object.freeze(
         mode === "tap" ? [] : subnets.map(({ prefix }) => freezePrefix(prefix)),
       ),

@@ -221,7 +221,11 @@ class Reader {
       return this.#scalar(got, `${path}.${key}`, read);
     };
     const name = required("name", readNodeName, "name: NAME");
-    const hostPort = required("address", readHostPort, "address: HOST");
+    // Who has a key may be wherever it calls from.
+    const keyed = this.#get(value, "public_key") !== undefined;
+    const hostPort = keyed && this.#get(value, "address") === undefined
+      ? undefined
+      : required("address", readHostPort, "address: HOST");
     const subnets = this.#subnetList(this.#get(value, "subnets"), `${path}.subnets`);
     const macs = this.#macList(this.#get(value, "macs"), `${path}.macs`);
     const accept = this.#acceptList(this.#get(value, "accept"), `${path}.accept`);

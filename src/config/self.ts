@@ -4,7 +4,13 @@ import { UsageError } from "../base/errors.ts";
 import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
 import { nearest } from "../base/text.ts";
 import { INLINE_NODE, INLINE_SOURCE } from "./inline.ts";
-import type { Config, Endpoint, LoadedConfig, NodeConfig } from "./types.ts";
+import {
+  type Config,
+  type Endpoint,
+  type LoadedConfig,
+  NO_HOST,
+  type NodeConfig,
+} from "./types.ts";
 import { equalBytes } from "../wire/keys.ts";
 import { quote, readHostPort } from "./values.ts";
 
@@ -24,12 +30,14 @@ export interface LocalView {
 /** Hosts of the config that are names: to be resolved before `findSelf`. */
 export function hostNames(config: Config): readonly string[] {
   const names = config.nodes.map((node) => node.endpoint.host)
-    .filter((host) => parseAddress(host) === undefined);
+    .filter((host) => host !== NO_HOST && parseAddress(host) === undefined);
   return [...new Set(names)];
 }
 
 function list(nodes: readonly NodeConfig[]): string {
-  const shown = nodes.slice(0, LISTED_MAX).map(({ name, endpoint }) => `${name} ${endpoint.host}`);
+  const shown = nodes.slice(0, LISTED_MAX).map(({ name, endpoint: { host } }) =>
+    host === NO_HOST ? name : `${name} ${host}`
+  );
   const rest = nodes.length - shown.length;
   return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
@@ -63,6 +71,7 @@ export function localNodes(config: Config, view: LocalView): readonly NodeConfig
       .map(({ bytes }) => formatAddress(bytes)),
   );
   return config.nodes.filter(({ endpoint }) => {
+    if (endpoint.host === NO_HOST) return false;
     const addresses = view.hosts.get(endpoint.host) ?? [endpoint.host];
     return addresses.map(canonical).some((address) =>
       address !== undefined && (isLoopback(address) || local.has(formatAddress(address.bytes)))
@@ -90,9 +99,17 @@ export function findSelf(loaded: LoadedConfig, view: LocalView, node?: string): 
   });
 }
 
-/** Where the own socket is bound: at --listen, else at the node's own endpoint. Throws UsageError. */
-export function listenEndpoint(self: NodeConfig, listen?: string): Endpoint {
-  if (listen === undefined) return self.endpoint;
+/**
+ * Where the own socket is bound: at --listen, else at the node's own endpoint, or at all addresses
+ * of the IP version that the other nodes have. Throws UsageError.
+ */
+export function listenEndpoint(config: Config, self: NodeConfig, listen?: string): Endpoint {
+  if (listen === undefined) {
+    const { host, port } = self.endpoint;
+    if (host !== NO_HOST) return self.endpoint;
+    const ipv6 = config.nodes.some(({ endpoint }) => endpoint.host.includes(":"));
+    return { host: ipv6 ? "::" : "0.0.0.0", port };
+  }
   const result = readHostPort(listen, "bind");
   if (result.problem) {
     throw new UsageError({ ...result.problem, what: `--listen: ${result.problem.what}` });

@@ -4,7 +4,10 @@ import type { Prefix } from "../net/prefix.ts";
 import type { ServiceConfig } from "./service.ts";
 import type { Mode } from "../wire/mode.ts";
 
-/** Where a node is reached: an IP address in canonical text, or a host name; with a UDP port. */
+/** `host` of a node that has no address in the config: it has a key, and calls the others. */
+export const NO_HOST = "";
+
+/** Where a node is reached: an IP address in canonical text, a host name, or NO_HOST; with a UDP port. */
 export interface Endpoint {
   readonly host: string;
   readonly port: number;

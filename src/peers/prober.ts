@@ -1,6 +1,7 @@
 /** Probes peers that say no hello, to learn from the kernel why datagrams do not reach them. */
 
 import { PROBES_MAX } from "../base/limits.ts";
+import { NO_HOST } from "../config/types.ts";
 import type { Log } from "../base/log.ts";
 import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
 import { type Probe, probeFailure } from "../io/probe_socket.ts";
@@ -112,6 +113,7 @@ export class Prober {
 
 /** Why a peer without an address has none. */
 function unknownName({ node: { endpoint: { host } }, ipVersion }: Peer): string {
+  if (host === NO_HOST) return "it has no address in the config, and has not called yet";
   return parseAddress(host)
     ? `${host} is no IPv${ipVersion} address, as this node's own is`
     : `the name ${host} has no IPv${ipVersion} address`;

@@ -1,5 +1,6 @@
 /** Looks up the peers' host names, again and again: a name may get another address. */
 
+import { NO_HOST } from "../config/types.ts";
 import type { Log } from "../base/log.ts";
 import type { Time } from "../base/time.ts";
 import { type Address, formatAddress, parseAddress } from "../net/prefix.ts";
@@ -69,6 +70,7 @@ export class ResolveLoop {
       if (peer.address || this.#reported.has(peer)) continue;
       this.#reported.add(peer);
       const { name, node: { endpoint: { host } }, ipVersion } = peer;
+      if (host === NO_HOST) continue; // It will call.
       const why = parseAddress(host)
         ? `it is no IPv${ipVersion} address`
         : `its name has no IPv${ipVersion} address now`;

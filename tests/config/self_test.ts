@@ -1,3 +1,4 @@
+import { NO_HOST } from "../../src/config/types.ts";
 import { parseInline } from "../../src/config/inline.ts";
 import { parseConfig } from "../../src/config/parse.ts";
 import {
@@ -99,9 +100,12 @@ Deno.test("findSelfIfAny: undefined instead of an error, except for a wrong --no
 });
 
 Deno.test("listenEndpoint: the node's own, or --listen with the node's port by default", () => {
-  const self = loaded.config.nodes[3]!;
-  assertEquals(listenEndpoint(self), { host: "c.example", port: 4000 });
-  assertEquals(listenEndpoint(self, "0.0.0.0"), { host: "0.0.0.0", port: 4000 });
-  assertEquals(listenEndpoint(self, "[::]:5000"), { host: "::", port: 5000 });
-  assertThrows(() => listenEndpoint(self, "x:y"), UsageError, "--listen: ");
+  const { config } = loaded;
+  const self = config.nodes[3]!;
+  assertEquals(listenEndpoint(config, self), { host: "c.example", port: 4000 });
+  assertEquals(listenEndpoint(config, self, "0.0.0.0"), { host: "0.0.0.0", port: 4000 });
+  assertEquals(listenEndpoint(config, self, "[::]:5000"), { host: "::", port: 5000 });
+  assertThrows(() => listenEndpoint(config, self, "x:y"), UsageError, "--listen: ");
+  const caller = { ...self, endpoint: { host: NO_HOST, port: 3009 } };
+  assertEquals(listenEndpoint(config, caller), { host: "0.0.0.0", port: 3009 });
 });

@@ -242,3 +242,26 @@ Deno.test("keys: a peer whose address changes is followed", async () => {
   const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");
   assertEquals(JSON.parse(stdout).peers[0].address, ELSEWHERE);
 });
+
+Deno.test("keys: a node behind a NAT has no address in the config, and is reached all the same", async () => {
+  await using bed = await Bed.create();
+  giveKeys(bed);
+  const file = `${bed.dir}/keyed.yaml`;
+  const { address } = bed.node(1);
+  const yaml = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, yaml.replace(new RegExp(`^ *address: "${address}"\\n`, "m"), ""));
+  const rules = `table ip nat { chain out { type nat hook postrouting priority 100; ` +
+    `oifname eth0 udp sport 3009 masquerade to :40000-40100; }; }`;
+  const { code, stderr } = await bed.onNode(1, "nft", rules);
+  assertEquals(code, 0, stderr);
+  // The one that calls comes last: an initiation that nobody hears is sent again after 5 s.
+  for (const i of [0, 1]) await bed.start(i, keyedArgs(bed, i));
+  await bed.ping(1, 0);
+  await bed.ping(0, 1);
+  const random = await bed.randomFile(BYTES);
+  assertEquals(await bed.transfer(0, 1, random.path), random.sha256);
+  const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");
+  const [peer] = JSON.parse(stdout).peers;
+  assertEquals([peer.state, peer.address], ["up", address]);
+  assert(peer.port >= 40_000 && peer.port <= 40_100, `port ${peer.port}`);
+});

@@ -1,5 +1,6 @@
 /** Rights, the tun driver, the device and the port: what a start needs. Pure. */
 
+import { NO_HOST } from "../../../config/types.ts";
 import { formatAddress } from "../../../net/prefix.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, Holder } from "../facts.ts";
@@ -75,6 +76,7 @@ function port(facts: Facts): Finding[] {
 
 function ownAddress({ self, selfAddresses, links }: Facts): Finding[] {
   const { host } = self.endpoint;
+  if (host === NO_HOST) return [];
   if (selfAddresses.length === 0) {
     return [{
       why: `the name ${host} of ${self.name} is not known`,
@@ -114,7 +116,9 @@ export function hostChecks(facts: Facts): readonly Check[] {
     ...checksOf(
       "own_address",
       `the address of ${self.name}`,
-      `${self.endpoint.host} is an address of this host`,
+      self.endpoint.host === NO_HOST
+        ? "it needs none: it calls the others"
+        : `${self.endpoint.host} is an address of this host`,
       ownAddress(facts),
     ),
   ];

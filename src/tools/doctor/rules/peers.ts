@@ -2,6 +2,7 @@
 
 import { formatAddress, formatEndpoint } from "../../../net/prefix.ts";
 import { type Hello, PROTOCOL_VERSION } from "../../../wire/hello.ts";
+import { NO_HOST } from "../../../config/types.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, PeerFacts } from "../facts.ts";
 import { mtuFix } from "./routes.ts";
@@ -11,6 +12,8 @@ const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
 
 function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding[] {
   const { name, endpoint } = node;
+  // Only the running node knows where such a one has called from.
+  if (!address && endpoint.host === NO_HOST) return [];
   if (!address) {
     return [{
       why: `its name ${endpoint.host} is not known to this host`,
