@@ -31,7 +31,8 @@ export interface RoutedPeer {
 export function tableRoutes(self: NodeConfig, peers: readonly RoutedPeer[]): readonly Route[] {
   const own = self.subnets.map((prefix) => ({ prefix, hop: LOCAL }));
   const remote = peers.flatMap(({ index, node, address }) => {
-    const hop = address ? index : NO_ROUTE;
+    // What comes from one with a key is its own before it is known where it calls from.
+    const hop = address || node.keys ? index : NO_ROUTE;
     return node.subnets.map((prefix) => ({ prefix, hop }));
   });
   return [...own, ...remote];
