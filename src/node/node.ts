@@ -213,6 +213,7 @@ export class Node {
       device: this.#device,
       kernel: this.#kernel,
       sampler: this.#sampler,
+      sealing: this.#sealing,
     };
     this.#server = new StatusServer({
       ...options.status,

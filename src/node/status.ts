@@ -4,6 +4,7 @@ import type { Time } from "../base/time.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import type { UdpSide } from "../io/udp_open.ts";
 import type { KernelPathController } from "../kernel_path/controller.ts";
+import type { SealingControl } from "../peers/sealing.ts";
 import type { Registry } from "../peers/registry.ts";
 import type { WrongPorts } from "../peers/wrong_port.ts";
 import { isOpen, TRANSPORT, type Transport } from "../forwarding/peer_row.ts";
@@ -33,21 +34,27 @@ export interface NodeStatusParts {
   readonly wrongPorts: WrongPorts;
   readonly reloader: Pick<Reloader, "read">;
   readonly publisher: Pick<Publisher, "mtuOf">;
+  /** Absent where no node has a key. */
+  readonly sealing: Pick<SealingControl, "sessionAge_ms"> | undefined;
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   readonly time: Time;
 }
 
 /** By what packets go to each peer, and how many went no further. */
-function waysOf({ registry: { config }, lanes, kernel, publisher }: NodeStatusParts) {
+function waysOf({ registry: { config }, lanes, kernel, publisher, sealing }: NodeStatusParts) {
   const outbound = lanes.countersOf("outbound").peerDrops;
   const inbound = lanes.countersOf("inbound").peerDrops;
   return (peer: Peer): ReturnType<SnapshotParts["wayOf"]> => ({
     transport: transportName(transportOf(peer, config.mode), kernel.carries(peer.index)),
+    session_age_seconds: secondsOf(sealing?.sessionAge_ms(peer.index)),
     path_mtu_bytes: publisher.mtuOf(peer.index) || null,
     dropped: { outbound: outbound[peer.index]!, inbound: inbound[peer.index]! },
   });
 }
+
+const secondsOf = (age_ms: number | undefined): number | null =>
+  age_ms === undefined ? null : age_ms / 1000;
 
 function transportName(transport: Transport, inKernel: boolean): PeerTransport | null {
   if (transport === TRANSPORT.sealed) return "sealed";

@@ -22,14 +22,6 @@ import { WaitingPackets } from "../wireguard/waiting.ts";
 import type { Peer } from "./peer.ts";
 import type { Registry } from "./registry.ts";
 
-/** What is known of the session that a peer is sent by. */
-export interface SessionState {
-  /** When it was made. */
-  readonly established_ms: number;
-  /** How many were made with this peer. */
-  readonly handshakes: number;
-}
-
 /** What sealing needs of the node. */
 export interface SealingControlParts {
   readonly registry: Registry;
@@ -69,7 +61,8 @@ interface Known {
   readonly publicKey: Uint8Array;
   readonly presharedKey: Uint8Array | undefined;
   readonly keepalive_ms: number;
-  state: SessionState | undefined;
+  /** When the session that it is sent by was made; undefined: there is none. */
+  established_ms: number | undefined;
   /** Since when there is no session and one is wanted; Infinity: there is one. */
   wanted_ms: number;
   /** Whether it was told that the peer does not answer, or calls by a key that is not known. */
@@ -96,9 +89,10 @@ export class SealingControl {
     this.#activity = new ActivityReader(parts.lanes.activity);
   }
 
-  /** The session with a peer; undefined while there is none. */
-  sessionOf(index: number): SessionState | undefined {
-    return this.#known.get(index)?.state;
+  /** How long ago the session with a peer was made; undefined while there is none. */
+  sessionAge_ms(index: number): number | undefined {
+    const established_ms = this.#known.get(index)?.established_ms;
+    return established_ms === undefined ? undefined : this.parts.now_ms() - established_ms;
   }
 
   /** Goes over to the peers of the registry and their keys. Throws a RunError before it changes any. */
@@ -124,7 +118,12 @@ export class SealingControl {
         continue;
       }
       this.#activity.forget(index, now_ms());
-      this.#known.set(index, { ...one, state: undefined, wanted_ms: Infinity, told: false });
+      this.#known.set(index, {
+        ...one,
+        established_ms: undefined,
+        wanted_ms: Infinity,
+        told: false,
+      });
     }
   }
 
@@ -202,7 +201,7 @@ export class SealingControl {
   /** Somebody calls by keys that do not fit: told once if it is from a peer's address. */
   #foreign({ address, port }: Sender): void {
     const one = [...this.#known.values()].find(({ peer }) => peer.isAt(address, port));
-    if (!one || one.told || one.state) return;
+    if (!one || one.told || one.established_ms !== undefined) return;
     one.told = true;
     const { name } = one.peer;
     const from = formatEndpoint(formatAddress(address), port);
@@ -317,15 +316,14 @@ export class SealingControl {
     lanes.wake();
     const known = this.#known.get(roles.peer);
     if (!known || roles.current !== 0) return;
-    known.state = undefined;
+    known.established_ms = undefined;
   }
 
   #established(index: number, confirm: boolean): void {
     const known = this.#known.get(index);
     if (!known) return;
     const { onEstablished, now_ms } = this.parts;
-    const handshakes = (known.state?.handshakes ?? 0) + 1;
-    known.state = { established_ms: now_ms(), handshakes };
+    known.established_ms = now_ms();
     known.wanted_ms = Infinity;
     known.told = false;
     const waiting = this.#waiting.take(index);

@@ -119,7 +119,9 @@ Deno.test("keys: who listens reads nothing, and who sends again or in the clear 
     // Three requests, three answers.
     assertEquals(packets.length, 6);
     const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");
-    assertEquals(JSON.parse(stdout).peers[0].state, "up");
+    const [peer] = JSON.parse(stdout).peers;
+    assertEquals([peer.state, peer.transport], ["up", "sealed"]);
+    assert(peer.session_age_seconds > 0 && peer.session_age_seconds < 120, stdout);
   });
 });
 

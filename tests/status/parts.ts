@@ -64,8 +64,18 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
     wrongPortOf: () => undefined,
     wayOf: ({ name }) =>
       name === "b"
-        ? { transport: "kernel", path_mtu_bytes: 1400, dropped: { outbound: 8, inbound: 9 } }
-        : { transport: null, path_mtu_bytes: null, dropped: { outbound: 0, inbound: 0 } },
+        ? {
+          transport: "kernel",
+          session_age_seconds: null,
+          path_mtu_bytes: 1400,
+          dropped: { outbound: 8, inbound: 9 },
+        }
+        : {
+          transport: null,
+          session_age_seconds: null,
+          path_mtu_bytes: null,
+          dropped: { outbound: 0, inbound: 0 },
+        },
     process: {
       ...{ cpu_seconds: 1.5, resident_bytes: 5e7, virtual_bytes: 1e9 },
       ...{ open_fds: null, max_fds: 1024 },

@@ -179,6 +179,12 @@ function peerFamilies({ peers }: Status): string {
       ),
     ),
     family(
+      "tunnet_peer_session_age_seconds",
+      "gauge",
+      "Age of the session that packets to the peer are sealed by.",
+      known(({ session_age_seconds }) => session_age_seconds),
+    ),
+    family(
       "tunnet_peer_path_mtu_bytes",
       "gauge",
       "The largest inner packet that the peer's path carries.",

@@ -37,7 +37,10 @@ export interface SnapshotParts {
   /** Whether peers are called by names of a file, which should be the same on every node. */
   readonly sharedNames: boolean;
   /** By what a peer's packets go, and what has become of them. */
-  readonly wayOf: (peer: Peer) => Pick<PeerStatus, "transport" | "path_mtu_bytes" | "dropped">;
+  readonly wayOf: (peer: Peer) => Pick<
+    PeerStatus,
+    "transport" | "session_age_seconds" | "path_mtu_bytes" | "dropped"
+  >;
   readonly process: ProcessStatus;
   /** The last reading of the config, in milliseconds since 1970. */
   readonly configRead: { readonly ok: boolean; readonly success_ms: number };
@@ -128,7 +131,10 @@ function peerProblems(parts: SnapshotParts, peer: Peer): readonly string[] {
 }
 
 /** Why a peer is in its state, where the state's name does not tell. */
-function whyOf(known: Peer["liveness"]): string | null {
+function whyOf({ liveness: known, isSealed }: Peer, hasSession: boolean): string | null {
+  if (isSealed && known.state === "plain") {
+    return hasSession ? "it says no hello, inside its session" : "there is no session with it yet";
+  }
   switch (known.state) {
     case "up":
       return null;
@@ -147,6 +153,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
   const { clock, config } = parts;
   const { node, address, port, liveness: known } = peer;
   const { said } = known;
+  const way = parts.wayOf(peer);
   const seen_ms = Math.max(known.heard_ms, known.packets_ms);
   return {
     name: node.name,
@@ -159,7 +166,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
     is_default: node.name === config.defaultNode,
     state: known.state,
     since: timeText(clock, known.since_ms),
-    why: whyOf(known),
+    why: whyOf(peer, way.session_age_seconds !== null),
     last_seen: seen_ms > 0 ? timeText(clock, seen_ms) : null,
     rtt_ms: known.rtt_ms ?? null,
     loss: known.loss(clock.monotonic_ms) ?? null,
@@ -168,7 +175,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
     mode: said?.mode ?? null,
     mtu_bytes: said?.mtu_bytes ?? null,
     capabilities: capabilityNames(known.capabilities),
-    ...parts.wayOf(peer),
+    ...way,
     problems: peerProblems(parts, peer),
     ...flowsOf(parts, node.name),
   };

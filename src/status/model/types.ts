@@ -121,6 +121,8 @@ export interface PeerStatus {
   readonly capabilities: readonly string[];
   /** By what its packets go; null: by nothing, as things are. */
   readonly transport: PeerTransport | null;
+  /** Age of the session that packets to it are sealed by; null: there is none. */
+  readonly session_age_seconds: number | null;
   /** The largest inner packet that its path carries, as far as it is known. */
   readonly path_mtu_bytes: number | null;
   /** Packets to and from it that went no further. */
