@@ -137,7 +137,7 @@ function keysOf(
     throw new ConfigError([{ what, why, how: `public_key: "${formatKey(publicKey)}" there` }]);
   }
   const times = rekeyAfter_ms === undefined ? {} : { times: timesFor(rekeyAfter_ms) };
-  return { privateKey, readKey: readKeyFile, ...times };
+  return { privateKey, readKey: (path) => readKeyFile(path), ...times };
 }
 
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */

@@ -204,7 +204,8 @@ export function readPublicKey(text: string): Result<Uint8Array> {
 
 /** Path of a file that holds a key: absolute, so that it is the same one wherever tunnet starts. */
 export function readKeyFile(text: string): Result<string> {
-  if (text.startsWith("/") && !text.includes("\0")) return { value: text };
+  // deno-lint-ignore no-control-regex -- what would be a second line of a unit file.
+  if (/^\/[^\x00-\x1f\x7f]*$/.test(text)) return { value: text };
   if (parseKey(text)) {
     const what = "a key itself, and this file is the same on every node";
     return { problem: { what, how: "the path of a file with mode 0600 that holds the key" } };

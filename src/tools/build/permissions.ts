@@ -12,6 +12,8 @@ export const ENV_NAMES = [
   "WATCHDOG_PID",
   // Whether standard error is its journal.
   "JOURNAL_STREAM",
+  // Where the key files that it has read for the service are.
+  "CREDENTIALS_DIRECTORY",
 ] as const;
 
 /** System facts the program asks for, as Deno names them. */

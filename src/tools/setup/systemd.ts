@@ -1,7 +1,8 @@
 /** `tunnet setup --systemd`: a unit that runs the node with CAP_NET_ADMIN and CAP_BPF only. Pure. */
 
 import type { HttpListen } from "../../config/service.ts";
-import type { NodeConfig } from "../../config/types.ts";
+import type { Config, NodeConfig } from "../../config/types.ts";
+import { credentialName } from "../../base/credentials.ts";
 import {
   FORWARDING_STAYS,
   forwardingLines,
@@ -9,6 +10,7 @@ import {
   podVersions,
   scriptHead,
   type SetupInput,
+  shellWord,
 } from "./script.ts";
 
 /** Where the parts of the service are on the host. */
@@ -34,10 +36,29 @@ export interface UnitInput {
   readonly http?: HttpListen | undefined;
   /** The config is in the executable itself: none is named. */
   readonly embedded: boolean;
+  /** Files with keys, which root alone may read. */
+  readonly keyFiles?: readonly string[];
+}
+
+/** The files with keys that this node reads: its own, and those shared with others. */
+export function keyFilesOf({ keys, nodes }: Config, self: NodeConfig): readonly string[] {
+  if (!keys) return [];
+  const shared = nodes.filter(({ name }) => name !== self.name)
+    .flatMap((node) => node.keys?.presharedKeyFile ?? []);
+  return [...new Set([keys.privateKeyFile, ...shared])];
+}
+
+/** The user of the service may not read them: systemd does, at each start. */
+function credentialLines(files: readonly string[]): string {
+  if (files.length === 0) return "";
+  const lines = files.map((path) =>
+    `LoadCredential=${credentialName(path)}:${path.replaceAll("%", "%%")}\n`
+  );
+  return "# Keys, which root alone may read; a changed one needs a restart.\n" + lines.join("");
 }
 
 /** The unit file: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
-export function unitFile({ self, http, embedded }: UnitInput): string {
+export function unitFile({ self, http, embedded, keyFiles = [] }: UnitInput): string {
   const ports = [self.endpoint.port, http?.port ?? FIRST_FREE_PORT];
   const port = ports.some((one) => one < FIRST_FREE_PORT) ? ["CAP_NET_BIND_SERVICE"] : [];
   const capabilities = ["CAP_NET_ADMIN", "CAP_BPF", "CAP_SYS_ADMIN", ...port].join(" ");
@@ -71,7 +92,9 @@ AmbientCapabilities=${capabilities}
 CapabilityBoundingSet=${capabilities}
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
-# The socket of \`tunnet status\`, and what a portable executable unpacks.
+${
+    credentialLines(keyFiles)
+  }# The socket of \`tunnet status\`, and what a portable executable unpacks.
 RuntimeDirectory=tunnet
 CacheDirectory=tunnet
 CacheDirectoryMode=0700
@@ -129,6 +152,7 @@ rm -f "$root${SERVICE.unit}" "$root${SERVICE.sysctl}"
 
 ` + FORWARDING_STAYS + `# ${SERVICE.program} and /etc/tunnet stay.\n`;
   }
+  const keyFiles = keyFilesOf(input.loaded.config, self);
   const needs = [
     `  [ -x ${SERVICE.program} ] ||`,
     `    fail 'no ${SERVICE.program}; try: install -m 0755 tunnet ${SERVICE.program}'`,
@@ -136,6 +160,10 @@ rm -f "$root${SERVICE.unit}" "$root${SERVICE.sysctl}"
       `  [ -r ${SERVICE.config} ] ||`,
       `    fail 'no ${SERVICE.config}; try: install -D -m 0644 tunnet.yaml ${SERVICE.config}'`,
     ]),
+    ...keyFiles.map((path) => {
+      const text = `no key file ${path}; try: sudo tunnet key, or copy it there with mode 0600`;
+      return `  [ -r ${shellWord(path)} ] || fail ${shellWord(text)}`;
+    }),
   ].join("\n");
   return scriptHead(input, "systemd", [
     `Runs the node ${self.name} as a service of systemd, from the next boot on and now.`,
@@ -166,7 +194,7 @@ put "$root${SERVICE.sysctl}" <<'END'
 ${podVersions(self).map((version) => `${SYSCTL[version]} = 1\n`).join("")}END
 
 put "$root${SERVICE.unit}" <<'END'
-${unitFile({ self, http: input.loaded.config.service?.http, embedded })}END
+${unitFile({ self, http: input.loaded.config.service?.http, embedded, keyFiles })}END
 
 if [ -n "$root" ]; then
   exit 0

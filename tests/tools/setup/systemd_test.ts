@@ -1,10 +1,14 @@
-import { SERVICE, systemdScript, unitFile } from "../../../src/tools/setup/systemd.ts";
+import { parseConfig } from "../../../src/config/parse.ts";
+import { credentialName } from "../../../src/base/credentials.ts";
+import { readKeyFile } from "../../../src/host/key_file.ts";
+import { keyFilesOf, SERVICE, systemdScript, unitFile } from "../../../src/tools/setup/systemd.ts";
 import {
   assert,
   assertEquals,
   assertLess,
   assertMatch,
   assertStringIncludes,
+  assertThrows,
 } from "../../assert.ts";
 import { inputFor, shellcheck } from "./scripts.ts";
 
@@ -49,6 +53,48 @@ Deno.test("setup --systemd: a port below 1024 and an embedded config change what
     assertEquals(settings(unitFile({ self, http, embedded: true }), name), [all], name);
   }
   assertEquals(settings(unit, "ExecStart"), ["/usr/local/bin/tunnet --peer --node both"]);
+});
+
+const KEYED = `
+private_key_file: /etc/tunnet/100% mine.key
+nodes:
+  - name: node-a
+    address: 192.168.0.8
+    subnets: [172.1.0.0/16]
+    public_key: xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+    preshared_key_file: /etc/tunnet/a.psk
+  - name: node-b
+    address: 192.168.0.7
+    subnets: [172.2.0.0/16]
+    public_key: TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
+    preshared_key_file: /etc/tunnet/b.psk
+`;
+
+Deno.test("setup --systemd: systemd hands over the key files, which the node then reads", async () => {
+  const loaded = parseConfig(KEYED, "keyed.yaml");
+  const [node] = loaded.config.nodes;
+  const keyFiles = keyFilesOf(loaded.config, node!);
+  assertEquals(keyFiles, ["/etc/tunnet/100% mine.key", "/etc/tunnet/b.psk"]);
+  const unit = unitFile({ self: node!, embedded: false, keyFiles });
+  assertEquals(settings(unit, "LoadCredential"), [
+    "_2Fetc_2Ftunnet_2F100_25_20mine.key:/etc/tunnet/100%% mine.key",
+    "_2Fetc_2Ftunnet_2Fb.psk:/etc/tunnet/b.psk",
+  ]);
+  await shellcheck(systemdScript({ loaded, self: node!, undo: false }, false));
+  const directory = await Deno.makeTempDir();
+  try {
+    const key = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+    const mode = 0o400;
+    await Deno.writeTextFile(`${directory}/${credentialName(keyFiles[0]!)}`, `${key}\n`, { mode });
+    assertEquals(readKeyFile(keyFiles[0]!, directory).toBase64(), key);
+    assertThrows(() => readKeyFile("/nowhere/b.psk", directory), Error, "no such key file");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+  for (const path of ["/a b", "/a_2Fb", "/a/b"]) {
+    assertMatch(credentialName(path), /^[A-Za-z0-9._-]+$/);
+  }
+  assert(credentialName("/a_2Fb") !== credentialName("/a/b"));
 });
 
 Deno.test("setup --systemd: shellcheck finds nothing, undo included", async () => {
