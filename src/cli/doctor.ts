@@ -14,7 +14,7 @@ export async function runDoctor(options: Options["doctor"]): Promise<number> {
   const here = await loadHere(options);
   warnOf(here);
   const self = findSelf(here.loaded, here.view, options.node);
-  const checks = judge(await gatherFacts(here.loaded, self));
+  const checks = judge(await gatherFacts(here.loaded, self, options.privateKeyFile));
   say(options.json ? jsonText(reportJson(self, checks)) : reportText(self, checks, colourful()));
   return allWell(checks) ? 0 : EXIT.failed;
 }

@@ -143,6 +143,40 @@ Deno.test("keys: a wrong key on either side: nothing passes, and both say why", 
   });
   assertMatch(b.log, /calls by keys that do not fit/);
   assertEquals((await bed.counters(b)).inbound.packets, 0);
+  const found = await doctor(bed, 0, args);
+  assertEquals(found.map(({ id }) => id), ["peer"], JSON.stringify(found));
+  assertMatch(found[0]!.why, /no handshake with it: .* public_key/);
+});
+
+/** What the doctor finds wrong on node `i`. */
+async function doctor(bed: Bed, i: number, args: readonly string[]) {
+  const words = [...bed.command, "doctor", "--node", bed.node(i).name, "--json", ...args];
+  const { checks }: { checks: { id: string; status: string; why: string }[] } = JSON.parse(
+    (await bed.onNode(i, ...words)).stdout,
+  );
+  return checks.filter(({ status }) => status === "fail");
+}
+
+Deno.test("keys: the doctor finds nothing where all is well, and a file that all may read", async () => {
+  await using bed = await Bed.create();
+  giveKeys(bed);
+  await Promise.all([bed.start(0, keyedArgs(bed, 0)), bed.start(1, keyedArgs(bed, 1))]);
+  await until(
+    "both have a session",
+    20_000,
+    async () =>
+      (await bed.inPod(0, "ping", "-n", "-q", "-c", "1", "-W", "1", bed.podAddress(1))).code === 0,
+  );
+  await until("all is well", 20_000, async () => {
+    assertEquals(await doctor(bed, 0, keyedArgs(bed, 0)), []);
+    return true;
+  });
+  Deno.chmodSync(`${bed.dir}/key0`, 0o644);
+  const found = await doctor(bed, 0, keyedArgs(bed, 0));
+  assertEquals(found.map(({ id }) => id), ["keys"]);
+  assertMatch(found[0]!.why, /everybody on this host may use this key/);
+  const other = (await doctor(bed, 0, keyedArgs(bed, 1)))[0]!;
+  assertMatch(other.why, /key1 is not the key of /);
 });
 
 Deno.test("keys: a key of another node, and none, are refused in one line", async (t) => {

@@ -41,6 +41,8 @@ export type Probe =
     readonly state: PeerStateName;
     readonly why: string;
     readonly problems: readonly string[];
+    /** Whether the two have a session; of a peer with a key only. */
+    readonly session?: boolean;
   }
   /** It was not asked. */
   | { readonly kind: "not_asked"; readonly why: string };
@@ -58,6 +60,15 @@ export interface PeerFacts {
 /** A device and its addresses. */
 export interface LinkFacts extends LinkInfo {
   readonly addresses: readonly LinkAddress[];
+}
+
+/** A file that holds a key, and what is wrong with it. */
+export interface KeyFileFacts {
+  readonly path: string;
+  /** Why it cannot be used; undefined: it holds a key. */
+  readonly problem?: { readonly what: string; readonly fix: string | undefined };
+  /** Of the private key: the public key that belongs to it, 32 bytes. */
+  readonly publicKey?: Uint8Array;
 }
 
 /** Everything that is judged. */
@@ -84,6 +95,8 @@ export interface Facts {
   /** Programs that have the device open. */
   readonly deviceHolders: readonly Holder[];
   readonly firewall: Firewall;
+  /** This node's private key first, then those shared with others; none without keys. */
+  readonly keyFiles: readonly KeyFileFacts[];
   /** The wall clock, ms since 1970. */
   readonly clock_ms: number;
 }

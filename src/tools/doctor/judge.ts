@@ -5,6 +5,7 @@ import type { Facts } from "./facts.ts";
 import { firewallChecks } from "./rules/firewall.ts";
 import { hostChecks } from "./rules/host.ts";
 import { kernelChecks } from "./rules/kernel.ts";
+import { keyChecks } from "./rules/keys.ts";
 import { otherNodesChecks } from "./rules/peers.ts";
 import { routeChecks } from "./rules/routes.ts";
 
@@ -12,6 +13,7 @@ import { routeChecks } from "./rules/routes.ts";
 export function judge(facts: Facts): readonly Check[] {
   return [
     ...hostChecks(facts),
+    ...keyChecks(facts),
     ...kernelChecks(facts),
     ...routeChecks(facts),
     ...firewallChecks(facts),

@@ -110,8 +110,13 @@ const STOPPED: Facts = {
   portHolders: [],
   deviceHolders: [],
   firewall: { chains: [], unread: [] },
+  keyFiles: [],
   clock_ms: Date.UTC(2030, 0, 1),
 };
+
+const KEY = new Uint8Array(32).fill(7);
+const KEYS = { publicKey: KEY, wireguard: false, keepalive_ms: 0 };
+const KEY_FILE = "/etc/tunnet/private.key";
 
 const TUNNET = { pid: 9, name: "tunnet" };
 /** The same, running. */
@@ -189,6 +194,39 @@ const file = "'my config.yaml'";
 /** Facts that differ from healthy ones, and all that is said of them. */
 const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly string[]])[] = [
   ["no rights", { ...STOPPED, netAdmin: false }, ["rights: fail: sudo tunnet doctor"]],
+  ["a key file that cannot be used", {
+    ...STOPPED,
+    keyFiles: [
+      { path: KEY_FILE, problem: { what: "no such file", fix: "tunnet key" } },
+      { path: "/a.psk", problem: { what: "/a.psk: open to all", fix: "chmod 600 /a.psk" } },
+    ],
+  }, ["keys: fail: tunnet key", "keys: fail: chmod 600 /a.psk"]],
+  ["the key of another node", {
+    ...STOPPED,
+    self: { ...STOPPED.self, keys: KEYS },
+    keyFiles: [{ path: KEY_FILE, publicKey: new Uint8Array(32).fill(8) }],
+  }, ["keys: fail: tunnet key --show # the line for the config, on every node"]],
+  ["this node's key", {
+    ...STOPPED,
+    self: { ...STOPPED.self, keys: KEYS },
+    keyFiles: [{ path: KEY_FILE, publicKey: KEY }],
+  }, []],
+  ["a peer that answers no handshake", {
+    ...RUNNING,
+    links: [...STOPPED.links, { ...TUNNET0, mtu_bytes: 1440 }],
+    peers: [peer(
+      { kind: "told", state: "plain", why: "", problems: [], session: false },
+      { node: { ...config.nodes[1]!, keys: KEYS } },
+    )],
+  }, ["peer: fail: on node-b: tunnet key --show # what the config must have as its public_key"]],
+  ["a real WireGuard with a session", {
+    ...RUNNING,
+    links: [...STOPPED.links, { ...TUNNET0, mtu_bytes: 1440 }],
+    peers: [peer(
+      { kind: "told", state: "plain", why: "", problems: [], session: true },
+      { node: { ...config.nodes[1]!, keys: { ...KEYS, wireguard: true } } },
+    )],
+  }, []],
   ["no tun driver", { ...STOPPED, tunDevice: "ENODEV" }, ["tun_driver: fail: modprobe tun"]],
   ["no tun node", { ...STOPPED, tunDevice: "ENOENT" }, [
     "tun_driver: fail: mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200",

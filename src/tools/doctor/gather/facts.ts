@@ -24,6 +24,7 @@ import {
 } from "../view.ts";
 import { readFirewall } from "./firewall.ts";
 import { deviceHolders, portHolders } from "./holders.ts";
+import { readKeyFiles } from "./keys.ts";
 import { hasNetAdmin, tryTunDevice } from "./host.ts";
 import { ProbeSockets } from "./sockets.ts";
 
@@ -81,6 +82,11 @@ function probePeers(facts: Facts, own: Address): ReadonlyMap<PeerFacts, Probe> {
   using sockets = new ProbeSockets();
   for (const peer of facts.peers.slice(0, DOCTOR_PEERS_MAX)) {
     const { address, path, node } = peer;
+    if (node.keys) {
+      const why = "it answers inside a session only: start tunnet here, and ask again";
+      results.set(peer, { kind: "not_asked", why });
+      continue;
+    }
     if (!address || !path || address.version !== own.version) continue;
     const socket = sockets.open(own, self.endpoint.port, address, node.endpoint.port);
     if (typeof socket === "string") {
@@ -127,9 +133,9 @@ async function askNode(device: string): Promise<ReadonlyMap<string, Probe> | str
     const path = findSocket({ socket: undefined, device, netns, uid: Deno.uid() ?? 0 });
     const { peers } = await askStatus(path);
     return new Map(
-      peers.map(({ name, state, why, problems }) => [
+      peers.map(({ name, state, why, problems, session_age_seconds }) => [
         name,
-        { kind: "told", state, why: why ?? "", problems },
+        { kind: "told", state, why: why ?? "", problems, session: session_age_seconds !== null },
       ]),
     );
   } catch (error) {
@@ -169,6 +175,7 @@ function pathsOf(rt: Rtnetlink, subnets: readonly Prefix[]): Facts["paths"] {
 export async function gatherFacts(
   { config, source }: LoadedConfig,
   self: NodeConfig,
+  privateKeyFile?: string,
 ): Promise<Facts> {
   using rt = openRtnetlink();
   const selfAddresses = await resolveHost(self.endpoint.host);
@@ -192,6 +199,7 @@ export async function gatherFacts(
       ? await deviceHolders(config.device)
       : [],
     firewall: await readFirewall(),
+    keyFiles: readKeyFiles(config, self, privateKeyFile),
     clock_ms: Date.now(),
   };
   return { ...facts, peers: await askPeers(facts) };

@@ -34,6 +34,16 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
       return [];
     case "told":
       if (probe.state === "up") return [];
+      if (node.keys && probe.session === false) {
+        return [{
+          why:
+            `no handshake with it: UDP ${at} is blocked on the way, or the public_key of one of ` +
+            "the two is not the same in both configs",
+          fix: "tunnet key --show # what the config must have as its public_key",
+          fixOn: name,
+        }];
+      }
+      if (node.keys?.wireguard && probe.session) return [];
       return [{
         status: probe.state === "plain" ? "warn" : "fail",
         why: probe.state === "plain"

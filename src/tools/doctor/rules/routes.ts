@@ -16,6 +16,7 @@ import {
   prefixContains,
   prefixCovers,
 } from "../../../net/prefix.ts";
+import { DATA_MESSAGE_MIN_BYTES } from "../../../wire/data_message.ts";
 import { shellWord } from "../../setup/script.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, LinkFacts, PeerFacts } from "../facts.ts";
@@ -170,12 +171,12 @@ export function frameOverhead({ mode }: Config): number {
 }
 
 /** The largest inner packet that a peer's path carries whole, as far as this host knows. */
-export function innerMtu(facts: Facts, { address, path }: PeerFacts): number | undefined {
+export function innerMtu(facts: Facts, { node, address, path }: PeerFacts): number | undefined {
   if (!address || !path) return undefined;
   const outer_bytes = path.mtu_bytes ?? linkOf(facts, path.index)?.mtu_bytes;
   if (outer_bytes === undefined) return undefined;
   return outer_bytes - (address.version === 4 ? OVERHEAD_IPV4_BYTES : OVERHEAD_IPV6_BYTES) -
-    frameOverhead(facts.config);
+    (node.keys ? DATA_MESSAGE_MIN_BYTES : 0) - frameOverhead(facts.config);
 }
 
 /** The commands that set the inner MTU, now if tunnet runs, else from the next start on. */
