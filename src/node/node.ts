@@ -203,6 +203,7 @@ export class Node {
         device: this.#device,
         resolver: this.#resolver,
         hellos: this.#hellos,
+        checkFiles: (config) => this.#sealing?.checkFiles(config),
         bringInStep: () => this.#bringInStep(),
       }, diff)
     );

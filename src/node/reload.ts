@@ -1,5 +1,6 @@
 /** Goes over to other members while the node runs. */
 
+import type { Config } from "../config/types.ts";
 import type { Log } from "../base/log.ts";
 import type { Time } from "../base/time.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
@@ -79,6 +80,8 @@ export interface ApplyParts {
   readonly resolver: Pick<ResolveLoop, "report">;
   readonly hellos: Pick<HelloLoop, "hello" | "announce">;
   readonly resolveHost: ResolveHost;
+  /** Throws a ConfigError where a file that the config names cannot be used. */
+  readonly checkFiles: (config: Config) => void;
   /** Brings in step what follows from the config and the device; the start does the same. */
   readonly bringInStep: () => void;
 }
@@ -86,6 +89,7 @@ export interface ApplyParts {
 /** Goes over to a diff as far as a running node can. Throws a RunError; nothing has changed then. */
 export async function applyMembers(parts: ApplyParts, diff: MembersDiff): Promise<void> {
   const { registry, device, lanes, publisher, resolver, hellos, resolveHost } = parts;
+  parts.checkFiles(diff.config);
   const known = new Map(registry.peers.map(({ name, node }) => [name, node.endpoint.host]));
   const hosts = peersOf(diff.config, diff.self)
     .filter(({ name, endpoint }) => known.get(name) !== endpoint.host)

@@ -6,6 +6,7 @@
 
 import { HANDSHAKE_ANSWER_MS, LANES_MAX } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { Config } from "../config/types.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import type { SealedEvent } from "../dataplane/lanes/sealing_setup.ts";
 import type { LaneSealing } from "../dataplane/sealing.ts";
@@ -30,7 +31,7 @@ export interface SealingControlParts {
   readonly own: LaneSealing;
   /** 32 bytes. */
   readonly privateKey: Uint8Array;
-  /** The key in a file of the config. Throws a RunError. */
+  /** The key in a file of the config. Throws a ConfigError. */
   readonly readKey: (path: string) => Uint8Array;
   readonly send: (datagram: Uint8Array<ArrayBuffer>, address: Address, port: number) => void;
   readonly publishPeer: (peer: Peer) => void;
@@ -95,7 +96,14 @@ export class SealingControl {
     return established_ms === undefined ? undefined : this.parts.now_ms() - established_ms;
   }
 
-  /** Goes over to the peers of the registry and their keys. Throws a RunError before it changes any. */
+  /** Reads all key files of a config. Throws a ConfigError where one cannot be used. */
+  checkFiles({ nodes }: Pick<Config, "nodes">): void {
+    for (const { keys } of nodes) {
+      if (keys?.presharedKeyFile !== undefined) this.parts.readKey(keys.presharedKeyFile);
+    }
+  }
+
+  /** Goes over to the peers of the registry and their keys. Throws a ConfigError before it changes any. */
   followRegistry(): void {
     const { registry, readKey, now_ms } = this.parts;
     const wanted = registry.peers.filter(({ isSealed }) => isSealed).map((peer) => {

@@ -41,6 +41,7 @@ function setup(nodes: Readonly<Record<string, string>>) {
       note(`resolve ${host}`);
       return Promise.resolve(host === "d.test" ? [parseAddress("10.0.0.4")!] : []);
     },
+    checkFiles: () => {},
     bringInStep: () => note("in step"),
   };
   const apply = async (members: Members) => {

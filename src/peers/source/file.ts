@@ -2,7 +2,8 @@
 
 import { ConfigError, EXIT, RunError, UsageError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { Endpoint, LoadedConfig, NodeConfig } from "../../config/types.ts";
+import { equalBytes } from "../../wire/keys.ts";
+import type { Config, Endpoint, LoadedConfig, NodeConfig } from "../../config/types.ts";
 import type { Mode } from "../../wire/mode.ts";
 import {
   type ChangedNames,
@@ -43,6 +44,7 @@ export class FileSource implements MemberSource {
       const { loaded, self, endpoint } = await this.load(running.self);
       this.#checkMode(loaded.config.mode);
       this.#checkPort(loaded.config.port);
+      this.#checkKeys(loaded.config, self);
       const { device, mode, bridge, service } = running.config;
       const wanted = { self, config: { ...loaded.config, device, mode, bridge, service } };
       const diff = membersDiff(running, wanted);
@@ -69,6 +71,19 @@ export class FileSource implements MemberSource {
     if (port === wanted) return;
     const why = `this node listens on ${port}, and the port cannot change while it runs`;
     throw new RunError({ what: `the config says port ${wanted}`, why, how: "a restart" });
+  }
+
+  /** Peers' keys come and go; what this node itself is known by does not. */
+  #checkKeys({ keys }: Config, { keys: own }: NodeConfig): void {
+    const { config, self } = this.#running;
+    const how = "a restart";
+    if ((config.keys === undefined) !== (keys === undefined)) {
+      const what = keys ? "the config has keys now" : "the config has no keys any more";
+      throw new RunError({ what, why: "a node seals or does not for as long as it runs", how });
+    }
+    if (!own || !self.keys || equalBytes(own.publicKey, self.keys.publicKey)) return;
+    const why = "its key cannot change while it runs";
+    throw new RunError({ what: "the config has another public_key for this node", why, how });
   }
 
   #report(

@@ -12,6 +12,8 @@ const yaml = (nodes: Readonly<Record<string, string>>, more = "") =>
     `  - {name: ${name}, address: ${address}, subnets: []}\n`
   ).join("");
 
+const KEY = new Uint8Array(32).fill(7).toBase64();
+
 function setup(nodes: Readonly<Record<string, string>>) {
   const { log, lines } = logged();
   const file = { text: yaml(nodes) };
@@ -67,6 +69,15 @@ Deno.test("file source: a reading that fails changes nothing", async (t) => {
         yaml({ b: "10.0.0.2" }, "port: 4000\n"),
         undefined,
         /^the config says port 4000 \(this node listens on 3009, and the port cannot change while it runs\); try: a restart$/,
+      ],
+      [
+        "keys",
+        yaml({ b: "10.0.0.2" }, "allow_plain: true\n").replace(
+          "subnets",
+          `public_key: "${KEY}", subnets`,
+        ),
+        undefined,
+        /^the config has keys now \(a node seals or does not for as long as it runs\); try: a restart$/,
       ],
       ["who follows cannot", yaml({}), new RunError({ what: "no room" }), /no room/],
       ["a bug", yaml({}), new TypeError("x is undefined"), /this is a bug in tunnet: x/],
