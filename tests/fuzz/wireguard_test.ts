@@ -1,7 +1,11 @@
 /** 200,000 hostile datagrams of WireGuard: nothing throws, nothing forged is answered. */
 
 import { assert, assertEquals, assertGreater } from "../assert.ts";
-import { HANDSHAKE_SOURCES_MAX, UDP_PAYLOAD_MAX_BYTES } from "../../src/base/limits.ts";
+import {
+  HANDSHAKE_SOURCES_MAX,
+  HANDSHAKES_WAITING_MAX,
+  UDP_PAYLOAD_MAX_BYTES,
+} from "../../src/base/limits.ts";
 import { MESSAGE, MESSAGE_BYTES } from "../../src/wireguard/messages.ts";
 import { macsOf, messageType, receiverIndex } from "../../src/wireguard/messages.ts";
 import { mac } from "../../src/wireguard/hash.ts";
@@ -48,7 +52,7 @@ Deno.test("fuzz: datagrams of types 1 to 4, no throw and no answer to a bad mac1
     const source = { address: dice.bytes(4), port: dice.below(65_536) };
     // A quarter of the time there are too many handshakes.
     network.now_ms += 1;
-    if (i % 8_000 === 0) bob.endpoint.load.spent(9, 0, network.now_ms);
+    if (i % 8_000 === 0) bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
     const type = messageType(bytes);
     if (type === MESSAGE.data) receiverIndex(bytes);
     const { actions, drop } = bob.endpoint.receive(bytes, source, network.now_ms);
@@ -78,7 +82,7 @@ Deno.test("fuzz: initiations with a right mac1 from everywhere are bounded under
     bytes.set([1, 0, 0, 0]);
     const { beforeMac1, mac1 } = macsOf(bytes);
     mac1.set(mac(bob.endpoint.identity.mac1Key, beforeMac1));
-    if (i % 500 === 0) bob.endpoint.load.spent(9, 0, network.now_ms);
+    if (i % 500 === 0) bob.endpoint.load.spent(9, HANDSHAKES_WAITING_MAX + 1, network.now_ms);
     network.now_ms += 1;
     const source = { address: dice.bytes(4), port: 1 };
     const { actions, drop } = bob.endpoint.receive(bytes, source, network.now_ms);
