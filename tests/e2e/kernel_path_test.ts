@@ -142,6 +142,9 @@ kernelTest("UDP of every size goes by the kernel path as it is", async () => {
     const ping = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472"];
     assertMatch((await bed.inPod(from, ...ping, bed.podAddress(to))).stdout, /Frag needed/);
   }
+  for (const [from, to] of [[0, 1], [1, 0]] as const) {
+    await until("the path carries", 5_000, () => bed.reachesFrozen(from, to, [a, b]));
+  }
   await stopped([a, b], () => bed.udpEcho(0, 1, [1, 64, 1443, 1444, 1445, 4000, 8000]));
   await carriedAlike(bed, a, b);
 });

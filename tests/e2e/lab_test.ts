@@ -43,11 +43,19 @@ Deno.test("lab: two, three and five nodes, twice in a row, leave nothing", async
     assertEquals([code, stderr], [0, ""]);
     assertEquals(stdout.match(/^ok .* 3\/3 replies, 0 % loss, \d+\.\d{3} ms$/gm)?.length, pings);
     assertMatch(stdout, /^ok .* TCP [\d.]+ [MG]bit\/s, [\d.]+ [MG]B in \d\.\d s$/m);
-    assertMatch(stdout, /^ok .* packets take the (kernel path|lanes): .* nothing is encrypted$/m);
+    assertMatch(stdout, /^ok .* packets take the (kernel path|lanes): .* nothing is encrypted \(/m);
     assertMatch(stdout, /^To try next:\n(.*\n)*.* lab --http$/m);
     assert(!stdout.includes("FAIL"));
   }
   assertEquals(await links(), before);
+});
+
+Deno.test("lab: --encrypt, and says that it is sealed", async () => {
+  for (const more of [[], ["--mode", "tap"], ["--underlay6", "--ipv6"]]) {
+    const { code, stdout, stderr } = await run(["--encrypt", ...more]);
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, /^ok .* packets take the lanes: .* sealed: nobody/m);
+  }
 });
 
 Deno.test("lab: without ip and ping", async () => {

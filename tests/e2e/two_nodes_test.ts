@@ -34,7 +34,10 @@ for (const [name, shape, engine] of SHAPES) {
     await bed.ping(0, 1);
     const dump = await bed.onNode(0, ...bed.command, "dump", "tunnet0");
     assertEquals(dump.code, 1);
-    assertMatch(dump.stderr, /has it\); try: tcpdump -i tunnet0, or --trace/);
+    assertMatch(
+      dump.stderr,
+      /has it\); try: sudo tunnet trace --device tunnet0, or tcpdump -i tunnet0/,
+    );
     // It goes with the process.
     Deno.kill(a.pid, "SIGKILL");
     await a.status;
