@@ -472,6 +472,7 @@ const setup = command({
     grafana: toggle("grafana", "a dashboard for Grafana (JSON)"),
     alerts: toggle("alerts", "alerting rules for Prometheus"),
     scrape: toggle("scrape", "a configuration by which Prometheus scrapes the nodes"),
+    wg: single("wg", "NODE", readText, "the wg-quick file by which a WireGuard joins as NODE"),
     undo: toggle("undo", "print the script that takes it back"),
     config: CONFIG,
     node: NODE,
@@ -480,19 +481,23 @@ const setup = command({
     ...SETUP_KINDS.flatMap((one, i) =>
       SETUP_KINDS.slice(i + 1).map((other) => [one, other, "each is a text of its own"] as const)
     ),
-    ...FILE_KINDS.map((kind) => [kind, "undo", "it changes nothing on a host"] as const),
+    ...[...FILE_KINDS, "wg" as const].map((kind) =>
+      [kind, "undo", "it changes nothing on a host"] as const
+    ),
+    ["wg", "node", "it names the node itself"],
   ],
   options: ({ undo, config, node, ...kinds }) => ({
     what: SETUP_KINDS.find((kind) => kinds[kind]) ?? "docker",
     undo,
     config,
-    node,
+    node: kinds.wg ?? node,
   }),
   notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],
   examples: [
     "tunnet setup --docker",
     "tunnet setup --systemd --undo --node node-a",
     "tunnet setup --alerts > tunnet-alerts.yml",
+    "tunnet setup --wg office > wg0.conf",
   ],
 });
 

@@ -1,13 +1,14 @@
 /** `tunnet setup`: the script that prepares a node, to read and to run; files for Prometheus. */
 
 import { EMBEDDED_SOURCE } from "../config/load.ts";
-import { findSelf } from "../config/self.ts";
+import { findSelf, nodeByName } from "../config/self.ts";
 import { dockerScript } from "../tools/setup/docker.ts";
 import { netnsScript } from "../tools/setup/netns.ts";
 import { grafanaDashboard } from "../tools/setup/grafana.ts";
 import { alertRules, scrapeConfig } from "../tools/setup/prometheus.ts";
 import type { FileKind, ScriptKind, SetupInput } from "../tools/setup/script.ts";
 import { systemdScript } from "../tools/setup/systemd.ts";
+import { wgQuickFile } from "../tools/setup/wg.ts";
 import type { Options } from "./commands.ts";
 import { type Here, loadHere, warnOf } from "./here.ts";
 import { say } from "./output.ts";
@@ -26,7 +27,7 @@ const FILES: Readonly<Record<FileKind, (here: () => Promise<Here>) => string | P
   scrape: async (here) => scrapeConfig((await here()).loaded.config),
 };
 
-const isFile = (what: FileKind | ScriptKind): what is FileKind => Object.hasOwn(FILES, what);
+const isFile = (what: Options["setup"]["what"]): what is FileKind => Object.hasOwn(FILES, what);
 
 /** Prints a script or a file. Throws a ConfigError or a UsageError. */
 export async function runSetup({ what, undo, ...options }: Options["setup"]): Promise<number> {
@@ -37,6 +38,10 @@ export async function runSetup({ what, undo, ...options }: Options["setup"]): Pr
   const here = await loadHere(options);
   warnOf(here);
   const { loaded, view } = here;
+  if (what === "wg") {
+    say(wgQuickFile(loaded, nodeByName(loaded.config, options.node!, "--wg ")));
+    return 0;
+  }
   say(SCRIPTS[what]({ loaded, self: findSelf(loaded, view, options.node), undo }));
   return 0;
 }

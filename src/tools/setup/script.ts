@@ -15,7 +15,7 @@ export const FILE_KINDS = ["grafana", "alerts", "scrape"] as const;
 export type FileKind = typeof FILE_KINDS[number];
 
 /** All that `tunnet setup` prints. */
-export const SETUP_KINDS = [...SCRIPT_KINDS, ...FILE_KINDS] as const;
+export const SETUP_KINDS = [...SCRIPT_KINDS, ...FILE_KINDS, "wg"] as const;
 
 /** What a script is made from. */
 export interface SetupInput {
