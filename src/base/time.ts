@@ -63,9 +63,14 @@ export interface Timers {
    */
   readonly silence_ms: number;
   /**
-   * A peer that has echoed none of our hellos of so long is not sent to by the kernel path:
-   * something lets hellos through one way only. It echoes the last one with its own, so a lost one
-   * of each is still within.
+   * A peer that has echoed none of our hellos of so long is asked to. It echoes the last one with
+   * its own hello, so that two intervals may pass where nothing is lost.
+   */
+  readonly unechoed_ms: number;
+  /**
+   * A peer that has echoed none of our hellos of so long does not hear us, and is not sent to by
+   * the kernel path: something lets hellos through one way only. With the next look at the peers,
+   * it is told within three intervals.
    */
   readonly unheard_ms: number;
   /** How often device, addresses, routes and peers are looked at. */
@@ -83,7 +88,8 @@ export function timersOf(hello_ms: number = HELLO_INTERVAL_MS): Timers {
     overdue_ms: 1.3 * hello_ms,
     ask_ms: hello_ms / 5,
     silence_ms: 2.6 * hello_ms,
-    unheard_ms: 3.6 * hello_ms,
+    unechoed_ms: 2.1 * hello_ms,
+    unheard_ms: 2.8 * hello_ms,
     health_ms: hello_ms / 5,
     resolve_ms: 12 * hello_ms,
     reopen_ms: hello_ms / 20,

@@ -42,6 +42,8 @@ export class HelloLoop {
   #reading = false;
   /** What the peers have last been told of this node. */
   #announced = "";
+  /** Those that do not hear this node, as last logged. */
+  readonly #deaf = new WeakSet<Peer>();
   /** Packets to each peer at the last check. */
   #sentPackets = new Float64Array(NODES_MAX);
 
@@ -59,6 +61,7 @@ export class HelloLoop {
       const event = liveness.expire(now_ms);
       if (event) publisher.publishPeer(peer);
       if (event === "silent") log.warn("peer_silent", `${name} has fallen silent`, { peer: name });
+      this.#logDeaf(peer);
       const flowing = sent[peer.index]! > this.#sentPackets[peer.index]!;
       this.#sentPackets[peer.index] = sent[peer.index]!;
       if (liveness.isBurstDue(now_ms, flowing)) this.#burst(peer, true);
@@ -67,6 +70,19 @@ export class HelloLoop {
     prober.check(now_ms);
     // A lane that was ended may have announced something to nobody.
     if (this.parts.mailbox.announced) this.onMail();
+  }
+
+  #logDeaf(peer: Peer): void {
+    const { name, port, liveness: { told } } = peer;
+    if (this.#deaf.has(peer) === (told === "one-way")) return;
+    const { log } = this.parts;
+    if (this.#deaf.delete(peer)) {
+      if (told === "up") log.info("peer_hears", `${name} hears this node again`, { peer: name });
+      return;
+    }
+    this.#deaf.add(peer);
+    const why = `its firewall, or UDP ${port} closed on the way?`;
+    log.warn("peer_deaf", `${name} does not hear this node: ${why}`, { peer: name });
   }
 
   /** One round: says hello to all, and looks where those are that are reached by name. */

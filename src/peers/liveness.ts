@@ -17,9 +17,10 @@ import type { PathProbe } from "./path_probe.ts";
 
 /**
  * `plain` has never said hello, `up` has lately, `silent` did once, and `down`
- * is known to be out of reach.
+ * is known to be out of reach. `one-way` says hello and hears none of ours: packets go to it as if
+ * it were up, but for the kernel path.
  */
-export const PEER_STATES = ["plain", "up", "silent", "down"] as const;
+export const PEER_STATES = ["plain", "up", "silent", "down", "one-way"] as const;
 /** One of PEER_STATES. */
 export type PeerStateName = typeof PEER_STATES[number];
 
@@ -65,7 +66,7 @@ function sentTime_us(now_ms: number): number {
 
 /** The state machine of one peer, which alone sets its fields. All times are on our monotonic clock. */
 export class Liveness {
-  state: PeerStateName = "plain";
+  state: Exclude<PeerStateName, "one-way"> = "plain";
   /** When that state began; of a silent peer: when it was last heard. */
   since_ms = 0;
   /** Why it is down; empty in any other state. */
@@ -83,6 +84,8 @@ export class Liveness {
   hearsUs = false;
   /** When the last of our hellos was sent that it has echoed; 0: none of this run. */
   #heardUs_ms = 0;
+  /** When hellos from its address began and last came that echo none of ours; 0: the last one did. */
+  #unverified = { first_ms: 0, last_ms: 0 };
   readonly #loss: HelloLoss;
   /** Hellos made for it so far, and when the last one was. */
   #sent = 0;
@@ -96,10 +99,31 @@ export class Liveness {
     this.#loss = new HelloLoss(timers);
   }
 
+  /** The state to be told: what packets go by is `state`, whose `up` may be one-way. */
+  get told(): PeerStateName {
+    return this.state === "up" && !this.hearsUs ? "one-way" : this.state;
+  }
+
+  /** When the state that is told began. */
+  get told_ms(): number {
+    return this.told === "one-way" ? Math.max(this.#heardUs_ms, this.since_ms) : this.since_ms;
+  }
+
+  /**
+   * Whether hellos come from its address that hear nothing of this node: in a state that is not up,
+   * for two intervals or longer. They are not verified: good for a hint, and for nothing else.
+   */
+  isDeaf(now_ms: number): boolean {
+    const { first_ms, last_ms } = this.#unverified;
+    const { hello_ms, silence_ms } = this.timers;
+    return this.state !== "up" && last_ms > 0 && now_ms - last_ms < silence_ms &&
+      last_ms - first_ms >= 2 * hello_ms;
+  }
+
   /** The share of its hellos that got lost, 0 to 1; undefined while no numbered one has come. */
   loss(now_ms: number): number | undefined {
     // From one that is down, none is expected.
-    return this.#loss.share(this.state === "down" ? 0 : now_ms - this.heard_ms);
+    return this.state === "down" ? undefined : this.#loss.share(now_ms - this.heard_ms);
   }
 
   /** The hello to send to it now; `leaving` says that it is our last, `asking` that it is to answer. */
@@ -111,7 +135,7 @@ export class Liveness {
     this.#sent_ms = now_ms;
     return this.#encode(self, now_ms, {
       ...{ ...this.#echo(now_ms), number: ++this.#sent, leaving },
-      answer: asking || this.state !== "up" || this.#isOverdue(now_ms),
+      answer: asking || this.state !== "up" || this.#isInDoubt(now_ms),
     });
   }
 
@@ -177,9 +201,9 @@ export class Liveness {
     }, size_bytes);
   }
 
-  /** Whether it should have said hello by now and is to be asked to, every `ask_ms`. */
+  /** Whether it should have said hello or echoed one by now and is to be asked to, every `ask_ms`. */
   isToBeAsked(now_ms: number): boolean {
-    return this.#isOverdue(now_ms) && now_ms - this.#sent_ms >= this.timers.ask_ms;
+    return this.#isInDoubt(now_ms) && now_ms - this.#sent_ms >= this.timers.ask_ms;
   }
 
   /**
@@ -204,7 +228,11 @@ export class Liveness {
   ): LivenessEvent | undefined {
     const hello = decodeHello(datagram);
     if (!hello) return "bad_control";
-    if (hello.echoToken !== this.token) return "unverified";
+    if (hello.echoToken !== this.token) {
+      this.#noteUnverified(hello, now_ms);
+      return "unverified";
+    }
+    this.#unverified = { first_ms: 0, last_ms: 0 };
     // Its clock runs from its start. Datagrams that overtake each other are not that far apart.
     const restarted = hello.sent_us < this.#echo_us - 1000 * this.timers.ask_ms;
     if (restarted) {
@@ -280,6 +308,13 @@ export class Liveness {
     if (given_up && counted_ms > this.since_ms) this.#enter("plain", now_ms);
   }
 
+  #noteUnverified({ probe, leaving }: Hello, now_ms: number): void {
+    if (probe || leaving) return;
+    const { first_ms, last_ms } = this.#unverified;
+    const goesOn = last_ms > 0 && now_ms - last_ms < this.timers.silence_ms;
+    this.#unverified = { first_ms: goesOn ? first_ms : now_ms, last_ms: now_ms };
+  }
+
   /** What a hello says of its sender. */
   #note(hello: Hello, now_ms: number, count: number): void {
     this.#loss.arrived(hello.number, count);
@@ -315,11 +350,17 @@ export class Liveness {
     return this.state === "up" && now_ms - this.heard_ms >= this.timers.overdue_ms;
   }
 
+  /** Whether it is to say hello, or to echo a hello of ours, before it counts as silent or one-way. */
+  #isInDoubt(now_ms: number): boolean {
+    return this.#isOverdue(now_ms) ||
+      this.hearsUs && now_ms - this.#heardUs_ms >= this.timers.unechoed_ms;
+  }
+
   #sendsPackets(now_ms: number): boolean {
     return this.packets_ms > 0 && now_ms - this.packets_ms < this.timers.hello_ms;
   }
 
-  #enter(state: PeerStateName, since_ms: number, why = ""): void {
+  #enter(state: Liveness["state"], since_ms: number, why = ""): void {
     this.state = state;
     this.since_ms = since_ms;
     this.why = why;

@@ -5,7 +5,13 @@ import { FakeTime } from "../fakes/time.ts";
 Deno.test("timers: all from the time between two hellos", () => {
   assertEquals(timersOf(), {
     ...{ hello_ms: 5_000, overdue_ms: 6_500, ask_ms: 1_000, silence_ms: 13_000 },
-    ...{ unheard_ms: 18_000, health_ms: 1_000, resolve_ms: 60_000, reopen_ms: 250 },
+    ...{
+      unechoed_ms: 10_500,
+      unheard_ms: 14_000,
+      health_ms: 1_000,
+      resolve_ms: 60_000,
+      reopen_ms: 250,
+    },
   });
   const [usual, fast] = [timersOf(), timersOf(500)];
   for (const name of Object.keys(usual) as (keyof typeof usual)[]) {

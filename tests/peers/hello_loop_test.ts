@@ -124,7 +124,8 @@ Deno.test("hello loop: what comes from elsewhere, or is no hello, changes nothin
 
 Deno.test("hello loop: an overdue peer is asked every second, then it is silent", async () => {
   const { registry: { timers }, hellos, hear, sent, lines, published, time } = setup();
-  await hear(helloOf());
+  await time.advance(1);
+  await hear(helloOf({ echo_us: 1000 * time.now_ms() }));
   published.length = lines.length = 0;
   time.every(timers.health_ms, () => hellos.check());
   await time.advance(timers.overdue_ms - timers.health_ms);

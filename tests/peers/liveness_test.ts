@@ -183,15 +183,17 @@ Deno.test("liveness: who hears us, by the hellos of ours that it echoes", () => 
   assertEquals([toA(3_000), hears()], ["capabilities", true], "told once");
   assertEquals([toA(4_000), hears()], [undefined, true]);
   // From now on our hellos do not get through; its own do.
-  for (let now_ms = 5_000; now_ms < 20_000; now_ms += 5_000) {
+  for (let now_ms = 5_000; now_ms < 16_000; now_ms += 5_000) {
     a.hello(SELF, now_ms);
     toA(now_ms);
     assertEquals(a.expire(now_ms), undefined);
     assertEquals(hears(), true);
   }
-  toA(19_900);
-  assertEquals(a.expire(20_000), "capabilities");
+  toA(15_900);
+  assertEquals([a.told, a.isToBeAsked(16_000)], ["up", true], "it is asked before it is told");
+  assertEquals(a.expire(16_000), "capabilities");
   assertEquals(hears(), false);
+  assertEquals([a.told, a.told_ms, a.isToBeAsked(16_100)], ["one-way", 2_000, false]);
   assertEquals(a.expire(20_500), undefined);
   tell(b, a.hello(SELF, 21_000), 21_000);
   assertEquals([toA(21_100), hears()], ["capabilities", true]);

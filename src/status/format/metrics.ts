@@ -147,7 +147,7 @@ function peerFamilies({ peers }: Status): string {
     family(
       "tunnet_peer_up",
       "gauge",
-      "1 if the peer said hello lately.",
+      "1 if the peer said hello lately and hears this node.",
       known(({ state }) => state === "up" ? 1 : 0),
     ),
     family(

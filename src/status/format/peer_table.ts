@@ -16,6 +16,7 @@ const STATE_COLOUR = {
   plain: COLOUR.yellow,
   silent: COLOUR.red,
   down: COLOUR.red,
+  "one-way": COLOUR.red,
 } as const;
 
 /** What the table is drawn with. */

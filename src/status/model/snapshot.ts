@@ -104,6 +104,13 @@ function flowsOf(
   };
 }
 
+/** What is sent to a peer that is down arrives nowhere: that is no rate. */
+function peerFlows(parts: SnapshotParts, { name, liveness }: Peer) {
+  const { outbound, inbound } = flowsOf(parts, name);
+  const rate = liveness.state === "down" ? { packets_per_second: 0, bits_per_second: 0 } : {};
+  return { outbound: { ...outbound, ...rate }, inbound: { ...inbound, ...rate } };
+}
+
 function subnetsOf({ subnets }: NodeConfig) {
   return {
     subnets: subnets.slice(0, STATUS_SUBNETS_MAX).map(formatPrefix),
@@ -131,13 +138,21 @@ function peerProblems(parts: SnapshotParts, peer: Peer): readonly string[] {
 }
 
 /** Why a peer is in its state, where the state's name does not tell. */
-function whyOf({ liveness: known, isSealed }: Peer, hasSession: boolean): string | null {
+function whyOf(
+  { liveness: known, isSealed, name, port }: Peer,
+  hasSession: boolean,
+  now_ms: number,
+) {
+  const deaf = `${name} does not hear this node: its firewall, or UDP ${port} closed on the way?`;
+  if (known.isDeaf(now_ms)) return `it says hello, but ${deaf}`;
   if (isSealed && known.state === "plain") {
     return hasSession ? "it says no hello, inside its session" : "there is no session with it yet";
   }
-  switch (known.state) {
+  switch (known.told) {
     case "up":
       return null;
+    case "one-way":
+      return deaf;
     case "down":
       return known.why;
     case "silent":
@@ -164,11 +179,11 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
     moved: false,
     ...subnetsOf(node),
     is_default: node.name === config.defaultNode,
-    state: known.state,
-    since: timeText(clock, known.since_ms),
-    why: whyOf(peer, way.session_age_seconds !== null),
+    state: known.told,
+    since: timeText(clock, known.told_ms),
+    why: whyOf(peer, way.session_age_seconds !== null, clock.monotonic_ms),
     last_seen: seen_ms > 0 ? timeText(clock, seen_ms) : null,
-    rtt_ms: known.rtt_ms ?? null,
+    rtt_ms: known.told === "up" ? known.rtt_ms ?? null : null,
     loss: known.loss(clock.monotonic_ms) ?? null,
     version: said?.program || null,
     protocol: said?.version ?? null,
@@ -177,7 +192,7 @@ function peerStatus(parts: SnapshotParts, peer: Peer): PeerStatus {
     capabilities: capabilityNames(known.capabilities),
     ...way,
     problems: peerProblems(parts, peer),
-    ...flowsOf(parts, node.name),
+    ...peerFlows(parts, peer),
   };
 }
 

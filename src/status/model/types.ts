@@ -109,7 +109,7 @@ export interface PeerStatus {
   readonly why: string | null;
   /** When it last said hello or sent a packet. */
   readonly last_seen: string | null;
-  /** Round trip time of the last hello that it answered. */
+  /** Round trip time of the last hello that it answered; null unless it is up. */
   readonly rtt_ms: number | null;
   /** Share of its last hellos that did not arrive here, 0 to 1. */
   readonly loss: number | null;

@@ -143,7 +143,13 @@ const STATES: readonly [
     "plain",
     /sends packets and says no hello/,
   ],
-  ["up", (peer) => peer.hear(hello(), NOW_MS - 1), "up", null],
+  ["up", (peer) => peer.hear(hello({ echo_us: 1000 * (NOW_MS - 2) }), NOW_MS - 1), "up", null],
+  [
+    "one-way",
+    (peer) => peer.hear(hello({ echo_us: 1 }), NOW_MS - 1),
+    "one-way",
+    /^b does not hear this node: its firewall, or UDP 3009 closed on the way\?$/,
+  ],
   [
     "silent",
     (peer) => {

@@ -10,6 +10,15 @@ import { mtuFix } from "./routes.ts";
 /** No clock is right that is before this program was written: 2025-01-01. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
 
+/** The finding of a peer that is heard and does not hear this node. */
+function deafTo(self: string, at: string, port: number, name: string): Finding {
+  return {
+    why: `it says hello, but does not hear ${self}: something on the way there drops UDP to ${at}`,
+    fix: `iptables -I INPUT -p udp --dport ${port} -j ACCEPT`,
+    fixOn: name,
+  };
+}
+
 function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding[] {
   const { name, endpoint } = node;
   // Only the running node knows where such a one has called from.
@@ -34,6 +43,7 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
       return [];
     case "told":
       if (probe.state === "up") return [];
+      if (probe.state === "one-way") return [deafTo(facts.self.name, at, endpoint.port, name)];
       if (node.keys && probe.session === false) {
         return [{
           why:
@@ -52,12 +62,7 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
         ...lookThere,
       }];
     case "deaf":
-      return [{
-        why: `it says hello, but does not hear ${facts.self.name}: something on the way there ` +
-          `drops UDP to ${at}`,
-        fix: `iptables -I INPUT -p udp --dport ${endpoint.port} -j ACCEPT`,
-        fixOn: name,
-      }];
+      return [deafTo(facts.self.name, at, endpoint.port, name)];
     case "refused":
       return [{
         why: `its host answers, but nothing listens on UDP ${at}`,
