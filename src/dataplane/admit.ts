@@ -11,6 +11,9 @@ import type { Mode } from "../wire/mode.ts";
 /** `admit`: the datagram went on to the merger. */
 export const ADMITTED = -1;
 
+/** No peer has this index. */
+const NO_PEER = -1;
+
 /** Judges datagrams of known peers, in one mode. */
 export interface Admission {
   /** What datagrams hold. */
@@ -41,8 +44,16 @@ export class PacketAdmission implements Admission {
   readonly mode = "tun";
   #routes: RouteTable | undefined;
   #accepted: AcceptedPrefixes | undefined;
+  /**
+   * Peer, source and destination of the last IPv4 packet that was admitted: the next one of its
+   * flow needs no lookup. Addresses are signed numbers: those are kept without an allocation.
+   */
+  #peer = NO_PEER;
+  #source = 0;
+  #destination = 0;
 
   useTable(table: LaneTable): void {
+    this.#peer = NO_PEER;
     this.#routes = table.routes;
     this.#accepted = table.accepted;
   }
@@ -59,14 +70,28 @@ export class PacketAdmission implements Admission {
     if (version === PACKET.malformed) return COUNTER.malformed;
     const v4 = version === PACKET.ipv4;
     const source = offset + (v4 ? IPV4.source : IPV6.source);
+    if (v4 && peer === this.#peer && this.#isLast(view, offset)) {
+      merger.add(view, offset, length, version, mayBePartial);
+      return ADMITTED;
+    }
     if (this.#ownerOf(view, source, v4) !== peer) return COUNTER.spoofed_source;
     const destination = offset + (v4 ? IPV4.destination : IPV6.destination);
     const owner = this.#ownerOf(view, destination, v4);
     if (owner !== LOCAL && !this.#accepts(view, destination, version, owner)) {
       return COUNTER.foreign_destination;
     }
+    if (v4) {
+      this.#peer = peer;
+      this.#source = view.getInt32(source);
+      this.#destination = view.getInt32(destination);
+    }
     merger.add(view, offset, length, version, mayBePartial);
     return ADMITTED;
+  }
+
+  #isLast(view: DataView, offset: number): boolean {
+    return view.getInt32(offset + IPV4.source) === this.#source &&
+      view.getInt32(offset + IPV4.destination) === this.#destination;
   }
 
   /** Whose the address at `at` is. */
