@@ -193,7 +193,7 @@ export class Node {
       publishPeer: (peer) => publisher.publishPeer(peer),
       onEstablished: (peer) => this.#hellos.hello(peer, { asking: true }),
     });
-    this.#pathWatch = new PathWatch(registry, paths, this.#hellos, this.#device);
+    this.#pathWatch = new PathWatch(registry, paths, this.#hellos, this.#device, log);
     const members = options.load
       ? new FileSource({ config, self, endpoint: options.endpoint }, options.load, log)
       : new InlineSource(source);
@@ -212,6 +212,7 @@ export class Node {
       ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time, publisher },
       reloader: this.#reloader,
       device: this.#device,
+      pathWatch: this.#pathWatch,
       kernel: this.#kernel,
       sampler: this.#sampler,
       sealing: this.#sealing,

@@ -18,6 +18,7 @@ import { featuresInUse } from "./engine.ts";
 import type { NodeOptions } from "./options.ts";
 import type { OwnAddress } from "./own_address.ts";
 import type { Reloader } from "./reload.ts";
+import type { PathWatch } from "./path_watch.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TunnelDevice } from "./tunnel_device.ts";
 
@@ -31,6 +32,7 @@ export interface NodeStatusParts {
   readonly sampler: Sampler;
   readonly udp: UdpSide;
   readonly ownAddress: OwnAddress;
+  readonly pathWatch: Pick<PathWatch, "problem">;
   readonly wrongPorts: WrongPorts;
   readonly reloader: Pick<Reloader, "read">;
   readonly publisher: Pick<Publisher, "mtuOf">;
@@ -73,6 +75,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
     sampler,
     udp,
     ownAddress,
+    pathWatch,
     wrongPorts,
     reloader,
     sharedNames,
@@ -98,7 +101,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
       features: device.tun ? [...featuresInUse(device.tun, udp, kernel.inUse)] : [],
     },
     peers: registry.peers,
-    problems: ownAddress.problem === undefined ? [] : [ownAddress.problem],
+    problems: [ownAddress.problem, pathWatch.problem].filter((one) => one !== undefined),
     sharedNames,
     wrongPortOf: (peer) => wrongPorts.of(peer),
     wayOf: waysOf(parts),

@@ -6,7 +6,6 @@ import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { TAKEN_UP_CHECK_INTERVAL_MS } from "../base/limits.ts";
 import type { Time } from "../base/time.ts";
 import type { Address } from "../net/prefix.ts";
-import type { Paths } from "./paths.ts";
 import type { Peer } from "./peer.ts";
 import { acceptedBy, fixedMacs, tableRoutes, underlayRoutes } from "./plan.ts";
 import type { Registry } from "./registry.ts";
@@ -35,7 +34,7 @@ export class Publisher {
 
   constructor(
     readonly registry: Registry,
-    readonly paths: Pick<Paths, "look">,
+    readonly paths: { look(peer: Peer): void },
     readonly lanes: PublishedLanes,
     readonly followers: readonly TableFollower[],
     readonly time: Time,

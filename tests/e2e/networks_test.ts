@@ -138,6 +138,54 @@ for (const engine of ENGINES) {
   });
 }
 
+for (const shape of [{}, { underlay6: true }, { mode: "tap" }] as const) {
+  const name = Object.entries(shape).join() || "tun";
+  Deno.test(`a tunnel over the device that takes a peer's address, ${name}`, async () => {
+    await using bed = await Bed.create(shape);
+    const [a] = await Promise.all([bed.start(0), bed.start(1)]);
+    const { namespace } = bed.node(0);
+    await bed.reachable(0, 1, TOLD_MS);
+    // Below 1,280 bytes IPv6 is switched off, and the way is gone: a larger one shows it.
+    const jumbo = "underlay6" in shape;
+    if (jumbo) await ip(["-n", namespace, ...words("link set eth0 mtu 3000")]);
+    const mtuOf = async (device: string) =>
+      Number(/ mtu (\d+)/.exec(await ip(["-n", namespace, "link", "show", device]))![1]);
+    if (jumbo) await until("it follows", TOLD_MS, async () => await mtuOf("tunnet0") === 2952);
+    const mtu = await mtuOf("tunnet0");
+    // What such a tunnel does: a TUN device of which nobody reads, with an MTU that follows.
+    await ip(["-n", namespace, ...words("tuntap add over0 mode tun")]);
+    await ip(["-n", namespace, ...words(`link set over0 up mtu ${mtu - 28}`)]);
+    const address = bed.node(1).address;
+    const six = address.includes(":") ? "-6" : "-4";
+    const told = () => a.log.includes('"event":"path_loop"');
+    await ip([six, "-n", namespace, ...words(`route replace ${address} dev over0`)]);
+    await until(() => `the loop is told: ${a.log}`, TOLD_MS, async () => {
+      const follows = await mtuOf("tunnet0") - 28;
+      if (follows !== await mtuOf("over0")) {
+        await ip(["-n", namespace, ...words(`link set over0 mtu ${follows}`)]);
+      }
+      return told();
+    });
+    assertStringIncludes(
+      a.log,
+      "the way to node-b by over0 leads into a tunnel over tunnet0 itself",
+    );
+    const kept = jumbo ? 1452 : mtu;
+    await until("the MTU is kept", TOLD_MS, async () => await mtuOf("tunnet0") === kept);
+    const status = await bed.onNode(0, ...bed.command, "status");
+    assertStringIncludes(status.stdout, "leads into a tunnel over tunnet0 itself");
+    await ip([six, "-n", namespace, ...words(`route replace ${address} dev eth0`)]);
+    await until(
+      "it is over",
+      TOLD_MS,
+      () => a.log.includes("no way to a peer leads into a tunnel"),
+    );
+    await bed.reachable(0, 1, TOLD_MS);
+    await until("the MTU is as before", TOLD_MS, async () => await mtuOf("tunnet0") === mtu);
+    assertEquals(a.log.split('"event":"path_loop"').length, 3, a.log);
+  });
+}
+
 Deno.test("a node with IPv4 pods only runs where IPv6 is switched off", async () => {
   await using bed = await Bed.create({ ipv6: true });
   const off = async (value: number) => {

@@ -12,7 +12,7 @@ import {
   type DevicePlan,
 } from "../../src/host/device_config.ts";
 import type { RouteInfo } from "../../src/host/netlink/rtnetlink.ts";
-import { openRtnetlink, pathMtu, underlayMtu } from "../../src/host/netlink/linux.ts";
+import { openRtnetlink, pathMtu, underlay } from "../../src/host/netlink/linux.ts";
 import {
   type Address,
   formatAddress,
@@ -117,7 +117,7 @@ const calls = {
     };
   },
   pathMtu: (text: string) => pathMtu(rt, address(text)) ?? null,
-  underlayMtu: (text: string) => underlayMtu(rt, address(text)) ?? null,
+  underlayMtu: (text: string) => underlay(rt, address(text))?.mtu_bytes ?? null,
   configure: (plan: PlanText) => {
     device = configureDevice(rt, planOf(plan));
   },

@@ -1,5 +1,6 @@
 import { assertEquals } from "../assert.ts";
 import { PATHS_PER_CHECK } from "../../src/base/limits.ts";
+import type { Log } from "../../src/base/log.ts";
 import { PathWatch } from "../../src/node/path_watch.ts";
 import { registryOf } from "../fakes/peers.ts";
 
@@ -11,6 +12,9 @@ function setup(count: number) {
   const looked: number[] = [];
   const followed: string[] = [];
   const least: number[] = [];
+  const loops = new Map<number, string>();
+  const told: string[] = [];
+  const tell = (event: string, text: string) => void told.push(`${event}: ${text}`);
   const watch = new PathWatch(
     registry,
     {
@@ -18,12 +22,15 @@ function setup(count: number) {
         const i = address!.bytes.at(-1)! - 1;
         looked.push(i);
         path.look(local.get(i) ?? 1472, 1472);
+        return loops.get(i);
       },
+      endRound() {},
     },
     { followPath: ({ name }) => void followed.push(name) },
     { followUnderlay: (bytes) => least.push(bytes) > 1 },
+    { info: tell, warn: tell } as Partial<Log> as Log,
   );
-  return { watch, local, looked, followed, least };
+  return { watch, local, looked, followed, least, loops, told };
 }
 
 Deno.test("path watch: each path is looked at, and what follows from it done", () => {
@@ -48,4 +55,20 @@ Deno.test("path watch: some peers at a time, and the device follows the least of
 Deno.test("path watch: nobody to look at", () => {
   const { watch, least } = setup(0);
   assertEquals([watch.check(), least], [false, []]);
+});
+
+Deno.test("path watch: a way that leads into the device itself is told once, and when it is over", () => {
+  const { watch, loops, told } = setup(2);
+  watch.check();
+  assertEquals([told, watch.problem], [[], undefined]);
+  loops.set(1, "over0");
+  watch.check();
+  watch.check();
+  const problem = "the way to n1 by over0 leads into a tunnel over tunnet0 itself: nothing " +
+    "arrives there, and its MTU is not followed; give this host another route to it";
+  assertEquals([told, watch.problem], [[`path_loop: ${problem}`], problem]);
+  loops.clear();
+  watch.check();
+  const over = "path_loop: no way to a peer leads into a tunnel over tunnet0 any more";
+  assertEquals([told.slice(1), watch.problem], [[over], undefined]);
 });

@@ -44,7 +44,7 @@ export function describeEngine(
   const missing = words(
     FEATURES.filter((feature) => !features.has(feature) && wantedFeatures(choice).has(feature)),
   );
-  const notes = [missing && `not to be had: ${missing}`, off && `switched off: ${off}`]
+  const notes = [missing && `not available: ${missing}`, off && `switched off: ${off}`]
     .filter((note) => note !== "");
   return `engine batch: ${inUse}, ${count}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }

@@ -385,12 +385,16 @@ export function pathMtu(rt: Rtnetlink, address: Address): number | undefined {
 }
 
 /**
- * The largest packet that leaves this host towards this address, in bytes, by
- * the route's own MTU or else that of the device, whatever is learnt of the path
- * beyond. Undefined if there is no way there.
+ * The interface by which packets to this address leave this host, and the largest of them in bytes,
+ * by the route's own MTU or else that of the interface, whatever is learnt of the path beyond.
+ * Undefined if there is no way there.
  */
-export function underlayMtu(rt: Rtnetlink, address: Address): number | undefined {
+export function underlay(
+  rt: Rtnetlink,
+  address: Address,
+): { readonly link: LinkInfo; readonly mtu_bytes: number } | undefined {
   const path = rt.routeTo(address);
+  const link = path && rt.getLink(path.index);
   const configured = path?.learnt ? undefined : path?.mtu_bytes;
-  return path && (configured ?? rt.getLink(path.index)?.mtu_bytes);
+  return link && { link, mtu_bytes: configured ?? link.mtu_bytes };
 }

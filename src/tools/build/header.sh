@@ -153,7 +153,7 @@ stop() {
   exit 1
 }
 
-# This file is no good, so that no other cache directory helps either.
+# This file is no good, so that no other cache directory helps either (exit status 3 of install).
 damaged() {
   printf 'this file is damaged (%s); try: copy it here again\n' "$1"
   exit 3
@@ -180,7 +180,14 @@ install() {
   said=$("$runtime" --version 2>&1) || {
     said=${said##*"$newline"}
     said=${said##*: }
-    [ "$said" != 'not found' ] || said='no glibc on this host'
+    # What dash, busybox and bash say of a program whose loader is not there.
+    case $said in
+      'not found' | 'cannot execute: required file not found' | 'No such file or directory')
+        printf 'cannot run here (this host has no glibc; %s); try: %s\n' \
+          'musl, as on Alpine, does not do' 'a host or a container with glibc, such as Debian'
+        exit 3
+        ;;
+    esac
     stop "the runtime does not start from there: $said"
   }
   { describe_files >"$stage/stamp" && mv -f -- "$stage/stamp" "$program/stamp"; } ||

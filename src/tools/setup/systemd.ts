@@ -98,7 +98,7 @@ ${
 RuntimeDirectory=tunnet
 CacheDirectory=tunnet
 CacheDirectoryMode=0700
-# It is started from there; systemd 254 and later mount the folder noexec (DynamicUser).
+# It is started from there: systemd 257, not 252, mounts the folder noexec (DynamicUser).
 ExecPaths=%C/tunnet
 Environment=TUNNET_CACHE=%C/tunnet/unpacked
 

@@ -68,7 +68,7 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
   );
   assertEquals(
     line(["vnet", "csum", "tso4", "gso"], "batch,-tso6"),
-    "engine batch: vnet csum tso4 gso, 2 lanes (not to be had: partial uso gro; switched off: tso6)",
+    "engine batch: vnet csum tso4 gso, 2 lanes (not available: partial uso gro; switched off: tso6)",
   );
   assertEquals(
     line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),

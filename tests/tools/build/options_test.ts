@@ -163,7 +163,12 @@ Deno.test("a file that cannot work here says so", async () => {
   const cases = [
     [other, "", `tunnet: error: this file is for ${other} (this machine is ${own})\n`],
     [own, "#!/bin/sh\necho no: luck >&2\nexit 1\n", "the runtime does not start from there: luck"],
-    [own, "#!/nonexistent\n", "the runtime does not start from there: no glibc on this host"],
+    [
+      own,
+      "#!/nonexistent\n",
+      "tunnet: error: cannot run here (this host has no glibc; musl, as on Alpine, does not do); " +
+      "try: a host or a container with glibc, such as Debian\n",
+    ],
   ] as const;
   for (const [target, runtime, want] of cases) {
     const directory = await Deno.makeTempDir({ prefix: "tunnet-odd-" });
