@@ -115,7 +115,7 @@ function loadFile(
   return fail({
     what: "no config",
     why: `neither ./${CONFIG_PATHS[0]} nor ${CONFIG_PATHS[1]} exists`,
-    how: "tunnet init > tunnet.yaml, -c FILE, or --peer=CIDR=HOST",
+    how: "tunnet init > tunnet.yaml, or -c FILE",
   });
 }
 

@@ -74,7 +74,7 @@ const BAD: readonly (readonly [
     {},
     {},
     "no config (neither ./tunnet.yaml nor /etc/tunnet/tunnet.yaml exists); " +
-    "try: tunnet init > tunnet.yaml, -c FILE, or --peer=CIDR=HOST",
+    "try: tunnet init > tunnet.yaml, or -c FILE",
     ConfigError,
   ],
   [
