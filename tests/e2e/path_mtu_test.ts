@@ -263,7 +263,7 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "auto,-kernel"]] 
           assert(took_ms < 5_000, `${took_ms} ms`);
         }
         for (const node of [a, b]) {
-          await until("the path is known to the byte", 3_000, () => {
+          await until("the path is known to the byte", 10_000, () => {
             return learned(node) === mtu_bytes - overhead;
           });
         }
