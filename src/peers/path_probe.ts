@@ -123,7 +123,8 @@ export class PathProbe {
     this.#hint_bytes = hint;
     if (!this.#answers) this.#mtu_bytes = hint;
     else if (changed) {
-      this.#mtu_bytes = Math.min(this.#mtu_bytes, local);
+      // 0: it was forgotten, and has answered before anybody has looked.
+      this.#mtu_bytes = Math.min(this.#mtu_bytes || hint, local);
       this.#wanted = true;
       this.#raiseSoon();
     }

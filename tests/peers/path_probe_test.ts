@@ -2,7 +2,8 @@
 
 import { assert, assertEquals } from "../assert.ts";
 import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
-import { TOKEN } from "../fakes/peers.ts";
+import { helloOf, TOKEN } from "../fakes/peers.ts";
+import { decodeHello, HELLO_BYTES } from "../../src/wire/hello.ts";
 import { timersOf } from "../../src/base/time.ts";
 import type { IpVersion } from "../../src/net/prefix.ts";
 import { Liveness } from "../../src/peers/liveness.ts";
@@ -251,4 +252,13 @@ Deno.test(`path probe: ${WALKS} random walks with loss and reordering end at wha
     net.run(60_000, () => net.mtu_bytes !== wanted);
     assertEquals(net.mtu_bytes, wanted, `walk ${walk}: and stays`);
   }
+});
+
+Deno.test("path: one that was forgotten, and answers before anybody has looked, is not of no bytes", () => {
+  const probe = new PathProbe(timersOf(), 4);
+  probe.look(1472, 1472);
+  probe.forget();
+  probe.hear(decodeHello(helloOf({}))!, HELLO_BYTES, false);
+  probe.look(1472, 1400);
+  assertEquals(probe.mtu_bytes, 1400);
 });
