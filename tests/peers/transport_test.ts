@@ -60,3 +60,14 @@ for (const [name, host, prepare, expected] of CASES) {
     );
   });
 }
+
+Deno.test("transport: a peer with a key is sealed, whatever it says, or anybody in its name", () => {
+  for (const [name, host, prepare] of CASES) {
+    const peer = registryOf({ b: host }).peers[0]!;
+    const keys = { publicKey: new Uint8Array(32).fill(7), wireguard: false, keepalive_ms: 0 };
+    peer.update({ ...peer.node, keys }, []);
+    prepare(peer);
+    const expected = host === "b.test" ? TRANSPORT.unresolved : TRANSPORT.sealed;
+    assertEquals(transportOf(peer, "tun"), expected, name);
+  }
+});
