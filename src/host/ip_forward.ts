@@ -24,6 +24,8 @@ const versionsOf = ({ subnets }: NodeConfig) =>
 export class Forwarding {
   /** Whether it was on when it was looked at last. */
   readonly #on = new Map<IpVersion, boolean>();
+  /** Whether it was off, when that was looked at last for the kernel path. */
+  #hinders = false;
 
   constructor(
     readonly log: Log,
@@ -49,14 +51,22 @@ export class Forwarding {
   }
 
   /**
-   * Tells why the kernel path sends nothing where forwarding of the underlay's IP version is off:
+   * Tells why the kernel path sends nothing while forwarding of the underlay's IP version is off:
    * its look-up of the next hop (bpf_fib_lookup) answers only where packets are passed on. It is
    * not switched on for that: over IPv6, a host that forwards takes no router advertisements.
+   * Called again and again, it tells of changes alone.
    */
   tellOfKernelPath(underlay: IpVersion): void {
+    const { log, sysctl } = this;
     const name = SETTING[underlay];
-    if (this.sysctl.read(name) !== "0") return;
-    this.log.info(
+    const value = sysctl.read(name);
+    if (value === undefined) return;
+    const off = value === "0";
+    const before = this.#hinders;
+    this.#hinders = off;
+    if (off === before) return;
+    if (!off) return log.info("kernel_path", `${name} is on: the kernel path can send`);
+    log.info(
       "kernel_path",
       `packets to peers go by the lanes: the kernel path needs ${name}, which is off; try: sysctl ` +
         `-w ${name}=1 (over IPv6, with accept_ra=2 where this host gets its routes from a router)`,

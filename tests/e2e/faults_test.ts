@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { KERNEL_PATH } from "../kernel_path/possible.ts";
 import { Bed, until } from "./harness.ts";
 
 /** The one line of error that a start which fails prints, and its exit status. */
@@ -159,5 +160,8 @@ Deno.test("forwarding that is switched off under a node is told, and left", asyn
     await bed.onNode(0, "sysctl", "-qw", `${name}=1`);
     await until("its return is told", 5_000, () => told("forwarding_on") === 1);
     assertEquals(told("forwarding_off"), 1, "once");
+    // It has looked several times meanwhile.
+    const hindered = KERNEL_PATH && name === "net.ipv4.ip_forward" ? 1 : 0;
+    assertEquals(told("the kernel path needs"), hindered, "once");
   }
 });

@@ -62,15 +62,28 @@ Deno.test("forwarding: off from the beginning, it is told once where it was aske
   assertEquals([left.lines.length, left.values.get(IPV4)], [0, "0"]);
 });
 
-Deno.test("forwarding: what the kernel path needs of the underlay's IP version is told", () => {
+Deno.test("forwarding: what the kernel path needs of the underlay's IP version is told, each change once", () => {
   const { forwarding, values, lines } = setup("172.16.0.0/24", { [IPV4]: "1", [IPV6]: "0" });
-  forwarding.tellOfKernelPath(4);
+  // As often as the node looks at its kernel path.
+  const tell = (version: 4 | 6) => {
+    for (let i = 0; i < 3; i++) forwarding.tellOfKernelPath(version);
+  };
+  tell(4);
   assertEquals(lines, []);
-  forwarding.tellOfKernelPath(6);
-  assertMatch(lines[0]!, /by the lanes: the kernel path needs net\.ipv6\.conf\.all\.forwarding/);
-  values.set(IPV6, "1");
-  forwarding.tellOfKernelPath(6);
-  values.delete(IPV6);
-  forwarding.tellOfKernelPath(6);
+  tell(6);
   assertEquals(lines.length, 1);
+  assertMatch(lines[0]!, /by the lanes: the kernel path needs net\.ipv6\.conf\.all\.forwarding/);
+  // It cannot be read for a while.
+  values.delete(IPV6);
+  tell(6);
+  values.set(IPV6, "0");
+  tell(6);
+  assertEquals(lines.length, 1);
+  values.set(IPV6, "1");
+  tell(6);
+  assertEquals(lines.length, 2);
+  assertMatch(lines[1]!, /net\.ipv6\.conf\.all\.forwarding is on: the kernel path can send/);
+  values.set(IPV6, "0");
+  tell(6);
+  assertEquals(lines.length, 3);
 });
