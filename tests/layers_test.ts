@@ -42,6 +42,7 @@ const PURE = [
   /^src\/host\/netlink\/message\.ts$/,
   /^src\/kernel_path\/(bpf\/(abi|assembler)|maps\/|programs\/|packet_sockets)/,
   /^src\/peers\/(liveness|loss|path_probe|peer|plan|registry|transport|source\/\w+)\.ts$/,
+  /^src\/peers\/source\/etcd\/(?!client)/,
   /^src\/service\/lane_watchdog\.ts$/,
   /^src\/tools\/lab\/(topology|draw|hints|pings)\.ts$/,
   /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,

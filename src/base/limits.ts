@@ -447,3 +447,54 @@ export const ADDRESS_CHECK_INTERVAL_MS = 100;
 
 /** Duplicate address detection takes 1 to 2 s with Linux's settings; an address without carrier waits on. */
 export const ADDRESS_TENTATIVE_MAX_MS = 30_000;
+
+/** The port of flannel's udp backend, if the network's configuration names none. */
+export const FLANNEL_UDP_PORT = 8285;
+
+/** The port of WireGuard, and of flannel's backend of that name. */
+export const WIREGUARD_PORT = 51_820;
+
+/** Where flannel keeps its network in etcd. */
+export const ETCD_PREFIX = "/coreos.com/network";
+
+/** Endpoints that are asked one after the other: etcd advises against more than seven members. */
+export const ETCD_ENDPOINTS_MAX = 16;
+
+/** A node's record is 200 bytes with a key, and the network's configuration not much more. */
+export const ETCD_VALUE_MAX_BYTES = 4_096;
+
+/** Records that are kept, those that are left out too: some nodes have one of an earlier subnet. */
+export const ETCD_RECORDS_MAX: number = 2 * NODES_MAX;
+
+/** The longest answer: ETCD_RECORDS_MAX records take some 3 MB. */
+export const ETCD_ANSWER_MAX_BYTES = 16 * 1024 * 1024;
+
+/** One endpoint answers within so long, or another is asked: a stopped one says nothing at all. */
+export const ETCD_TIMEOUT_MS = 3_000;
+
+/** How often the member that the watch is at is asked whether it still has a leader. */
+export const ETCD_PROBE_INTERVAL_MS = 5_000;
+
+/** How often all records are read though nothing seems to be missing. */
+export const ETCD_RELIST_INTERVAL_MS = 600_000;
+
+/** A failed call is made again after so long, and after twice as long each time it fails again. */
+export const ETCD_RETRY_MIN_MS = 250;
+
+/** But no later than this: whoever waits for etcd sees it come back. */
+export const ETCD_RETRY_MAX_MS = 5_000;
+
+/** A lease is renewed this often at least: a lost one is noticed, and status tells that it is held. */
+export const ETCD_RENEW_MAX_MS = 60_000;
+
+/** How long a node keeps its subnet while etcd does not hear from it: flannel's 24 hours. */
+export const ETCD_LEASE_MS = 86_400_000;
+
+/** The shortest lease: an election takes a second or two. */
+export const ETCD_LEASE_MIN_MS = 5_000;
+
+/** Subnets that are tried one after the other because others were faster. */
+export const ETCD_CLAIMS_MAX = 16;
+
+/** How often changed members are written to the state directory at most. */
+export const ETCD_SAVE_INTERVAL_MS = 5_000;
