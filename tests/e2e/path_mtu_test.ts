@@ -6,35 +6,13 @@ import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { ip } from "./ip.ts";
 import { Bed, repoPath, stopped, until } from "./harness.ts";
 import { seedText, startSeed } from "./seed.ts";
+import { carries, deviceMtu, setPods, setUnderlay } from "./underlay.ts";
 
 const BYTES = 1_000_000;
 /** Far more than it takes, far less than a black hole would. */
 const AT_ONCE_MS = 10_000;
 
 const words = (text: string) => text.split(" ");
-
-/** Gives the underlay an MTU, from end to end. */
-async function setUnderlay(bed: Bed, mtu_bytes: number): Promise<void> {
-  for (const [i, { namespace }] of bed.plan.nodes.entries()) {
-    await ip(["-n", bed.plan.switchNamespace, ...words(`link set port${i} mtu ${mtu_bytes}`)]);
-    await ip(["-n", namespace, ...words(`link set eth0 mtu ${mtu_bytes}`)]);
-  }
-}
-
-/** Gives pods and their bridges an MTU. */
-async function setPods(bed: Bed, mtu_bytes: number): Promise<void> {
-  for (const { namespace, podNamespace } of bed.plan.nodes) {
-    await ip(["-n", podNamespace, ...words(`link set eth0 mtu ${mtu_bytes}`)]);
-    await ip(["-n", namespace, ...words(`link set pod mtu ${mtu_bytes}`)]);
-    await ip(["-n", namespace, ...words(`link set br0 mtu ${mtu_bytes}`)]);
-  }
-}
-
-/** The MTU of tunnet's device on a node. */
-async function deviceMtu(bed: Bed, i: number): Promise<number> {
-  const shown = await ip(["-n", bed.node(i).namespace, "-j", "link", "show", "tunnet0"]);
-  return JSON.parse(shown)[0].mtu;
-}
 
 /** Sends a file over TCP each way, in turn; fails if either takes long. */
 async function tcpAtOnce(bed: Bed, what: string, version: 4 | 6, port: number): Promise<void> {
@@ -46,14 +24,6 @@ async function tcpAtOnce(bed: Bed, what: string, version: 4 | 6, port: number): 
     console.log(`${what}: 1 MB of TCP over IPv${version} from ${from} to ${to}: ${took_ms} ms`);
     assert(took_ms < AT_ONCE_MS, `${what}: ${took_ms} ms`);
   }
-}
-
-/** Whether a ping of exactly so many bytes of IP packet gets through whole. */
-async function carries(bed: Bed, size: number, version: 4 | 6 = 4): Promise<boolean> {
-  const payload = size - (version === 4 ? 28 : 48);
-  const address = bed.podAddress(1, version);
-  const ping = ["ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", `${payload}`, address];
-  return (await bed.inPod(0, ...ping)).code === 0;
 }
 
 const UNDERLAYS = [
