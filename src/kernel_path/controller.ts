@@ -10,6 +10,7 @@ import { takesTcpSuperPackets } from "../host/ethtool.ts";
 import { ipsecPolicies } from "../host/netlink/ipsec.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import type { Log } from "../base/log.ts";
+import { shortageOf } from "../base/shortage.ts";
 import { parseAddress } from "../net/prefix.ts";
 import { CAPABILITY } from "../wire/hello.ts";
 import { HelperNamespace } from "./helper_namespace.ts";
@@ -23,7 +24,7 @@ export type OpenedPath = Omit<KernelPath, "parts">;
 export interface KernelPathHost {
   /** Throws a SyscallError. */
   readonly openNamespace: () => HelperNamespace;
-  /** Throws a RunError that says why there is none. */
+  /** Throws a RunError that says why there is none, or a SyscallError for a shortage. */
   readonly open: (parts: KernelPathParts) => Promise<OpenedPath>;
   readonly ipsecPolicies: () => number;
   /** Whether a device takes super-packets of TCP as they are. */
@@ -50,6 +51,9 @@ export interface ControllerParts {
   readonly log: Log;
   readonly host?: KernelPathHost;
 }
+
+/** A device that the path is for. */
+type PathDevice = KernelPathParts["device"];
 
 /** By which device, and with which address of ours, a peer is reached. */
 interface UnderlayRoute {
@@ -87,6 +91,11 @@ export class KernelPathController {
   #stuck = false;
   /** Whether packets are to go by the lanes alone for now. */
   #held = false;
+  /** The device that it is open for, or was. */
+  #device: PathDevice | undefined;
+  /** Whether it is to be opened again once the host has again what it was out of. */
+  #missing = false;
+  #opening = false;
   /** Counts openings and closings: which one it is that has been waited for. */
   #generation = 0;
 
@@ -104,9 +113,9 @@ export class KernelPathController {
     return this.#reached.has(peer);
   }
 
-  /** Whether it is held back: it will be opened again. */
+  /** Whether it is held back, or missing for now: it will be opened again. */
   get held(): boolean {
-    return this.#held;
+    return this.#held || this.#missing;
   }
 
   /** Closes the path, which `open` does not open until this is taken back. */
@@ -119,28 +128,16 @@ export class KernelPathController {
    * Opens the path for a device, if it is wanted and works here; says so if not.
    * It follows what was set so far.
    */
-  async open(device: { readonly name: string; readonly index: number }): Promise<void> {
-    const { rt, ipVersion, listen: { port }, unwanted, log } = this.parts;
+  async open(device: PathDevice): Promise<void> {
+    const { unwanted, log } = this.parts;
     if (this.#held) return;
     if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
     if (this.#host.ipsecPolicies() > 0) {
       return log.info("kernel_path", `no kernel path: ${IPSEC}`);
     }
     this.close();
-    const generation = this.#generation;
-    try {
-      const namespace = this.#openNamespace();
-      const path = await this.#host.open({ rt, namespace, device, ipVersion, port });
-      // The device may have been closed in the meantime.
-      if (generation !== this.#generation) return path.close();
-      this.#path = path;
-      this.#follow((path) => path.setRoutes(this.#routes, this.#defaultPeer));
-      for (const index of this.#rows.keys()) this.#update(index);
-      log.debug("kernel_path", `kernel path with ${path.helperName}`);
-    } catch (error) {
-      if (!(error instanceof RunError)) throw error;
-      log.info("kernel_path", `${error.message}; packets go by the lanes`);
-    }
+    this.#device = device;
+    await this.#tryOpen(device);
   }
 
   /** Follows one peer's row. */
@@ -171,7 +168,7 @@ export class KernelPathController {
    */
   check(): void {
     const path = this.#path;
-    if (!path) return;
+    if (!path) return void this.#openAgain();
     const lost = path.lost();
     const { counters, log } = this.parts;
     counters.countForKernel("outbound", "send_failed", lost.sendFailed);
@@ -205,6 +202,11 @@ export class KernelPathController {
 
   /** Takes the path away. */
   close(): void {
+    this.#missing = false;
+    this.#shut();
+  }
+
+  #shut(): void {
     this.sample();
     const path = this.#path;
     this.#path = undefined;
@@ -214,6 +216,52 @@ export class KernelPathController {
     path?.close();
   }
 
+  async #tryOpen(device: PathDevice): Promise<void> {
+    const { rt, ipVersion, listen: { port }, log } = this.parts;
+    const generation = this.#generation;
+    try {
+      const namespace = this.#openNamespace();
+      const path = await this.#host.open({ rt, namespace, device, ipVersion, port });
+      // The device may have been closed in the meantime.
+      if (generation !== this.#generation) return path.close();
+      this.#path = path;
+      this.#follow((path) => path.setRoutes(this.#routes, this.#defaultPeer));
+      for (const index of this.#rows.keys()) this.#update(index);
+      // The kernel may have refused some of it.
+      if (path !== this.#path) return;
+      log.debug("kernel_path", `kernel path with ${path.helperName}`);
+      if (this.#missing) log.info("kernel_path", "the kernel path is back");
+      this.#missing = false;
+    } catch (error) {
+      const isShort = shortageOf(error) !== undefined;
+      if (!isShort && !(error instanceof RunError)) throw error;
+      if (generation !== this.#generation) return;
+      if (isShort) return this.#miss((error as Error).message);
+      this.#missing = false;
+      log.info("kernel_path", `${(error as Error).message}; packets go by the lanes`);
+    }
+  }
+
+  /** There is no path until the host has again what it is out of. */
+  #miss(why: string): void {
+    if (!this.#missing) {
+      const until = "packets go by the lanes until it can be opened";
+      this.parts.log.warn("kernel_path", `no kernel path for now: ${why}; ${until}`);
+    }
+    this.#missing = true;
+  }
+
+  /** Tries again to open a path that is missing. */
+  async #openAgain(): Promise<void> {
+    if (!this.#missing || this.#opening || !this.#device) return;
+    this.#opening = true;
+    try {
+      await this.#tryOpen(this.#device);
+    } finally {
+      this.#opening = false;
+    }
+  }
+
   /** Changes the open path; one that the kernel refuses to change is given up. */
   #follow(change: (path: OpenedPath) => void): void {
     if (!this.#path) return;
@@ -221,7 +269,9 @@ export class KernelPathController {
       change(this.#path);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
-      this.#giveUp(error.message);
+      if (!shortageOf(error)) return this.#giveUp(error.message);
+      this.#shut();
+      this.#miss(error.message);
     }
   }
 

@@ -14,6 +14,7 @@ import {
   SELF_TEST_ATTEMPTS,
   SELF_TEST_INTERVAL_MS,
 } from "../base/limits.ts";
+import { shortageOf } from "../base/shortage.ts";
 import { readKernelFile } from "../host/sysctl.ts";
 import type { Route } from "../forwarding/prefixes.ts";
 import { attachProgram } from "./bpf/syscalls.ts";
@@ -42,8 +43,8 @@ export class KernelPath {
 
   /**
    * Loads the programs, makes the helper, and tries whether packets come through.
-   * Throws a RunError that says why there is no kernel path here; nothing of it
-   * is left then.
+   * Throws a RunError that says why there is no kernel path here, or a SyscallError where the host
+   * is out of something for now; nothing of it is left then.
    */
   static async open(parts: KernelPathParts): Promise<KernelPath> {
     let path: KernelPath | undefined;
@@ -182,9 +183,12 @@ export class KernelPath {
   }
 }
 
-/** What a failed system call means for the kernel path, as a RunError; any other error as it is. */
+/**
+ * What a failed system call means for the kernel path, as a RunError; any other error as it is, and
+ * one that says what the host is out of for now.
+ */
 export function explained(error: unknown): unknown {
-  if (!(error instanceof SyscallError)) return error;
+  if (!(error instanceof SyscallError) || shortageOf(error)) return error;
   return new RunError({ what: "no kernel path", why: explain(error) });
 }
 

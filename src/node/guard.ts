@@ -3,29 +3,13 @@
  * shortage passes and is told, and anything else ends the node in order.
  */
 
-import { SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../base/errors.ts";
 import { SHORTAGE_QUIET_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import { errnoOf, shortageOf } from "../base/shortage.ts";
 import { VERSION } from "../base/version.ts";
 
-/** What a host may be out of for a while (errno(3)), and what is said then. */
-const SHORTAGES: ReadonlyMap<string, string> = new Map([
-  ["EMFILE", "this process has no descriptor left (RLIMIT_NOFILE)"],
-  ["ENFILE", "this host has no descriptor left (fs.file-max)"],
-  ["ENOMEM", "the kernel has no memory left"],
-  ["ENOBUFS", "the kernel has no buffer left"],
-]);
-
 const message = (error: unknown) => error instanceof Error ? error.message : String(error);
-
-/** Name of the errno behind an error of ours or of Deno's; undefined for one that is not the system's. */
-function errnoOf(error: unknown): string | undefined {
-  if (error instanceof SyscallError) return error.errnoName;
-  return error instanceof Error && "code" in error && typeof error.code === "string"
-    ? error.code
-    : undefined;
-}
 
 /** What the guard needs. */
 export interface GuardParts {
@@ -78,7 +62,7 @@ export class Guard {
 
   /** Tells of a shortage, but not again until there has been none for a while. */
   #isShortage(errno: string | undefined, error: unknown): boolean {
-    const what = errno === undefined ? undefined : SHORTAGES.get(errno);
+    const what = shortageOf(error);
     if (errno === undefined || what === undefined) return false;
     const { log, now_ms } = this.parts;
     const now = now_ms();

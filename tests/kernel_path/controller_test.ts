@@ -1,4 +1,4 @@
-import { assertEquals } from "../assert.ts";
+import { assertEquals, assertMatch } from "../assert.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import { SyscallError } from "../../ffi/libc.ts";
 import { RunError } from "../../src/base/errors.ts";
@@ -26,13 +26,13 @@ class FakePath implements OpenedPath {
   stuck = false;
   watched: ReturnType<OpenedPath["watch"]> = undefined;
   selfTestFails = false;
-  full = false;
+  full: number | undefined;
   closed = false;
   removed: boolean | "for good" = false;
   packets = 0;
 
   setPeer({ index, ifindex, takes }: Parameters<OpenedPath["setPeer"]>[0]): void {
-    if (this.full) throw new SyscallError("bpf", ERRNO.ENOMEM);
+    if (this.full) throw new SyscallError("bpf", this.full);
     this.done.push(`peer ${index} by ${ifindex}${takes ? "" : ", only from it"}`);
   }
   clearPeer(index: number): void {
@@ -265,7 +265,7 @@ Deno.test("kernel path: it is given up when it does not carry, or may not any mo
       controller.check();
     }, false],
     ["a map that is full", ({ controller, path }) => {
-      path.full = true;
+      path.full = ERRNO.ENOSPC;
       controller.setPeer(0, row(2));
     }, false],
   ];
@@ -340,4 +340,72 @@ Deno.test("kernel path: held back, it is closed, and opened again afterwards onl
   controller.hold(false);
   await controller.open(DEVICE);
   assertEquals([controller.inUse, done().at(-1)], [true, "peer 0 by 2"]);
+});
+
+/** Lets what a check has begun come to its end. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("kernel path: what it lacks for a while, told once, it is opened again without", async (t) => {
+  const open = () => Promise.reject(new SyscallError("bpf", ERRNO.EMFILE));
+  await t.step("at the opening", async () => {
+    const { controller, state, path, lines, done } = setup();
+    const works = state.open;
+    controller.setPeer(0, row(2));
+    state.open = open;
+    await controller.open(DEVICE);
+    // What opens it again is not to be given up meanwhile.
+    assertEquals([controller.inUse, controller.held, lines.length], [false, true, 1]);
+    assertMatch(lines[0]!, /no kernel path for now: bpf: EMFILE; packets go by the lanes until/);
+    for (let i = 0; i < 3; i++) {
+      controller.check();
+      await settled();
+    }
+    assertEquals([controller.inUse, lines.length], [false, 1]);
+    state.open = works;
+    controller.check();
+    // The next one comes before it is open.
+    controller.check();
+    await settled();
+    assertEquals([controller.inUse, controller.held, path.closed], [true, false, false]);
+    assertEquals(done(), ["0 routes, default -1", "peer 0 by 2"]);
+    assertMatch(lines.slice(1).join(), /^tunnet: the kernel path is back$/);
+  });
+  await t.step("for a peer, and again when it is opened", async () => {
+    const { controller, path, lines } = setup();
+    await controller.open(DEVICE);
+    path.full = ERRNO.ENOMEM;
+    controller.setPeer(0, row(2));
+    assertEquals([controller.inUse, path.closed], [false, true]);
+    for (let i = 0; i < 3; i++) {
+      controller.check();
+      await settled();
+    }
+    assertEquals([controller.inUse, lines.length], [false, 1]);
+    path.full = undefined;
+    controller.check();
+    await settled();
+    assertEquals([controller.inUse, lines.length], [true, 2]);
+  });
+  await t.step("and then it turns out that there can be none", async () => {
+    const { controller, state, lines } = setup();
+    state.open = open;
+    await controller.open(DEVICE);
+    state.open = () => Promise.reject(new RunError({ what: "no kernel path", why: "too old" }));
+    for (let i = 0; i < 3; i++) {
+      controller.check();
+      await settled();
+    }
+    assertEquals([controller.held, lines.length], [false, 2]);
+  });
+  await t.step("and the device goes", async () => {
+    const { controller, state } = setup();
+    const works = state.open;
+    state.open = open;
+    await controller.open(DEVICE);
+    controller.close();
+    state.open = works;
+    controller.check();
+    await settled();
+    assertEquals(controller.inUse, false);
+  });
 });

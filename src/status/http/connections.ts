@@ -13,6 +13,8 @@ export interface OpenConnection {
   readonly client: string;
   /** Whether it waits for a request, and could be closed without cutting off an answer. */
   waiting: boolean;
+  /** Whether it has had an answer and waits for its turn to get another one. */
+  queuing: boolean;
   /** When its time is over. */
   deadline_ms: number;
   readonly close: () => void;
@@ -45,8 +47,9 @@ export class Connections {
   }
 
   /**
-   * Takes one in. Where there are too many, the one that has waited longest for a request gives way:
-   * silence can never keep out who asks. Undefined where all are being answered.
+   * Takes one in. Where there are too many, the one that has waited longest for a request gives way,
+   * or else one that has been answered before and asks again: neither silence nor asking without
+   * end can keep out who asks once. Undefined where all others ask for the first time.
    */
   add(client: string, close: () => void): OpenConnection | undefined {
     const own = this.#ofClient.get(client) ?? 0;
@@ -55,10 +58,15 @@ export class Connections {
     }
     if (this.#open.size >= HTTP_CONNECTIONS_MAX && !this.#giveWay(() => true)) return undefined;
     const deadline_ms = this.now_ms() + HTTP_REQUEST_TIMEOUT_MS;
-    const one = { client, waiting: true, deadline_ms, close };
+    const one = { client, waiting: true, queuing: false, deadline_ms, close };
     this.#open.add(one);
     this.#ofClient.set(client, (this.#ofClient.get(client) ?? 0) + 1);
     return one;
+  }
+
+  /** Whether it is open. */
+  has(one: OpenConnection): boolean {
+    return this.#open.has(one);
   }
 
   /** Takes one out, if it is in. */
@@ -90,12 +98,10 @@ export class Connections {
   }
 
   #giveWay(which: (one: OpenConnection) => boolean): boolean {
-    for (const one of this.#open) {
-      if (!one.waiting || !which(one)) continue;
-      this.#close(one);
-      return true;
-    }
-    return false;
+    const all = [...this.#open].filter(which);
+    const one = all.find(({ waiting }) => waiting) ?? all.find(({ queuing }) => queuing);
+    if (one) this.#close(one);
+    return one !== undefined;
   }
 
   #close(one: OpenConnection): void {

@@ -112,9 +112,11 @@ export class HttpServer {
     while (!this.#closed && !rate.take()) await this.#wait(HTTP_PACE_MS);
   }
 
-  /** Waits until a request may be answered: first come, first served. */
-  #turn(): Promise<void> {
-    return this.#lastTurn = this.#lastTurn.then(() => this.#pace(this.#requests));
+  /** Waits until a request may be answered: first come, first served. One that has gone takes no turn. */
+  #turn(one: OpenConnection): Promise<void> {
+    return this.#lastTurn = this.#lastTurn.then(() =>
+      this.#connections.has(one) ? this.#pace(this.#requests) : undefined
+    );
   }
 
   async #acceptAll(): Promise<void> {
@@ -164,7 +166,7 @@ export class HttpServer {
   async #exchange(connection: Deno.Conn, one: OpenConnection): Promise<void> {
     const buffer = new Uint8Array(HTTP_HEAD_MAX_BYTES);
     let length = 0;
-    for (let more = true; more;) {
+    for (let more = true, answered = false; more; answered = true) {
       const arrived = await readRequest(connection, buffer, length);
       if (arrived === undefined) return;
       const { head, used_bytes } = arrived;
@@ -173,7 +175,10 @@ export class HttpServer {
       // How long it takes from here is ours to answer for.
       one.waiting = false;
       one.deadline_ms = Infinity;
-      await this.#turn();
+      one.queuing = answered;
+      await this.#turn(one);
+      one.queuing = false;
+      if (!this.#connections.has(one)) return;
       if (head.kind === "refused") return await this.#refuse(connection, one, head.status);
       const { request, keepAlive } = head;
       more = keepAlive && !this.#closed;

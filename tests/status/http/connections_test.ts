@@ -57,6 +57,22 @@ Deno.test("http connections: who is being answered never gives way", () => {
   assertEquals(closed, ["b"]);
 });
 
+Deno.test("http connections: who asks again and again gives way to who asks for the first time", () => {
+  const { connections, closed, add } = opened();
+  for (let i = 0; i < HTTP_CONNECTIONS_PER_ADDRESS_MAX; i++) {
+    Object.assign(add("a", `${i}`)!, { waiting: false, queuing: i > 7 });
+  }
+  assert(add("a"));
+  assertEquals(closed, ["8"]);
+  for (let i = 0; connections.size < HTTP_CONNECTIONS_MAX; i++) {
+    Object.assign(add(`c${i}`)!, { waiting: false, queuing: true });
+  }
+  assert(add("d"));
+  assertEquals(closed, ["8", "a"], "silence goes first");
+  assert(add("e"));
+  assertEquals(closed, ["8", "a", "d"]);
+});
+
 Deno.test("http connections: however many come from however many, they are bounded", () => {
   const { connections, closed, add } = opened();
   for (let i = 0; i < 10_000; i++) add(`client ${i % 97}`);

@@ -292,3 +292,29 @@ Deno.test("http server: hammered, it answers at its rate and all in turn", async
   assert(answered > 200, `${answered}`);
   assert(Math.max(...shares) < 2 * Math.min(...shares), `${shares}`);
 });
+
+Deno.test("http server: as many as it takes, who ask without end, keep nobody out", async () => {
+  await using at = new Fixture("127.0.0.1");
+  let done = false;
+  let answered = 0;
+  const hammer = async () => {
+    const connection = await at.connect();
+    try {
+      while (!done) {
+        await write(connection, next("/"));
+        await readTo(connection, "GET / h");
+        answered++;
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const hammers = Array.from({ length: HTTP_CONNECTIONS_PER_ADDRESS_MAX }, hammer);
+  // More than the rate lets through at once: from here on they queue.
+  while (answered < 250) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let i = 0; i < 5; i++) assertMatch(await at.ask(last("/a")), /GET \/a h$/);
+  done = true;
+  const gone = (await Promise.all(hammers)).filter((kept) => !kept).length;
+  assert(gone >= 1 && gone <= 5, `${gone}: one for each of the five at most`);
+});
