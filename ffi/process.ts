@@ -13,6 +13,7 @@ export const CAPABILITIES = {
   setgid: 6,
   setuid: 7,
   netAdmin: 12,
+  sysAdmin: 21,
   bpf: 39,
 } as const;
 export const CAP_LAST = 63;

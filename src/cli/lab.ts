@@ -16,7 +16,7 @@ import { PING_COUNT, pingResult, pingsOf, type PodPair, podPairs } from "../tool
 import { type LabPods, namespacePods } from "../tools/lab/pods.ts";
 import { Progress } from "../tools/lab/progress.ts";
 import { LabThread } from "../tools/lab/thread.ts";
-import { measureThroughput, routeTo } from "../tools/lab/throughput.ts";
+import { measureThroughput, noKernelPath, routeTo } from "../tools/lab/throughput.ts";
 import {
   BRIDGE,
   type LabNode,
@@ -133,28 +133,30 @@ async function tryLab(
   await pods.up();
   progress.say(`waiting for ${nodes.length} nodes to start`);
   const command = [...selfCommand(), "--peer", "-c", file, "--json", "--node"];
-  await Promise.all(nodes.map(async (node, i) => {
+  const running = await Promise.all(nodes.map(async (node, i) => {
     const key = keyFiles[i] === undefined ? [] : ["--private-key-file", keyFiles[i]];
     const started = await lab.startOn(node, [...command, node.name, ...key]);
     await started.ready();
+    return started;
   }));
   progress.say("pinging every pod from every other");
   const pairs = podPairs(lab.plan);
   const pings = await ping(pairs, pods, workerUrl);
   const first = pairs.find((_, i) => pings[i]!.received > 0);
-  if (!first) return { pings, throughput: undefined, route: undefined, sealed };
+  if (!first) return { pings, throughput: undefined, route: undefined, why: undefined, sealed };
   progress.say("sending as much as gets through for two seconds");
   const throughput = await measureThroughput(first, pods, workerUrl);
   const route = routeTo(await askStatus(socketOf(first.from)), first.to.name);
-  return { pings, throughput, route, sealed };
+  const why = running.map(({ log }) => noKernelPath(log)).find((one) => one !== undefined);
+  return { pings, throughput, route, why: route === "lanes" ? why : undefined, sealed };
 }
 
 function jsonOf({ lab: { plan } }: Prepared, results: LabResults, ok: boolean, kept: boolean) {
   const nodes = plan.nodes.map((
     { name, address, subnets, podAddresses, namespace, podNamespace },
   ) => ({ name, address, subnets, pods: podAddresses, namespace, podNamespace }));
-  const { pings, throughput = null, route = null, sealed } = results;
-  return { ok, kept, nodes, pings, throughput, route, sealed };
+  const { pings, throughput = null, route = null, why = null, sealed } = results;
+  return { ok, kept, nodes, pings, throughput, route, why, sealed };
 }
 
 /** Shows the results; the exit status. */

@@ -41,8 +41,8 @@ function header(): Uint8Array<ArrayBuffer> {
 }
 
 /** A capability set: 64 bits in two halves, as the kernel has them. */
-function bitsOf(keep: readonly Capability[]): bigint {
-  return keep.reduce((bits, name) => bits | 1n << BigInt(CAPABILITIES[name]), 0n);
+function bitsOf(names: readonly (keyof typeof CAPABILITIES)[]): bigint {
+  return names.reduce((bits, name) => bits | 1n << BigInt(CAPABILITIES[name]), 0n);
 }
 
 /** The thread's permitted capabilities; undefined where the kernel does not tell. */
@@ -53,6 +53,12 @@ function permitted(): bigint | undefined {
   const low = view.getUint32(CAP_DATA.permitted, true);
   const high = view.getUint32(CAP_DATA.size + CAP_DATA.permitted, true);
   return BigInt(high) << 32n | BigInt(low);
+}
+
+/** Whether the thread has all of these capabilities. */
+export function holdsAll(names: readonly (keyof typeof CAPABILITIES)[]): boolean {
+  const bits = bitsOf(names);
+  return ((permitted() ?? 0n) & bits) === bits;
 }
 
 /** Sets the thread's capabilities; nothing is inheritable. Tells whether the kernel took them. */
@@ -105,9 +111,7 @@ function hasNobody(map: string): boolean {
 
 /** Whether `leaveRoot` will work: this is root, with the rights to be another user, and there is one. */
 export function canLeaveRoot(): boolean {
-  const { setgid, setuid } = CAPABILITIES;
-  const needed = 1n << BigInt(setgid) | 1n << BigInt(setuid);
-  return libc().call.geteuid() === 0 && ((permitted() ?? 0n) & needed) === needed &&
+  return libc().call.geteuid() === 0 && holdsAll(["setgid", "setuid"]) &&
     hasNobody("/proc/self/uid_map") && hasNobody("/proc/self/gid_map");
 }
 

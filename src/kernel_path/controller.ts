@@ -14,7 +14,8 @@ import { shortageOf } from "../base/shortage.ts";
 import { parseAddress } from "../net/prefix.ts";
 import { CAPABILITY } from "../wire/hello.ts";
 import { HelperNamespace } from "./helper_namespace.ts";
-import { explained, KernelPath } from "./kernel_path.ts";
+import { KernelPath } from "./kernel_path.ts";
+import { explained, reasonOf } from "./obstacle.ts";
 import type { KernelPathParts } from "./resources.ts";
 
 /** An open path, as the controller uses it. */
@@ -96,6 +97,7 @@ export class KernelPathController {
   /** Whether it is to be opened again once the host has again what it was out of. */
   #missing = false;
   #opening = false;
+  #obstacle: string | undefined;
   /** Counts openings and closings: which one it is that has been waited for. */
   #generation = 0;
 
@@ -111,6 +113,11 @@ export class KernelPathController {
   /** Whether packets to and from a peer go by it, as far as the programs know them. */
   carries(peer: number): boolean {
     return this.#reached.has(peer);
+  }
+
+  /** Why there is none, since it was last opened; undefined while there is one. */
+  get obstacle(): string | undefined {
+    return this.#path ? undefined : this.#obstacle;
   }
 
   /** Whether it is held back, or missing for now: it will be opened again. */
@@ -131,8 +138,11 @@ export class KernelPathController {
   async open(device: PathDevice): Promise<void> {
     const { unwanted, log } = this.parts;
     if (this.#held) return;
-    if (unwanted !== undefined) return log.debug("kernel_path", `no kernel path: ${unwanted}`);
+    this.#obstacle = unwanted;
+    // The line on the engine has it.
+    if (unwanted !== undefined) return;
     if (this.#host.ipsecPolicies() > 0) {
+      this.#obstacle = IPSEC;
       return log.info("kernel_path", `no kernel path: ${IPSEC}`);
     }
     this.close();
@@ -236,9 +246,10 @@ export class KernelPathController {
       const isShort = shortageOf(error) !== undefined;
       if (!isShort && !(error instanceof RunError)) throw error;
       if (generation !== this.#generation) return;
-      if (isShort) return this.#miss((error as Error).message);
+      if (!(error instanceof RunError)) return this.#miss((error as Error).message);
       this.#missing = false;
-      log.info("kernel_path", `${(error as Error).message}; packets go by the lanes`);
+      this.#obstacle = reasonOf(error);
+      log.info("kernel_path", `${error.message}; packets go by the lanes`);
     }
   }
 
@@ -249,6 +260,7 @@ export class KernelPathController {
       this.parts.log.warn("kernel_path", `no kernel path for now: ${why}; ${until}`);
     }
     this.#missing = true;
+    this.#obstacle = why;
   }
 
   /** Tries again to open a path that is missing. */
@@ -339,6 +351,7 @@ export class KernelPathController {
 
   #giveUp(why: string): void {
     this.parts.log.warn("kernel_path", `the kernel path is given up: ${why}`);
+    this.#obstacle = why;
     this.close();
   }
 

@@ -14,11 +14,11 @@ import {
   SELF_TEST_ATTEMPTS,
   SELF_TEST_INTERVAL_MS,
 } from "../base/limits.ts";
-import { shortageOf } from "../base/shortage.ts";
 import { readKernelFile } from "../host/sysctl.ts";
 import type { Route } from "../forwarding/prefixes.ts";
 import { attachProgram } from "./bpf/syscalls.ts";
 import { Helper } from "./helper_device.ts";
+import { explained } from "./obstacle.ts";
 import { isWatched } from "./packet_sockets.ts";
 import { type KernelPathParts, KernelResources } from "./resources.ts";
 import { type KernelPathPeer, KernelTables } from "./maps/tables.ts";
@@ -181,25 +181,4 @@ export class KernelPath {
   #detach(link: number): void {
     libc().call.close(link);
   }
-}
-
-/**
- * What a failed system call means for the kernel path, as a RunError; any other error as it is, and
- * one that says what the host is out of for now.
- */
-export function explained(error: unknown): unknown {
-  if (!(error instanceof SyscallError) || shortageOf(error)) return error;
-  return new RunError({ what: "no kernel path", why: explain(error) });
-}
-
-/** What the obstacle is, in words that help. */
-function explain({ call, errno, message }: SyscallError): string {
-  if (errno === ERRNO.EPERM) {
-    return "it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN";
-  }
-  if (errno === ERRNO.ENOSYS || /LINK_CREATE|PROG_ATTACH/.test(call)) {
-    return "it takes Linux 6.6 or newer";
-  }
-  if (errno === ERRNO.EOPNOTSUPP) return "this kernel has no VXLAN or veth devices";
-  return message;
 }

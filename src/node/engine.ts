@@ -11,6 +11,7 @@ import type { Feature } from "../base/features.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import { lanesFor } from "../dataplane/lanes/plan.ts";
 import { Supervisor } from "../dataplane/lanes/worker_lanes.ts";
+import type { KernelPathController } from "../kernel_path/controller.ts";
 import { openEvent, signalEvent } from "../io/poll.ts";
 import type { Log } from "../base/log.ts";
 import { RingWriter } from "../inspect/trace/ring.ts";
@@ -101,16 +102,18 @@ export function logEngine(
   udp: UdpSide,
   device: OpenTun,
   lanes: number,
-  kernel: boolean,
+  kernelPath: Pick<KernelPathController, "inUse" | "obstacle" | "parts">,
 ): void {
-  const features = featuresInUse(device, udp, kernel);
+  const features = featuresInUse(device, udp, kernelPath.inUse);
   const engine = udp.batch ? "batch" : "datagram";
   const queues = device.queues.length;
   const use: EngineUse = { engine, features, lanes, queues };
-  log.info("engine", describeEngine(use, choice), {
+  // What has come in the way has a line of its own.
+  log.info("engine", describeEngine(use, choice, kernelPath.parts.unwanted), {
     engine: use.engine,
     features: [...features],
     off: [...choice.off],
+    no_kernel_path: kernelPath.obstacle ?? null,
     lanes,
     queues,
   });

@@ -238,7 +238,7 @@ export class Node {
     await this.#bringUp();
     const { tun } = this.#device;
     const { laneCount } = this.#lanes;
-    if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel.inUse);
+    if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel);
     this.#tellAccepted();
     this.#sampler.sample();
     // Each has a timer of its own: what one of them cannot do now, the others do.

@@ -1,11 +1,12 @@
 /** The kernel path: what it carries, who sees it, what takes it away, and what it leaves behind. */
 
+import { ERRNO } from "../../ffi/errno.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { runProgram } from "../../src/base/run_program.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { ip } from "./ip.ts";
-import { Bed, stopped, until } from "./harness.ts";
+import { Bed, repoPath, stopped, until } from "./harness.ts";
 import { picture } from "./picture.ts";
 import { kernelTest } from "../kernel_path/possible.ts";
 
@@ -327,6 +328,12 @@ kernelTest("nobody on the host sends anything through the helper", async () => {
   assert(inUse(a), engineOf(a));
 });
 
+/** Becomes a program for which bpf(2) fails with this error. */
+const refusingBpf = (errno: number) => [
+  ...[Deno.execPath(), "run", "-A", "--no-prompt", repoPath("tests/e2e/refuse_bpf.ts")],
+  `${errno}`,
+];
+
 /** What prevents a kernel path, how it comes about, and what the node says. */
 const OBSTACLES: readonly {
   readonly what: string;
@@ -350,6 +357,18 @@ const OBSTACLES: readonly {
     wrap: ["setpriv", "--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-bpf,-sys_admin"],
     says:
       /no kernel path \(it takes root, or CAP_BPF, CAP_NET_ADMIN and, at the start, CAP_SYS_ADMIN\)/,
+  },
+  {
+    what: "bpf(2) refused by seccomp",
+    wrap: refusingBpf(ERRNO.EPERM),
+    says:
+      /no kernel path \(bpf\(BPF_PROG_LOAD\) is refused to a process with all rights for it: by /,
+  },
+  {
+    what: "no bpf(2)",
+    wrap: refusingBpf(ERRNO.ENOSYS),
+    says:
+      /no kernel path \(bpf\(BPF_PROG_LOAD\): this kernel has no such call, or seccomp hides it/,
   },
   {
     what: "no right to make a network namespace",

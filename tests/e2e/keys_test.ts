@@ -296,7 +296,7 @@ Deno.test("keys: a node behind a NAT has no address in the config, and is reache
   assertEquals(code, 0, stderr);
   // The one that calls comes last: an initiation that nobody hears is sent again after 5 s.
   for (const i of [0, 1]) await bed.start(i, keyedArgs(bed, i));
-  await bed.ping(1, 0);
+  await bed.reachable(1, 0, 10_000);
   await bed.ping(0, 1);
   const random = await bed.randomFile(BYTES);
   assertEquals(await bed.transfer(0, 1, random.path), random.sha256);

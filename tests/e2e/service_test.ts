@@ -329,8 +329,8 @@ const USER = 65_534;
 
 /**
  * Words that start a command as an ordinary user with these capabilities and no
- * others, who can read Deno, its cache and the checkout, which may be below a
- * home directory that is root's alone.
+ * others, who can read Deno, its cache, the checkout and the executable, which may
+ * be below a home directory that is root's alone.
  */
 function asUser(bed: Bed, capabilities: string): readonly string[] {
   const capabilityWords = ["--inh-caps", "--ambient-caps", "--bounding-set"].map((one) =>
@@ -338,30 +338,30 @@ function asUser(bed: Bed, capabilities: string): readonly string[] {
   ).join(" ");
   const script = `set -e
     mkdir -p "$1/u/cache" "$1/u/repo" "$1/u/home"
-    touch "$1/u/deno"
+    touch "$1/u/deno" "$1/u/tunnet"
     chmod 0755 "$1" "$1/u"
     chmod 0644 "$1/tunnet.yaml"
     chown ${USER} "$1/u/home"
     mount --bind "$2" "$1/u/deno"
     mount --bind "$3" "$1/u/cache"
     mount --bind "$4" "$1/u/repo"
+    [ -z "$5" ] || mount --bind "$5" "$1/u/tunnet"
     # As udev makes it: a host without udev has it for root alone.
     mount -t tmpfs none /dev/net
     mknod -m 0666 /dev/net/tun c 10 200
     export DENO_DIR="$1/u/cache" HOME="$1/u/home" TUNNET_CACHE="$1/u/home/cache"
     dir=$1
-    shift 4
+    shift 5
     exec setpriv --reuid=${USER} --regid=${USER} --clear-groups ${capabilityWords} "$@"`;
   const cache = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache/deno`;
   return ["unshare", "--mount", "sh", "-c", script, "sh", bed.dir, Deno.execPath(), cache]
-    .concat(repoPath("").replace(/\/$/, ""));
+    .concat(repoPath("").replace(/\/$/, ""), Deno.env.get("TUNNET_EXE") ?? "");
 }
 
 /** Starts node 0 as an ordinary user. */
 function launchAsUser(bed: Bed, capabilities: string) {
-  const executable = Deno.env.get("TUNNET_EXE");
-  const command = executable
-    ? ["env", "-i", `HOME=${bed.dir}/u/home`, executable]
+  const command = Deno.env.get("TUNNET_EXE")
+    ? ["env", "-i", `HOME=${bed.dir}/u/home`, `${bed.dir}/u/tunnet`]
     : [`${bed.dir}/u/deno`, "run", "-A", "--no-prompt", `${bed.dir}/u/repo/main.ts`];
   return bed.launchWords(0, [
     ...asUser(bed, capabilities),

@@ -164,27 +164,53 @@ Deno.test("kernel path: why there is none", async (t) => {
     name: string,
     prepare: (state: ReturnType<typeof setup>["state"]) => void,
     line: RegExp,
+    obstacle: string,
   ])[] = [
-    ["IPsec policies", (state) => state.ipsec = 1, /no kernel path: this host has IPsec policies/],
-    ["no right to make a network namespace", (state) => {
-      state.openNamespace = () => {
-        throw new SyscallError("unshare", ERRNO.EPERM);
-      };
-    }, /no kernel path .*CAP_SYS_ADMIN.*; packets go by the lanes/],
+    [
+      "IPsec policies",
+      (state) => state.ipsec = 1,
+      /no kernel path: this host has IPsec policies/,
+      "this host has IPsec policies, which it would pass by",
+    ],
+    [
+      "no namespace for the helper",
+      (state) => {
+        state.openNamespace = () => {
+          throw new SyscallError("RTM_NEWLINK", ERRNO.EOPNOTSUPP);
+        };
+      },
+      /no kernel path \(this kernel has no VXLAN or veth devices\); packets go by the lanes/,
+      "this kernel has no VXLAN or veth devices",
+    ],
     [
       "it does not work here",
       (state) => state.open = () => Promise.reject(new RunError({ what: "no kernel path" })),
       /no kernel path; packets go by the lanes/,
+      "no kernel path",
     ],
   ];
-  for (const [name, prepare, line] of cases) {
+  for (const [name, prepare, line, obstacle] of cases) {
     await t.step(name, async () => {
       const { controller, state, lines } = setup();
       prepare(state);
       await controller.open(DEVICE);
       assertEquals([controller.inUse, lines.length, line.test(lines[0]!)], [false, 1, true]);
+      assertEquals(controller.obstacle, obstacle);
     });
   }
+  await t.step("it is not wanted: the line on the engine says so", async () => {
+    const { controller, lines } = setup({ unwanted: "every node has a key" });
+    await controller.open(DEVICE);
+    assertEquals([controller.obstacle, lines], ["every node has a key", []]);
+  });
+  await t.step("there is one", async () => {
+    const { controller, path } = setup();
+    await controller.open(DEVICE);
+    assertEquals(controller.obstacle, undefined);
+    path.full = ERRNO.ENOSPC;
+    controller.setPeer(0, row(2));
+    assertEquals(controller.obstacle, "bpf: ENOSPC", "given up");
+  });
   assertEquals(
     [
       whyNoKernelPath({ wanted: false, sealed: false, mode: "tun", traced: false }),

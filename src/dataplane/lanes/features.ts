@@ -31,20 +31,29 @@ function words(features: readonly Feature[]): string {
   return features.join(" ").replace("tso4 tso6", "tso");
 }
 
-/** What is in use, and what is not and why, such as `engine batch: vnet csum tso gso gro, 2 lanes`. */
+/**
+ * What is in use, and what is not and why, such as `engine batch: vnet csum tso gso gro, 2 lanes`.
+ * `noKernelPath` is why there is to be none.
+ */
 export function describeEngine(
   { engine, features, lanes, queues }: EngineUse,
   choice: EngineChoice,
+  noKernelPath?: string,
 ): string {
   const count = `${lanes} ${lanes === 1 ? "lane" : "lanes"}` +
     (queues > 1 ? ` on ${queues} queues` : "");
   if (engine === "datagram") return `engine datagram: Deno's receive() and send(), ${count}`;
   const inUse = words(FEATURES.filter((feature) => features.has(feature))) || "no offloads";
   const off = words(FEATURES.filter((feature) => choice.off.has(feature)));
-  const missing = words(
-    FEATURES.filter((feature) => !features.has(feature) && wantedFeatures(choice).has(feature)),
+  const missing = FEATURES.filter((feature) =>
+    !features.has(feature) && wantedFeatures(choice).has(feature)
   );
-  const notes = [missing && `not available: ${missing}`, off && `switched off: ${off}`]
-    .filter((note) => note !== "");
+  const why = missing.includes("kernel") ? noKernelPath : undefined;
+  const unexplained = words(missing.filter((feature) => feature !== "kernel" || !why));
+  const notes = [
+    unexplained && `not available: ${unexplained}`,
+    why && `no kernel path: ${why}`,
+    off && `switched off: ${off}`,
+  ].filter((note) => note);
   return `engine batch: ${inUse}, ${count}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }

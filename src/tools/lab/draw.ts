@@ -67,13 +67,15 @@ export interface LabResults {
   /** Undefined where no two pods reach each other. */
   readonly throughput: Throughput | undefined;
   readonly route: Route | undefined;
+  /** Why it is not the kernel path, where a node has said so. */
+  readonly why: string | undefined;
   /** Whether the nodes have keys. */
   readonly sealed: boolean;
 }
 
 /** One line for each result; `colour` marks good and bad ones. */
 export function drawResults(
-  { pings, throughput, route, sealed }: LabResults,
+  { pings, throughput, route, why, sealed }: LabResults,
   colour: boolean,
 ): string {
   const paint = (code: number, text: string) => colour ? `\x1b[${code}m${text}\x1b[0m` : text;
@@ -94,7 +96,8 @@ export function drawResults(
   const how = sealed
     ? "sealed: nobody between the nodes can read or forge anything"
     : "in the clear: nothing is encrypted (lab --encrypt shows it sealed)";
-  if (route) lines.push(line(true, `${ROUTES[route]}; ${how}`));
+  const reason = why === undefined ? "" : ` (no kernel path: ${why})`;
+  if (route) lines.push(line(true, `${ROUTES[route]}${reason}; ${how}`));
   return lines.join("");
 }
 

@@ -39,6 +39,12 @@ export async function measureThroughput(
   return { from: from.name, to: to.name, address, bytes, seconds, bits_per_second };
 }
 
+/** Why there is no kernel path, as the log of a node tells; undefined where there is one. */
+export function noKernelPath(log: string): string | undefined {
+  const line = log.split("\n").find((one) => one.includes('"event":"engine"'));
+  return line === undefined ? undefined : JSON.parse(line).no_kernel_path ?? undefined;
+}
+
 /** Which way a node sends to a peer, as its status says. */
 export function routeTo({ engine, peers }: Status, peer: string): Route {
   const other = peers.find(({ name }) => name === peer);

@@ -55,11 +55,17 @@ Deno.test("engine: datagram asks nothing of the kernel, the others all that is n
 });
 
 Deno.test("engine: one line says what is in use, and what is not and why", () => {
-  const line = (features: readonly Feature[], text: string, use: Partial<EngineUse> = {}) => {
+  const line = (
+    features: readonly Feature[],
+    text: string,
+    use: Partial<EngineUse> = {},
+    noKernelPath?: string,
+  ) => {
     const { value } = readEngine(text) as { value: EngineChoice };
     return describeEngine(
       { engine: "batch", features: new Set(features), lanes: 2, queues: 1, ...use },
       value,
+      noKernelPath,
     );
   };
   assertEquals(
@@ -70,6 +76,17 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
     line(["vnet", "csum", "tso4", "gso"], "batch,-tso6"),
     "engine batch: vnet csum tso4 gso, 2 lanes (not available: partial uso gro; switched off: tso6)",
   );
+  const key = "every node has a key";
+  assertEquals(
+    line(["vnet", "csum", "partial", "tso4", "tso6", "gso"], "auto,-gro", {}, key),
+    "engine batch: vnet csum partial tso gso, 2 lanes " +
+      "(not available: uso; no kernel path: every node has a key; switched off: gro)",
+  );
+  assertEquals(
+    line(["gso"], "auto").endsWith("(not available: vnet csum partial tso uso gro kernel)"),
+    true,
+  );
+  assertEquals(line(["gso"], "auto,-kernel", {}, "switched off").includes("no kernel path"), false);
   assertEquals(
     line([], "batch,-vnet,-gso,-gro", { lanes: 1 }),
     "engine batch: no offloads, 1 lane (switched off: vnet csum partial tso uso gso gro)",

@@ -44,6 +44,7 @@ Deno.test("the results: three decimals, speed, way, and what is lost", () => {
     ],
     throughput: { ...ends, bytes: 3_870_394_920, seconds: 2.003, bits_per_second: 15.46e9 },
     route: "kernel path",
+    why: undefined,
     sealed: false,
   }, false);
   assertEquals(
@@ -56,7 +57,16 @@ ok   packets take the kernel path: they never leave the kernel; in the clear: no
 `,
   );
   assertEquals(
-    drawResults({ pings: [], throughput: undefined, route: undefined, sealed: false }, true),
+    drawResults(
+      { pings: [], throughput: undefined, route: undefined, why: undefined, sealed: false },
+      true,
+    ),
     "",
+  );
+  const lanes = { pings: [], throughput: undefined, route: "lanes", sealed: true } as const;
+  assertEquals(
+    drawResults({ ...lanes, why: "every node has a key" }, false),
+    "ok   packets take the lanes: through the program (no kernel path: every node has a key); " +
+      "sealed: nobody between the nodes can read or forge anything\n",
   );
 });
