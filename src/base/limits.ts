@@ -498,3 +498,9 @@ export const ETCD_CLAIMS_MAX = 16;
 
 /** How often changed members are written to the state directory at most. */
 export const ETCD_SAVE_INTERVAL_MS = 5_000;
+
+/** Where flannel's CNI plugin looks for this node's subnet. */
+export const SUBNET_FILE = "/run/flannel/subnet.env";
+
+/** What a node remembers from one start to the next. */
+export const STATE_DIR = "/var/lib/tunnet";

@@ -3,14 +3,24 @@
  * come from here. Pure.
  */
 
-import { CAPTURE_FILES_DEFAULT, PRIVATE_KEY_FILE } from "../base/limits.ts";
-import { quote, readDevice, readKeyFile, readMode, readMtu, readPort } from "../config/values.ts";
+import { CAPTURE_FILES_DEFAULT, PRIVATE_KEY_FILE, STATE_DIR, SUBNET_FILE } from "../base/limits.ts";
+import {
+  quote,
+  readDevice,
+  readKeyFile,
+  readMode,
+  readMtu,
+  readPort,
+  readPrefix,
+} from "../config/values.ts";
+import { readEtcdEndpoints } from "../config/etcd.ts";
 import { readEngine } from "../config/engine.ts";
 import { readHttp, readHttpName, readLogLevel } from "../config/service.ts";
 import { FILE_KINDS, SETUP_KINDS } from "../tools/setup/script.ts";
 import { command, type CommandSpec, type Values } from "./parse/command.ts";
 import { fail, readText, repeated, single, toggle } from "./parse/flag.ts";
 import {
+  readBackend,
   readCaptureFiles,
   readCaptureSize,
   readCount,
@@ -19,6 +29,7 @@ import {
   readLabNodes,
   readListen,
   readRekeyAfter,
+  readSubnetLength,
   readTarget,
 } from "./parse/values.ts";
 
@@ -29,6 +40,13 @@ const json = (help = "print JSON") => toggle("json", help);
 
 const CONFIG = config("the config to read");
 const NODE = node("which node of the config this is (default: the one whose address is local)");
+
+const ETCD = single(
+  "etcd",
+  "URL[,URL]",
+  readEtcdEndpoints,
+  "members from etcd, in flannel's layout: `tunnet help etcd`",
+);
 
 /** Flags that say which running node is meant. */
 const RUNNING = {
@@ -172,6 +190,20 @@ const up = command({
       "between two hellos, the same on every node (default 5s; from 100ms)",
     ),
     privateKeyFile: PRIVATE_KEY_FLAG,
+    etcd: ETCD,
+    subnet: single("subnet", "CIDR", readPrefix, "with etcd: no other subnet for this node"),
+    subnetFile: single(
+      "subnet-file",
+      "FILE",
+      readKeyFile,
+      `with etcd: where the node's subnet is told (default: ${SUBNET_FILE})`,
+    ),
+    stateDir: single(
+      "state-dir",
+      "DIR",
+      readKeyFile,
+      `with etcd: where its last members are kept (default: ${STATE_DIR})`,
+    ),
     rekeyAfter_ms: single(
       "rekey-after",
       "TIME",
@@ -204,6 +236,7 @@ const up = command({
     "sudo tunnet --peer --http 127.0.0.1:9309",
     "sudo tunnet --peer -c lab.yaml --node node-a",
     "sudo tunnet --peer --trace 172.2.0.0/16,icmp --pcap node.pcapng",
+    "sudo tunnet --peer --etcd http://192.168.0.5:2379",
     "sudo tunnet --peer 172.2.0.0/16=192.168.0.7 --local 172.1.0.0/16",
     "sudo tunnet --peer --mode tap 192.168.0.7 --listen 192.168.0.8",
   ],
@@ -452,6 +485,42 @@ const key = command({
   examples: ["sudo tunnet key", "sudo tunnet key --show"],
 });
 
+const etcd = command({
+  name: "etcd",
+  usage: "etcd init|ls",
+  summary: "the network's configuration in etcd, and its members",
+  positional: {
+    name: "ACTION",
+    max: 1,
+    help: "init: write the network's configuration, unless there is one; ls: list the members",
+  },
+  flags: {
+    config: CONFIG,
+    endpoints: ETCD,
+    network: single("network", "CIDR", readPrefix, "init: all pods"),
+    length_bits: single("subnet-length", "N", readSubnetLength, "init: of each node (default: 24)"),
+    backend: single(
+      "backend",
+      "udp|wireguard",
+      readBackend,
+      "init: in the clear (udp, the default), or sealed, with a key for each node",
+    ),
+    port: single("port", "N", readPort, "init: UDP port of all nodes (default: 8285, or 51820)"),
+    json: json(),
+  },
+  options: (values, [text]) => {
+    const action = (["init", "ls"] as const).find((one) => one === text);
+    if (action !== undefined) return { ...values, action };
+    const what = text === undefined ? "etcd needs an action" : `etcd knows no ${quote(text)}`;
+    return fail({ what, how: "tunnet etcd init, or tunnet etcd ls" });
+  },
+  notes: ["Exit status 1 if there is no network that can be used, or another one already."],
+  examples: [
+    "tunnet etcd init --etcd http://192.168.0.5:2379 --network 10.244.0.0/16",
+    "tunnet etcd ls --etcd http://192.168.0.5:2379",
+  ],
+});
+
 const init = command({
   name: "init",
   usage: "init",
@@ -548,6 +617,7 @@ export const COMMANDS = {
   trace,
   pcap,
   key,
+  etcd,
   init,
   setup,
   doctor,

@@ -10,6 +10,7 @@ import { runDump } from "./dump.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { manPage } from "./man.ts";
 import { topicText } from "./topics.ts";
+import { runEtcd } from "./etcd.ts";
 import { runInit } from "./init.ts";
 import { runKey } from "./key.ts";
 import { runLab } from "./lab.ts";
@@ -39,6 +40,7 @@ const RUN: {
   trace: runTrace,
   pcap: runPcap,
   key: runKey,
+  etcd: runEtcd,
   init: runInit,
   setup: runSetup,
   doctor: runDoctor,

@@ -9,6 +9,7 @@ import DROPS from "../forwarding/drops.md" with { type: "text" };
 import HOSTS from "../host/hosts.md" with { type: "text" };
 import MTU from "../io/mtu.md" with { type: "text" };
 import KERNEL_PATH from "../kernel_path/kernel-path.md" with { type: "text" };
+import ETCD from "../peers/source/etcd/etcd.md" with { type: "text" };
 import SECURITY from "../peers/security.md" with { type: "text" };
 import METRICS from "../status/metrics.md" with { type: "text" };
 import WIRE from "../wire/wire.md" with { type: "text" };
@@ -23,6 +24,7 @@ const TEXTS = {
   wire: WIRE,
   metrics: METRICS,
   security: SECURITY,
+  etcd: ETCD,
   hosts: HOSTS,
   files: FILES,
 };

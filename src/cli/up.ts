@@ -5,15 +5,18 @@ import { findSelf, listenEndpoint } from "../config/self.ts";
 import type { LogChoice } from "../config/service.ts";
 import { type LoadedConfig, NO_HOST, type NodeConfig } from "../config/types.ts";
 import { ConfigError, UsageError } from "../base/errors.ts";
-import { createLog, type EndingLog } from "../base/log.ts";
+import { createLog, type EndingLog, type Log } from "../base/log.ts";
 import { canLeaveRoot, type Leave } from "../host/privileges.ts";
-import { timersOf } from "../base/time.ts";
+import { systemTime, timersOf } from "../base/time.ts";
+import { STATE_DIR, SUBNET_FILE } from "../base/limits.ts";
 import { readKeyFile } from "../host/key_file.ts";
 import type { NodeKeysOptions } from "../node/options.ts";
-import { equalBytes, formatKey } from "../wire/keys.ts";
+import { equalBytes, erase, formatKey } from "../wire/keys.ts";
 import { timesFor } from "../wireguard/timers.ts";
 import { PrivateKey } from "../wireguard/x25519.ts";
+import { joinEtcd } from "../node/join.ts";
 import { runNode } from "../node/run.ts";
+import { SubnetFile } from "../node/subnet_file.ts";
 import type { Reread } from "../peers/source/file.ts";
 import type { HttpEndpoint } from "../status/server.ts";
 import { writesToJournal } from "../service/journal.ts";
@@ -79,12 +82,16 @@ function traceOptions(
 }
 
 /**
- * What is given up once the node is up. Root is kept for captures that are rotated, and where Deno
- * would have to read modules again that may be root's alone.
+ * What is given up once the node is up. Root is kept for captures that are rotated, for files that
+ * follow etcd, and where Deno would have to read modules again that may be root's alone.
  */
-function leaveOf({ noDrop, pcap }: Options["up"], workerUrl: string): Leave {
+function leaveOf(
+  { noDrop, pcap }: Options["up"],
+  { config: { etcd } }: LoadedConfig,
+  workerUrl: string,
+): Leave {
   if (noDrop) return "nothing";
-  const mayLeave = workerUrl.endsWith(".js") && pcap?.size_bytes === undefined;
+  const mayLeave = workerUrl.endsWith(".js") && pcap?.size_bytes === undefined && !etcd;
   return mayLeave && canLeaveRoot() ? "root" : "capabilities";
 }
 
@@ -140,24 +147,54 @@ function keysOf(
   return { privateKey, readKey: (path) => readKeyFile(path), ...times };
 }
 
+/** What is in etcd, where members come from there. Throws the errors of errors.ts. */
+async function join(options: Options["up"], loaded: LoadedConfig, log: Log) {
+  const { etcd } = loaded.config;
+  if (!etcd) {
+    const flag = options.subnet ? "--subnet" : options.subnetFile ? "--subnet-file" : undefined;
+    if (!flag) return undefined;
+    const why = "the config has the subnets of each node";
+    throw new UsageError({ what: `${flag} without etcd`, why, how: "--etcd URL, or no such flag" });
+  }
+  return await joinEtcd({
+    ...{ loaded, etcd, log, time: systemTime },
+    listen: options.listen,
+    subnet: options.subnet,
+    stateDir: options.stateDir ?? STATE_DIR,
+    privateKeyFile: options.privateKeyFile,
+    publicKeyOf: (file) => {
+      const key = readKeyFile(file);
+      const { publicKey } = new PrivateKey(key);
+      erase(key);
+      return publicKey;
+    },
+  });
+}
+
 /** Runs the node until a signal ends it; resolves to the exit status. Throws the errors of errors.ts. */
 export async function runUp(options: Options["up"], workerUrl: string): Promise<number> {
-  const { loaded, view } = await loadHere(options);
-  const self = findSelf(loaded, view, options.node);
-  const endpoint = listenEndpoint(loaded.config, self, options.listen);
-  const { host, port } = endpoint;
-  const { service } = loaded.config;
+  const { loaded: read, view } = await loadHere(options);
+  const { service } = read.config;
   const log = openLog({
     level: options.logLevel ?? service?.log?.level ?? "info",
     json: options.json || (service?.log?.json ?? false),
   });
-  const leave = leaveOf(options, workerUrl);
-  log.info("config_file", `config: ${configName(loaded)}`);
+  const leave = leaveOf(options, read, workerUrl);
+  log.info("config_file", `config: ${configName(read)}`);
+  const joined = await join(options, read, log);
+  const loaded = joined?.loaded ?? read;
+  const self = joined?.self ?? findSelf(loaded, view, options.node);
+  const endpoint = listenEndpoint(loaded.config, self, options.listen);
+  const { host, port } = endpoint;
   await runNode({
     loaded,
     self,
     keys: keysOf(options, loaded, self),
-    ...reader(options, loaded),
+    ...(joined ? {} : reader(options, loaded)),
+    etcd: joined && {
+      source: joined.source,
+      subnetFile: new SubnetFile(options.subnetFile ?? SUBNET_FILE, log),
+    },
     endpoint,
     listen: { host: view.hosts.get(host)?.[0] ?? host, port },
     engine: options.engine ?? service?.engine ?? ENGINE_AUTO,

@@ -3,6 +3,8 @@
 import {
   DEFAULT_DEVICE,
   DEFAULT_PORT,
+  ETCD_LEASE_MS,
+  ETCD_PREFIX,
   MTU_IPV6_MIN_BYTES,
   UDP_PAYLOAD_MAX_BYTES,
 } from "../base/limits.ts";
@@ -35,6 +37,8 @@ export interface Overrides {
   readonly device?: string;
   readonly mtu_bytes?: number | "auto";
   readonly mode?: Mode;
+  /** Members of etcd, by their URLs. */
+  readonly etcd?: readonly string[];
 }
 
 function checkNames(draft: Draft, problems: Problems): void {
@@ -234,6 +238,57 @@ function checkMtu(
   }
 }
 
+/** What has to be said of etcd, and what must not be said beside it. */
+function checkEtcd(
+  draft: Draft,
+  { etcd: endpoints }: Overrides,
+  mode: Mode,
+  problems: Problems,
+): void {
+  const { etcd } = draft;
+  if (!etcd && !endpoints) return;
+  if (!endpoints && !etcd?.endpoints?.length) {
+    problems.add("etcd", { what: "no endpoints", how: "endpoints: [http://10.0.0.5:2379]" });
+  }
+  if (mode === "tap") {
+    const why = "etcd has a subnet for each node, and frames are switched";
+    problems.add("etcd", { what: "not in mode tap", why, how: "mode: tun" });
+  }
+  if (draft.networks.length > 0) {
+    const why = "with etcd, the network is the one that is in there";
+    problems.add("network", { what: "not beside etcd", why, how: "no network in the config" });
+  }
+  for (const [one, other] of [["certFile", "keyFile"], ["keyFile", "certFile"]] as const) {
+    if (!etcd?.[one] || etcd[other]) continue;
+    const name = { certFile: "cert_file", keyFile: "key_file" };
+    problems.add("etcd", { what: `${name[one]} without ${name[other]}`, how: "both, or none" });
+  }
+  if ((etcd?.username === undefined) !== (etcd?.passwordFile === undefined)) {
+    problems.add("etcd", {
+      what: "username and password_file go together",
+      how: "both, or none",
+    });
+  }
+}
+
+/** What is known of etcd. */
+function etcdOf(
+  { etcd, privateKeyFile, allowPlain }: Draft,
+  overrides: Overrides,
+): Pick<Config, "etcd"> {
+  if (!etcd && !overrides.etcd) return {};
+  return {
+    etcd: Object.freeze({
+      ...etcd,
+      endpoints: overrides.etcd ?? etcd!.endpoints!,
+      prefix: etcd?.prefix ?? ETCD_PREFIX,
+      lease_ms: etcd?.lease_ms ?? ETCD_LEASE_MS,
+      privateKeyFile,
+      allowPlain: allowPlain ?? false,
+    }),
+  };
+}
+
 const freezePrefix = (prefix: Prefix): Prefix => Object.freeze({ ...prefix });
 
 /**
@@ -249,6 +304,7 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
   checkEndpoints(draft, port, problems);
   checkMacs(draft, problems);
   checkKeys(draft, mode, problems);
+  checkEtcd(draft, overrides, mode, problems);
   if (mode === "tun") warnUnusedInTun(draft, problems);
   // Frames are switched, wherever their packets go: networks and subnets do not matter.
   checkNetworks(mode === "tap" ? { ...draft, nodes: [] } : draft, problems);
@@ -286,5 +342,6 @@ export function assemble(draft: Draft, overrides: Overrides, problems: Problems)
       : { defaultNode: draft.defaultNode }),
     ...(draft.service === undefined ? {} : { service: Object.freeze(draft.service) }),
     ...keysOf(draft),
+    ...etcdOf(draft, overrides),
   });
 }

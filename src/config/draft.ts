@@ -2,6 +2,7 @@
 
 import type { Prefix } from "../net/prefix.ts";
 import type { Mode } from "../wire/mode.ts";
+import type { EtcdConfig } from "./etcd.ts";
 import type { ServiceConfig } from "./service.ts";
 import type { HostPort } from "./values.ts";
 
@@ -52,4 +53,6 @@ export interface Draft {
   readonly service?: ServiceConfig;
   readonly privateKeyFile?: string;
   readonly allowPlain?: boolean;
+  /** What the config says of etcd: its endpoints may come from the command line. */
+  readonly etcd?: Partial<Omit<EtcdConfig, "privateKeyFile" | "allowPlain">>;
 }

@@ -2,10 +2,11 @@
 
 import { ConfigError, type ErrorParts, UsageError } from "../base/errors.ts";
 import { CONFIG_MAX_BYTES } from "../base/limits.ts";
-import type { Overrides } from "./assemble.ts";
+import { assemble, type Overrides } from "./assemble.ts";
 import { parseInline } from "./inline.ts";
 import { isStdin, readConfigFile, readConfigStdin, STDIN_SOURCE } from "./load_file.ts";
 import { parseConfig } from "./parse.ts";
+import { Problems } from "./problems.ts";
 import type { LoadedConfig } from "./types.ts";
 import { quote } from "./values.ts";
 
@@ -17,6 +18,9 @@ const CONFIG_PATHS = ["tunnet.yaml", "/etc/tunnet/tunnet.yaml"] as const;
 
 /** `source` of the config inside the executable. */
 export const EMBEDDED_SOURCE = "embedded";
+
+/** `source` of a config that is nothing but the endpoints of etcd. */
+const ETCD_SOURCE = "etcd";
 
 /** What loading needs of the system; tests give another. */
 export interface ConfigAccess {
@@ -112,6 +116,10 @@ function loadFile(
     if (text !== undefined) return fromFile(text, path, options);
   }
   if (embedded !== undefined) return parseConfig(embedded, EMBEDDED_SOURCE, options);
+  if (options.etcd) {
+    const config = assemble({ networks: [], nodes: [] }, options, new Problems(""));
+    return Object.freeze({ config, source: ETCD_SOURCE, warnings: [] });
+  }
   return fail({
     what: "no config",
     why: `neither ./${CONFIG_PATHS[0]} nor ${CONFIG_PATHS[1]} exists`,
@@ -144,6 +152,9 @@ export function resolveConfig(
       );
     }
     return loadFile(options, access, embedded);
+  }
+  if (options.etcd !== undefined) {
+    clash("--etcd and inline peers", "each says who the peers are", "one of the two");
   }
   if (options.config !== undefined) {
     clash(

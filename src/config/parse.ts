@@ -1,10 +1,18 @@
 /** The text of a tunnet.yaml to a Config. Pure: reads no file, asks no resolver. */
 
-import { ACCEPTED_MAX, HTTP_HOSTS_MAX, MACS_MAX, NODES_MAX, SUBNETS_MAX } from "../base/limits.ts";
+import {
+  ACCEPTED_MAX,
+  ETCD_ENDPOINTS_MAX,
+  HTTP_HOSTS_MAX,
+  MACS_MAX,
+  NODES_MAX,
+  SUBNETS_MAX,
+} from "../base/limits.ts";
 import { nearest } from "../base/text.ts";
 import { assemble, type Overrides } from "./assemble.ts";
 import type { Draft, DraftMac, DraftNode, DraftPrefix } from "./draft.ts";
 import { readEngine } from "./engine.ts";
+import { readEtcdEndpoint, readEtcdPrefix, readEtcdUser, readLease } from "./etcd.ts";
 import { Problems } from "./problems.ts";
 import { readBoolean, readHttp, readHttpName, readLog, type ServiceConfig } from "./service.ts";
 import type { LoadedConfig } from "./types.ts";
@@ -43,6 +51,12 @@ const TOP_KEYS = [
   "log",
   "private_key_file",
   "allow_plain",
+  "etcd",
+] as const;
+/** Keys of EtcdConfig. */
+const ETCD_KEYS = [
+  ...["endpoints", "prefix", "lease", "ca_file", "cert_file", "key_file"],
+  ...["username", "password_file"],
 ] as const;
 /** Keys of ServiceConfig. */
 const SERVICE_KEYS = ["http", "http_hosts", "http_trace", "engine", "log"] as const;
@@ -72,9 +86,14 @@ function describe(value: YamlValue): string {
 class Reader {
   #subnets = 0;
   #mode: Mode = "tun";
+  readonly mode: Mode | undefined;
+  readonly etcd: Overrides["etcd"];
 
-  /** `mode` takes the place of the document's. */
-  constructor(readonly problems: Problems, readonly mode: Mode | undefined) {}
+  /** `overrides` take the place of the document's. */
+  constructor(readonly problems: Problems, { mode, etcd }: Overrides) {
+    this.mode = mode;
+    this.etcd = etcd;
+  }
 
   #unknownKeys(mapping: YamlMapping, path: string, known: readonly string[]): void {
     for (const key of Object.keys(mapping)) {
@@ -245,7 +264,36 @@ class Reader {
     };
   }
 
-  #nodes(value: YamlValue | undefined): DraftNode[] {
+  /** Where members come from besides. */
+  #etcd(value: YamlValue | undefined): Draft["etcd"] {
+    if (value === undefined) return undefined;
+    if (value === null || !isMapping(value)) {
+      const how = "etcd: {endpoints: [http://10.0.0.5:2379]}";
+      this.problems.add("etcd", { what: `${describe(value)}, not a mapping`, how });
+      return undefined;
+    }
+    this.#unknownKeys(value, "etcd", ETCD_KEYS);
+    const one = <T>(key: string, read: (text: string) => Result<T>) =>
+      this.#scalar(this.#get(value, key), `etcd.${key}`, read);
+    return {
+      endpoints: this.#optionalList(this.#get(value, "endpoints"), "etcd.endpoints", {
+        read: readEtcdEndpoint,
+        max: ETCD_ENDPOINTS_MAX,
+        noun: "endpoints",
+        how: "[http://10.0.0.5:2379]",
+      }).map((endpoint) => endpoint.value),
+      prefix: one("prefix", readEtcdPrefix),
+      lease_ms: one("lease", readLease),
+      caFile: one("ca_file", readKeyFile),
+      certFile: one("cert_file", readKeyFile),
+      keyFile: one("key_file", readKeyFile),
+      username: one("username", readEtcdUser),
+      passwordFile: one("password_file", readKeyFile),
+    };
+  }
+
+  #nodes(value: YamlValue | undefined, needed: boolean): DraftNode[] {
+    if (value === undefined && !needed) return [];
     const how = "nodes: with one `- name: ...` entry per node";
     if (!isList(value)) {
       const what = value === undefined ? "missing" : `${describe(value)}, not a list`;
@@ -295,14 +343,19 @@ class Reader {
     this.#unknownKeys(value, "", TOP_KEYS);
     const mode = this.#scalar(this.#get(value, "mode"), "mode", readMode);
     this.#mode = this.mode ?? mode ?? "tun";
+    const etcd = this.#etcd(this.#get(value, "etcd"));
     return {
+      etcd,
       mode,
       networks: this.#networks(this.#get(value, "network")),
       port: this.#scalar(this.#get(value, "port"), "port", readPort),
       device: this.#scalar(this.#get(value, "device"), "device", readDevice),
       bridge: this.#scalar(this.#get(value, "bridge"), "bridge", readDevice),
       mtu_bytes: this.#scalar(this.#get(value, "mtu"), "mtu", readMtu),
-      nodes: this.#nodes(this.#get(value, "nodes")),
+      nodes: this.#nodes(
+        this.#get(value, "nodes"),
+        !this.etcd && this.#get(value, "etcd") === undefined,
+      ),
       defaultNode: this.#scalar(this.#get(value, "default"), "default", readNodeName),
       service: this.#service(value),
       privateKeyFile: this.#scalar(
@@ -327,9 +380,7 @@ export function parseConfig(
   const problems = new Problems(source, text);
   const yaml = readYaml(text);
   if (yaml.problem) problems.add("", yaml.problem);
-  const draft = yaml.problem
-    ? undefined
-    : new Reader(problems, overrides.mode).document(yaml.value);
+  const draft = yaml.problem ? undefined : new Reader(problems, overrides).document(yaml.value);
   if (draft === undefined) problems.throwIfAny();
   const config = assemble(draft!, overrides, problems);
   return Object.freeze({ config, source, warnings: Object.freeze([...problems.warnings]) });

@@ -95,7 +95,7 @@ export function findSelf(loaded: LoadedConfig, view: LocalView, node?: string): 
     why: found.length === 0
       ? `no node's address is on a local interface; nodes: ${list(config.nodes)}`
       : `several nodes have local addresses: ${list(found)}`,
-    how: `--node ${(found[0] ?? config.nodes[0]!).name}`,
+    how: `--node ${(found[0] ?? config.nodes[0])?.name ?? "NAME"}`,
   });
 }
 

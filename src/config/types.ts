@@ -1,6 +1,7 @@
 /** The validated configuration: what every other room sees instead of raw YAML. */
 
 import type { Prefix } from "../net/prefix.ts";
+import type { EtcdConfig } from "./etcd.ts";
 import type { ServiceConfig } from "./service.ts";
 import type { Mode } from "../wire/mode.ts";
 
@@ -55,6 +56,8 @@ export interface Config {
   readonly service?: ServiceConfig;
   /** Where this node's private key is, and whether nodes may be without keys; absent: none has one. */
   readonly keys?: { readonly privateKeyFile: string; readonly allowPlain: boolean };
+  /** Where nodes come from besides; what they are is not in here. */
+  readonly etcd?: EtcdConfig;
 }
 
 /** A config as it was read: from where, and what deserves a warning (one line each). */

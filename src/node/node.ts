@@ -30,6 +30,7 @@ import { resolveHost } from "../peers/resolve.ts";
 import { ResolveLoop } from "../peers/resolve_loop.ts";
 import { FileSource } from "../peers/source/file.ts";
 import { InlineSource } from "../peers/source/inline.ts";
+import type { MemberSource } from "../peers/source/source.ts";
 import { WrongPorts } from "../peers/wrong_port.ts";
 import type { Served } from "../service/service.ts";
 import { StatusServer } from "../status/server.ts";
@@ -78,6 +79,7 @@ export class Node {
   readonly #hellos: HelloLoop;
   readonly #sealing: SealingControl | undefined;
   readonly #server: StatusServer;
+  readonly #members: MemberSource;
   readonly #reloader: Reloader;
   readonly #ended = Promise.withResolvers<void>();
   #timers: Timer[] = [];
@@ -194,7 +196,9 @@ export class Node {
       onEstablished: (peer) => this.#hellos.hello(peer, { asking: true }),
     });
     this.#pathWatch = new PathWatch(registry, paths, this.#hellos, this.#device, log);
-    const members = options.load
+    const members: MemberSource = options.etcd
+      ? options.etcd.source
+      : options.load
       ? new FileSource({ config, self, endpoint: options.endpoint }, options.load, log)
       : new InlineSource(source);
     members.watch((diff) =>
@@ -205,8 +209,9 @@ export class Node {
         hellos: this.#hellos,
         checkFiles: (config) => this.#sealing?.checkFiles(config),
         bringInStep: () => this.#bringInStep(),
-      }, diff)
+      }, diff).finally(() => this.#tellSubnet())
     );
+    this.#members = members;
     this.#reloader = new Reloader(members, log, time);
     const statusParts = {
       ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time, publisher },
@@ -240,6 +245,7 @@ export class Node {
     const { laneCount } = this.#lanes;
     if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel);
     this.#tellAccepted();
+    this.#tellSubnet();
     this.#sampler.sample();
     // Each has a timer of its own: what one of them cannot do now, the others do.
     const every = (interval_ms: number, ...work: readonly (() => void)[]) =>
@@ -257,6 +263,7 @@ export class Node {
         () => this.#ownAddress.check(),
         () => this.#checkForwarding(),
         () => this.#forwardGuard.check(),
+        () => this.#tellSubnet(),
         () => this.#pathWatch.check() && this.#hellos.announce(),
       ),
       ...every(RATE_SAMPLE_INTERVAL_MS, () => this.#sampler.sample()),
@@ -325,6 +332,7 @@ export class Node {
     this.#stopping = true;
     for (const timer of this.#timers) timer.cancel();
     await runAll([
+      () => this.#members.close(),
       () => this.#server.close(),
       () => this.#lanes.stop(),
       () => this.#live.close(),
@@ -391,6 +399,13 @@ export class Node {
   #checkForwarding(): void {
     const { config: { mode }, self } = this.#registry;
     if (mode === "tun") this.#forwarding.check(self);
+  }
+
+  /** Tells pods' programs of the own subnet, where it comes from etcd. */
+  #tellSubnet(): void {
+    const { config: { networks: [network] }, self: { subnets: [subnet] } } = this.#registry;
+    const { mtu_bytes } = this.#device;
+    if (network && subnet) this.#options.etcd?.subnetFile.write({ network, subnet, mtu_bytes });
   }
 
   /** Says what peers reach through this node besides its pods. */

@@ -5,10 +5,12 @@ import type { Endpoint, LoadedConfig, NodeConfig } from "../config/types.ts";
 import type { Leave } from "../host/privileges.ts";
 import type { KeptLog } from "../base/log.ts";
 import type { Timers } from "../base/time.ts";
+import type { EtcdSource } from "../peers/source/etcd/source.ts";
 import type { LoadFile } from "../peers/source/file.ts";
 import type { HttpEndpoint } from "../status/server.ts";
 import type { Times } from "../wireguard/timers.ts";
 import type { TraceOptions } from "../inspect/trace/tracer.ts";
+import type { SubnetFile } from "./subnet_file.ts";
 
 /** What a node with a key needs. */
 export interface NodeKeysOptions {
@@ -28,6 +30,8 @@ export interface NodeOptions {
   readonly keys?: NodeKeysOptions | undefined;
   /** Reads the config again; absent where there is no file to read. */
   readonly load?: LoadFile;
+  /** Members from etcd, and the file with the own subnet; absent where they come from elsewhere. */
+  readonly etcd?: { readonly source: EtcdSource; readonly subnetFile: SubnetFile } | undefined;
   /** Where it is to listen, as the config or the command line has it. */
   readonly endpoint: Endpoint;
   /** The same with its host name resolved. */

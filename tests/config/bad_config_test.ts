@@ -36,7 +36,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "roaming at the top is any unknown key",
     yaml: "roaming: true\nnodes: [{name: a, address: 10.0.0.1, subnets: []}]\n",
     errors: [
-      't.yaml: line 1: unknown key "roaming"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
+      't.yaml: line 1: unknown key "roaming"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
     ],
   },
   {
@@ -54,7 +54,7 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     name: "unknown key far",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\ncolour: red\n",
     errors: [
-      't.yaml: line 3: unknown key "colour"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
+      't.yaml: line 3: unknown key "colour"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
     ],
   },
   {
@@ -62,14 +62,14 @@ const BAD_CONFIGS: readonly BadConfig[] = [
     yaml:
       "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n__proto__: {port: 1}\n",
     errors: [
-      't.yaml: line 3: unknown key "__proto__"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
+      't.yaml: line 3: unknown key "__proto__"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
     ],
   },
   {
     name: "constructor",
     yaml: "nodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\nconstructor: x\n",
     errors: [
-      't.yaml: line 3: unknown key "constructor"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
+      't.yaml: line 3: unknown key "constructor"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
     ],
   },
   {
@@ -916,8 +916,8 @@ nodes:
     yaml:
       "x: &a {port: 1}\n<<: *a\nnodes:\n  - {name: a, address: 10.0.0.1, subnets: [172.1.0.0/16]}\n",
     errors: [
-      't.yaml: line 1: unknown key "x"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
-      't.yaml: line 2: unknown key "<<"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain',
+      't.yaml: line 1: unknown key "x"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
+      't.yaml: line 2: unknown key "<<"; try: one of network, port, device, mode, bridge, mtu, nodes, default, http, http_hosts, http_trace, engine, log, private_key_file, allow_plain, etcd',
     ],
   },
   {

@@ -108,7 +108,7 @@ Deno.test("reloader: one after the other, those that wait are one, and failures 
   const told: string[] = [];
   let asked = 0;
   const time = new FakeTime();
-  const source = { watch() {}, reload: () => gates[asked++]!.promise };
+  const source = { watch() {}, close() {}, reload: () => gates[asked++]!.promise };
   const reloader = new Reloader(source, log, time);
   const started_ms = time.wall_ms();
   assertEquals(reloader.read, { ok: true, success_ms: started_ms });

@@ -45,6 +45,16 @@ export const readLabNodes = readNumber(
   `a number from ${LAB_NODES_MIN} to ${LAB_NODES_MAX}`,
 );
 
+/** The length of each node's subnet: room for a gateway and a pod. */
+export const readSubnetLength = readNumber(1, 30, "a length of subnets", "a number from 3 to 30");
+
+/** How nodes of a network in etcd reach each other. */
+export function readBackend(text: string): Result<"udp" | "wireguard"> {
+  if (text === "udp" || text === "wireguard") return { value: text };
+  const why = "tunnet speaks two of flannel's";
+  return { problem: { what: `${quote(text)} is no backend`, why, how: "udp or wireguard" } };
+}
+
 /** How often a node says hello: a time such as 5s or 250ms, in ms. */
 export function readHelloInterval(text: string): Result<number> {
   const [, digits, unit] = /^([1-9][0-9]{0,5})(ms|s)$/.exec(text) ?? [];

@@ -38,6 +38,8 @@ export class FileSource implements MemberSource {
     this.#onChange = onChange;
   }
 
+  close(): void {}
+
   async reload(): Promise<ReloadOutcome> {
     const running = this.#running;
     try {

@@ -9,6 +9,8 @@ export class InlineSource implements MemberSource {
 
   watch(): void {}
 
+  close(): void {}
+
   reload(): Promise<ReloadOutcome> {
     return Promise.resolve({
       ok: false,

@@ -39,6 +39,8 @@ export interface MemberSource {
   watch(onChange: OnChange): void;
   /** Looks now whether something has changed; not before an earlier look has come to its end. */
   reload(): Promise<ReloadOutcome>;
+  /** Ends what it does by itself. */
+  close(): void;
 }
 
 /** Prefixes as one text, whatever their order. */

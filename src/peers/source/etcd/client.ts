@@ -49,8 +49,8 @@ export interface Etcd {
   readonly endpoint: string;
   /** All keys that begin with a prefix. */
   list(prefix: string): Promise<Listed>;
-  /** The revision, from the endpoint that was asked last and from no other. */
-  revisionHere(): Promise<number>;
+  /** The revision, from the endpoint that was asked last and from no other; by a key's leave. */
+  revisionHere(key: string): Promise<number>;
   /** Writes a key if it is as it is known; the revision that it was written at, 0 if it was not. */
   write(options: WriteOptions): Promise<number>;
   /** A new lease; its number. */
@@ -104,9 +104,9 @@ export class EtcdClient implements Etcd {
     return { revision: revisionOf(answer), keys: listAt(answer, "kvs").map(readKeyValue) };
   }
 
-  async revisionHere(): Promise<number> {
-    // No key has this name; the answer takes a leader and a majority nevertheless.
-    return revisionOf(await this.#callHere("kv/range", { key: encode("\0"), count_only: true }));
+  async revisionHere(key: string): Promise<number> {
+    // The answer takes a leader and a majority.
+    return revisionOf(await this.#callHere("kv/range", { key: encode(key), count_only: true }));
   }
 
   async write(options: WriteOptions): Promise<number> {
@@ -121,6 +121,11 @@ export class EtcdClient implements Etcd {
   async renew(lease: string): Promise<number> {
     const answer = await this.#call("lease/keepalive", { ID: lease });
     return Math.max(0, toInteger(objectAt(answer, "result").TTL));
+  }
+
+  /** How many seconds a lease has; less than 0 where there is none. */
+  async timeLeft(lease: string): Promise<number> {
+    return toInteger((await this.#call("lease/timetolive", { ID: lease })).TTL);
   }
 
   async revoke(lease: string): Promise<void> {

@@ -173,6 +173,8 @@ export class EtcdSource implements MemberSource {
         this.#saveIfChanged();
       }),
     ];
+    // A node that is killed at once comes back with its subnet, too.
+    this.#saveIfChanged();
     void this.#follow();
   }
 
@@ -339,8 +341,8 @@ export class EtcdSource implements MemberSource {
 
   /** Asks the member that the watch is at; tells whether everything is to be read again. */
   async #probe(): Promise<boolean> {
-    const { etcd, time } = this.#parts;
-    const revision = await etcd.revisionHere();
+    const { etcd, prefix, time } = this.#parts;
+    const revision = await etcd.revisionHere(`${prefix}/${NETWORK_KEY_END}`);
     this.#answered();
     // Another cluster, or one that was restored from an earlier state.
     return revision < this.#revision ||
@@ -410,6 +412,7 @@ export class EtcdSource implements MemberSource {
       } else {
         await this.#list();
         await this.#acquire();
+        this.#saveIfChanged();
         await this.#publish();
       }
     } catch (error) {

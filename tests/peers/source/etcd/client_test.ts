@@ -52,7 +52,7 @@ Deno.test("etcd client: keys, leases and watches of a real etcd", async () => {
   assertEquals(await client.renew(lease), 0);
   const other = await client.grant(60);
   assert(await client.renew(other) > 50);
-  assertEquals(await client.revisionHere(), revision + 2);
+  assertEquals(await client.revisionHere("/net/config"), revision + 2);
   assertEquals((await client.status()).hasLeader, true);
 });
 
