@@ -6,6 +6,7 @@ import { checkDocker, DockerPods, POD } from "../../src/tools/lab/docker.ts";
 import { runProgram } from "../../src/base/run_program.ts";
 import { namespacePrefix } from "../../src/tools/lab/topology.ts";
 import { dockerScript } from "../../src/tools/setup/docker.ts";
+import { SERVICE, unitFile } from "../../src/tools/setup/systemd.ts";
 import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
 import { Bed, tunnetCommand, until } from "./harness.ts";
 import { namespacesOf } from "./ip.ts";
@@ -68,18 +69,29 @@ async function sourceSeen(pods: DockerPods, bed: Bed, i: number, port: number): 
   ) ?? "";
 }
 
-/** The checks of the doctor on a node that fail. */
-async function failing(bed: Bed, i: number): Promise<{ id: string; fix: string }[]> {
+interface Found {
+  readonly id: string;
+  readonly status: string;
+  readonly fix: string;
+}
+
+/** The checks of the doctor on a node that are not well. */
+async function warned(bed: Bed, i: number): Promise<Found[]> {
   const words = ["doctor", "-c", `${bed.dir}/tunnet.yaml`, "--node", bed.node(i).name, "--json"];
   const { stdout } = await bed.onNode(i, ...bed.command, ...words);
-  const checks: { id: string; status: string; fix: string }[] = JSON.parse(stdout).checks;
-  return checks.filter(({ status }) => status === "fail");
+  const checks: Found[] = JSON.parse(stdout).checks;
+  return checks.filter(({ status }) => status !== "ok");
+}
+
+/** Those that fail. */
+async function failing(bed: Bed, i: number): Promise<Found[]> {
+  return (await warned(bed, i)).filter(({ status }) => status === "fail");
 }
 
 dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", async (t) => {
   await using bed = await Bed.create({ bare: true });
   const file = `${bed.dir}/tunnet.yaml`;
-  const loaded = parseConfig(bed.yaml, file);
+  const loaded = { ...parseConfig(bed.yaml, file), file };
   const pods = new DockerPods(bed.plan, loaded, bed.dir);
   const [a, b] = [bed.node(0), bed.node(1)];
   const scriptOf = (i: number, undo = false) =>
@@ -145,6 +157,90 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
       const received = await pods.engine(a).docker("exec", POD, "timeout", "300", "sh", "-c", get);
       assertMatch(received.stdout, /^[0-9a-f]{64} /, received.stderr);
       assertEquals(received.stdout, sent.stdout);
+    });
+    await t.step("pods reach what is outside the network, by their host's address", async () => {
+      // The Internet: it knows the way to the node, and none to pods.
+      const outside = `${a.namespace}-outside`;
+      await bed.addNamespace(outside);
+      const cable = [
+        "link",
+        "add",
+        "up0",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        outside,
+      ];
+      for (
+        const words of [
+          ["-n", a.namespace, ...cable],
+          ["-n", a.namespace, "address", "add", "203.0.113.2/30", "dev", "up0"],
+          ["-n", a.namespace, "link", "set", "up0", "up"],
+          ["-n", outside, "address", "add", "203.0.113.1/30", "dev", "eth0"],
+          ["-n", outside, "link", "set", "eth0", "up"],
+          ["-n", a.namespace, "route", "add", "default", "via", "203.0.113.1"],
+        ]
+      ) assertEquals((await runProgram("ip", words)).stderr, "", words.join(" "));
+      const out = async () => {
+        const words = ["ping", "-c", "2", "-i", "0.2", "-W", "3", "203.0.113.1"];
+        return (await pods.engine(a).docker("exec", POD, ...words)).stdout;
+      };
+      assertMatch(await out(), / 2 packets received/);
+      assertEquals(await warned(bed, 0), []);
+      // Pods see each other's own addresses as before.
+      assertMatch(await ping(2), / 2 packets received/);
+      const rule = "POSTROUTING -s 172.1.0.0/16 ! -d 172.0.0.0/8 -j MASQUERADE";
+      assertEquals((await bed.onNode(0, "sh", "-c", `iptables -t nat -D ${rule}`)).code, 0);
+      assertMatch(await out(), / 0 packets received/);
+      const found = await warned(bed, 0);
+      const fix = `iptables -t nat -A ${rule}`;
+      assertEquals(found.map((check) => [check.id, check.fix]), [["outside", fix]]);
+      assertEquals((await bed.onNode(0, "sh", "-c", fix)).code, 0);
+      assertMatch(await out(), / 2 packets received/);
+      assertEquals(await warned(bed, 0), []);
+    });
+    await t.step("a port that a pod publishes is reached from outside", async () => {
+      const engine = pods.engine(a);
+      const serve = ["sh", "-c", "echo published >/tmp/word; exec httpd -f -h /tmp"];
+      const options = ["--detach", "--name", "web", "--network", "tunnet", "--ip", "172.1.0.9"];
+      await engine.must("run", ...options, "--publish", "8080:80", "tunnet-lab", ...serve);
+      const get = (namespace: string, url: string) =>
+        runProgram("ip", ["netns", "exec", namespace, "busybox", "wget", "-q", "-O", "-", url]);
+      const outside = `${a.namespace}-outside`;
+      await until("it answers", 15_000, async () => {
+        const { stdout } = await get(outside, "http://203.0.113.2:8080/word");
+        return stdout === "published\n";
+      });
+      // Its own address was asked for, and other nodes' pods reach it there.
+      const words = ["exec", POD, "wget", "-q", "-O", "-", "http://172.1.0.9/word"];
+      assertEquals(await pods.engine(b).must(...words), "published\n");
+      await engine.must("rm", "--force", "web");
+    });
+    await t.step("what a reboot forgets is there again at the service's start", async () => {
+      const before = await rules(bed, 0);
+      const prepare = `${bed.dir}/prepare.sh`;
+      const engine = pods.engine(a);
+      const bin = `${bed.dir}/bin`;
+      Deno.mkdirSync(bin);
+      const tunnet = bed.command.map((word) => `'${word}'`).join(" ");
+      for (
+        const [name, script] of [["tunnet", `exec ${tunnet} "$@"`], ["sudo", 'exec "$@"']] as const
+      ) Deno.writeTextFileSync(`${bin}/${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const here = (text: string) => text.replaceAll(SERVICE.prepare, prepare);
+      const [, command] = /^# +(tunnet setup .*)$/m.exec(scriptOf(0))!;
+      const kept = await engine.script(`PATH=${bin}:$PATH; cd ${bin}; ${here(command!)}`);
+      assertEquals(kept.code, 0, kept.stderr);
+      for (const _ of [1, 2]) await bed.onNode(0, "iptables", "-D", "DOCKER-USER", "1");
+      await bed.onNode(0, "iptables", "-t", "nat", "-D", "POSTROUTING", "1");
+      await bed.onNode(0, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward");
+      const unit = unitFile({ self: loaded.config.nodes[0]!, embedded: false });
+      const [, start] = /^ExecStartPre=\+(.*)$/m.exec(unit)!;
+      assertEquals((await engine.script(here(start!))).stderr, "");
+      assertEquals(await rules(bed, 0), before);
+      assertMatch(await ping(2), / 2 packets received/);
     });
     await t.step("the script changes nothing when it is run again", async () => {
       const before = await rules(bed, 0);

@@ -6,6 +6,7 @@ import { firewallChecks } from "./rules/firewall.ts";
 import { hostChecks } from "./rules/host.ts";
 import { kernelChecks } from "./rules/kernel.ts";
 import { keyChecks } from "./rules/keys.ts";
+import { outsideChecks } from "./rules/outside.ts";
 import { otherNodesChecks } from "./rules/peers.ts";
 import { routeChecks } from "./rules/routes.ts";
 
@@ -17,6 +18,7 @@ export function judge(facts: Facts): readonly Check[] {
     ...kernelChecks(facts),
     ...routeChecks(facts),
     ...firewallChecks(facts),
+    ...outsideChecks(facts),
     ...otherNodesChecks(facts),
   ];
 }

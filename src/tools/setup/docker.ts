@@ -1,4 +1,7 @@
-/** `tunnet setup --docker`: Docker networks with the node's subnets and without NAT. Pure. */
+/**
+ * `tunnet setup --docker`: Docker networks with the node's subnets, without NAT between pods and
+ * with NAT to everywhere else. Pure.
+ */
 
 import type { NodeConfig } from "../../config/types.ts";
 import { UsageError } from "../../base/errors.ts";
@@ -8,6 +11,7 @@ import {
   firewallLines,
   FORWARDING_STAYS,
   forwardingLines,
+  keepCommand,
   NEEDS_ROOT,
   requireTun,
   scriptHead,
@@ -108,11 +112,13 @@ ${networks.map(({ name }) => `remove ${name}\n`).join("")}
   const example = `docker run --rm -it --network ${networks[0]!.name} debian bash`;
   return scriptHead(input, "docker", [
     `Prepares the Docker host ${self.name} for tunnet: its containers become pods.`,
-    "Docker keeps the network; forwarding and firewall rules end with a reboot: run this again then.",
+    "Docker keeps the network; forwarding and firewall rules end with a reboot. To keep them, have",
+    "the service run this script at each start:",
+    `  ${keepCommand(input, "docker")}`,
     `A pod is a container in that network: ${example}`,
   ]) + device + `masquerade=com.docker.network.bridge.enable_ip_masquerade\n\n` + checks +
     "\n" + forwardingLines(self) +
-    "\n# The pods' networks. No NAT: pods keep their own addresses towards each other.\n" +
+    "\n# The pods' networks. Not Docker's NAT: pods keep their own addresses towards each other.\n" +
     CREATE + networks.map((network) => createLines(network, config.mtu_bytes)).join("") +
     "\n# Docker drops what it does not know, such as packets from the tunnel's device.\n" +
     firewallLines(input, bridges);

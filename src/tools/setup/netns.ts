@@ -7,6 +7,7 @@ import {
   firewallLines,
   FORWARDING_STAYS,
   forwardingLines,
+  keepCommand,
   NEEDS_ROOT,
   podVersions,
   requireTun,
@@ -54,7 +55,8 @@ export function netnsScript(input: SetupInput): string {
     );
   return scriptHead(input, "netns", [
     `Prepares the node ${self.name} for tunnet: a bridge with its subnets, and a pod to try it with.`,
-    "All of it ends with a reboot: run this again then.",
+    "All of it ends with a reboot. To keep it, have the service run this script at each start:",
+    `  ${keepCommand(input, "netns")}`,
     `Enter the pod: ip netns exec ${POD} sh`,
   ]) + device + "\n" + NEEDS_ROOT +
     "command -v ip >/dev/null || fail 'there is no ip on this host; try: apt-get install iproute2'\n\n" +

@@ -2,7 +2,8 @@
 
 import type { LoadedConfig, NodeConfig } from "../../config/types.ts";
 import { errorText, UsageError } from "../../base/errors.ts";
-import type { IpVersion } from "../../net/prefix.ts";
+import { formatPrefix, type IpVersion } from "../../net/prefix.ts";
+import { masquerades } from "./masquerade.ts";
 
 /** The scripts that `tunnet setup` prints. */
 export const SCRIPT_KINDS = ["docker", "netns", "systemd"] as const;
@@ -16,6 +17,9 @@ export type FileKind = typeof FILE_KINDS[number];
 
 /** All that `tunnet setup` prints. */
 export const SETUP_KINDS = [...SCRIPT_KINDS, ...FILE_KINDS, "wg"] as const;
+
+/** A script of `tunnet setup --docker` or `--netns`, run before each start of the service. */
+export const PREPARE = "/etc/tunnet/prepare.sh";
 
 /** What a script is made from. */
 export interface SetupInput {
@@ -33,6 +37,20 @@ export function bridgeName(index: number): string {
 /** A word of a shell script: bare where that is safe, else in single quotes. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_.,:/=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The words that choose this config and node again. */
+function chosen({ loaded, self }: SetupInput): string {
+  const named = loaded.file === undefined
+    ? ""
+    : ` -c ${shellWord(errorText({ what: loaded.file }))}`;
+  return `${named} --node ${self.name}`;
+}
+
+/** The command that keeps what a script sets beyond a reboot: the service runs it at each start. */
+export function keepCommand(input: SetupInput, kind: "docker" | "netns"): string {
+  return `tunnet setup --${kind}${chosen(input)} >prepare.sh && ` +
+    `sudo install -D -m 0755 prepare.sh ${PREPARE}`;
 }
 
 /** The IP versions that a node has pods of. */
@@ -102,6 +120,13 @@ rule() {
   shift 3
   "$tool" -w -t "$table" -C "$chain" "$@" 2>/dev/null || "$tool" -w -t "$table" -I "$chain" "$@"
 }
+
+# last TOOL TABLE CHAIN RULE...: puts a rule last in its chain, unless it is there.
+last() {
+  tool=$1 table=$2 chain=$3
+  shift 3
+  "$tool" -w -t "$table" -C "$chain" "$@" 2>/dev/null || "$tool" -w -t "$table" -A "$chain" "$@"
+}
 `;
 
 const REMOVE_RULE = `# rule TOOL TABLE CHAIN RULE...: removes a rule, if it is there.
@@ -114,7 +139,35 @@ rule() {
 
 const TOOL = { 4: "iptables", 6: "ip6tables" } as const;
 
-function ruleLines(version: IpVersion, bridges: readonly string[]): string {
+/**
+ * The way out of the network: packets that leave it get this host's address, since nobody else
+ * knows where pods are. The device and a node's other bridges lead to pods.
+ */
+function masqueradeLines(
+  { loaded: { config }, self, undo }: SetupInput,
+  version: IpVersion,
+  bridges: readonly string[],
+): string {
+  const found = masquerades(config, self, version);
+  const tool = TOOL[version];
+  const between = bridges.length < 2
+    ? []
+    : found.flatMap(({ subnet }) =>
+      bridges.map((bridge) =>
+        `  rule ${tool} nat POSTROUTING -s ${formatPrefix(subnet)} -o ${bridge} -j ACCEPT\n`
+      )
+    );
+  const add = undo ? "rule" : "last";
+  const out = found.map(({ subnet, within }) =>
+    `  ${add} ${tool} nat POSTROUTING -s ${formatPrefix(subnet)} ! -d ${formatPrefix(within)} ` +
+    "-j MASQUERADE\n"
+  );
+  if (out.length === 0) return "";
+  return "  # What leaves the network, to the Internet, does so by this host's address.\n" +
+    [...between, ...out].join("");
+}
+
+function ruleLines(input: SetupInput, version: IpVersion, bridges: readonly string[]): string {
   const tool = TOOL[version];
   // A node's own bridges belong together too: Docker would keep them apart.
   const ends = ['"$device"', ...bridges];
@@ -129,16 +182,17 @@ function ruleLines(version: IpVersion, bridges: readonly string[]): string {
 ${rules.join("\n")}
   # Accepted here, a packet meets no MASQUERADE further down: the other pod sees who asks.
   rule ${tool} nat POSTROUTING -o "$device" -j ACCEPT
-fi
+${masqueradeLines(input, version, bridges)}fi
 `;
 }
 
 /**
  * Firewall rules: packets pass between the bridges and the device, and keep
- * their source address. Without iptables there is nothing to do here: what an
- * nftables ruleset of the host's own forbids, `tunnet doctor` names.
+ * their source address within the network. Without iptables there is nothing to
+ * do here: what an nftables ruleset of the host's own forbids, or lacks,
+ * `tunnet doctor` names.
  */
-export function firewallLines({ self, undo }: SetupInput, bridges: readonly string[]): string {
-  return (undo ? REMOVE_RULE : ADD_RULE) +
-    podVersions(self).map((version) => ruleLines(version, bridges)).join("");
+export function firewallLines(input: SetupInput, bridges: readonly string[]): string {
+  return (input.undo ? REMOVE_RULE : ADD_RULE) +
+    podVersions(input.self).map((version) => ruleLines(input, version, bridges)).join("");
 }

@@ -8,6 +8,7 @@ import {
   forwardingLines,
   NEEDS_ROOT,
   podVersions,
+  PREPARE,
   scriptHead,
   type SetupInput,
   shellWord,
@@ -17,8 +18,7 @@ import {
 export const SERVICE = {
   program: "/usr/local/bin/tunnet",
   config: "/etc/tunnet/tunnet.yaml",
-  /** A script of `tunnet setup --docker` or `--netns`, run before each start if it is there. */
-  prepare: "/etc/tunnet/prepare.sh",
+  prepare: PREPARE,
   unit: "/etc/systemd/system/tunnet.service",
   sysctl: "/etc/sysctl.d/60-tunnet.conf",
 } as const;

@@ -109,7 +109,7 @@ const STOPPED: Facts = {
   paths: new Map(),
   portHolders: [],
   deviceHolders: [],
-  firewall: { chains: [], unread: [] },
+  firewall: { chains: [], tools: ["iptables", "nft"], unread: [] },
   keyFiles: [],
   clock_ms: Date.UTC(2030, 0, 1),
 };
@@ -151,7 +151,7 @@ function sysctl(facts: Facts, name: string, value: string): Facts {
 
 function rules(facts: Facts, text: string): Facts {
   const chains = parseIptables(`${text}\nCOMMIT\n`, 4, "iptables");
-  return { ...facts, firewall: { chains, unread: [] } };
+  return { ...facts, firewall: { chains, tools: ["iptables", "nft"], unread: [] } };
 }
 
 function withPeer(probe: Probe, change: Partial<PeerFacts> = {}): Facts {
@@ -190,6 +190,11 @@ Deno.test("doctor: in mode tap a firewall may be asked of frames within the brid
 });
 
 const file = "'my config.yaml'";
+
+/** Pods leave the network by the host's address. */
+const MASQUERADED = `*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 172.1.0.0/16 ! -d 172.0.0.0/8 -j MASQUERADE`;
 
 /** Facts that differ from healthy ones, and all that is said of them. */
 const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly string[]])[] = [
@@ -299,6 +304,43 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
     },
     [],
   ],
+  ["pods without a way to the Internet", {
+    ...STOPPED,
+    routes: [...ROUTES, route("0.0.0.0/0", 2), route("::/0", 2)],
+  }, [
+    "outside: warn: iptables -t nat -A POSTROUTING -s 172.1.0.0/16 ! -d 172.0.0.0/8 -j MASQUERADE",
+    "outside6: warn: " +
+    "ip6tables -t nat -A POSTROUTING -s fd00:172:1::/64 ! -d fd00:172::/32 -j MASQUERADE",
+  ]],
+  ["the same without iptables", {
+    ...STOPPED,
+    config: { ...config, networks: [] },
+    self: { ...config.nodes[0]!, subnets: config.nodes[0]!.subnets.slice(0, 1) },
+    routes: [...ROUTES, route("0.0.0.0/0", 2)],
+    firewall: { chains: [], tools: ["nft"], unread: [] },
+  }, [
+    "outside: warn: nft add table ip tunnet && nft 'add chain ip tunnet out " +
+    "{ type nat hook postrouting priority 100; }' && nft add rule ip tunnet out " +
+    "ip saddr 172.1.0.0/16 ip daddr != 172.1.0.0/16 masquerade",
+  ]],
+  [
+    "a way to the Internet that the firewall closes",
+    rules(
+      { ...STOPPED, routes: [...ROUTES, route("0.0.0.0/0", 2)] },
+      `*filter
+:FORWARD DROP [0:0]
+-A FORWARD -i tunnet0 -o br0 -j ACCEPT
+-A FORWARD -i br0 -o tunnet0 -j ACCEPT
+COMMIT
+${MASQUERADED}`,
+    ),
+    ["outside: warn: iptables -I FORWARD -i br0 -o eth0 -j ACCEPT"],
+  ],
+  ["the default node's way is another's", {
+    ...STOPPED,
+    config: { ...config, defaultNode: "node-b" },
+    routes: [...ROUTES, route("0.0.0.0/0", 2)],
+  }, []],
   ["no bridge", { ...STOPPED, links: [LO, ETH0] }, [
     `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
     `local_subnet: fail: tunnet setup --netns -c ${file} --node node-a | sh`,
@@ -331,7 +373,7 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
     "routes: fail: ip route add 172.2.0.0/16 dev tunnet0",
   ]],
   ["a wider route is none of ours", {
-    ...RUNNING,
+    ...rules(RUNNING, MASQUERADED),
     routes: [...RUNNING.routes, route("0.0.0.0/0", 2)],
   }, []],
   ["a route beside is none of ours", {
@@ -351,7 +393,7 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
     "underlay: fail: ip route add 172.200.0.7 $(ip route show default | head -n 1 | cut -d ' ' -f 2-)",
   ]],
   ["a node inside the network before the start, which keeps the way to it", {
-    ...STOPPED,
+    ...rules(STOPPED, MASQUERADED),
     peers: [peer(ANSWERED, { address: parseAddress("172.200.0.7") })],
     routes: [...ROUTES, { ...ROUTES[0]!, prefix: parsePrefix("0.0.0.0/0")!.prefix, index: 2 }],
   }, []],
@@ -445,7 +487,10 @@ const SICK: readonly (readonly [name: string, facts: Facts, wrong: readonly stri
       "port_nat: fail: iptables -t nat -I PREROUTING -p udp --dport 3009 -j ACCEPT",
     ],
   ],
-  ["rules that cannot be read", { ...STOPPED, firewall: { chains: [], unread: ["nft: no"] } }, [
+  ["rules that cannot be read", {
+    ...STOPPED,
+    firewall: { chains: [], tools: ["nft"], unread: ["nft: no"] },
+  }, [
     "firewall: skip",
   ]],
   ["a name that is not known", withPeer(ANSWERED, { address: undefined, path: undefined }), [

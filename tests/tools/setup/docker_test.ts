@@ -56,6 +56,37 @@ Deno.test("setup --docker: what the script asks of Docker and of the firewall", 
   assert(!/ip6tables|ipv6|mtu/.test(one), "nothing of IPv6, nor an MTU, where there is none");
 });
 
+Deno.test("setup --docker: what leaves the network does so by the host's address", () => {
+  const script = dockerScript(inputFor("both"));
+  for (
+    const rule of [
+      "  last iptables nat POSTROUTING -s 172.2.0.0/16 ! -d 172.0.0.0/8 -j MASQUERADE\n",
+      "  last ip6tables nat POSTROUTING -s fd00:172:2::/64 ! -d fd00:172::/32 -j MASQUERADE\n",
+    ]
+  ) {
+    assertStringIncludes(script, rule);
+    const undo = dockerScript(inputFor("both", { undo: true }));
+    assertStringIncludes(undo, rule.replace("last", "rule"));
+  }
+  // Two bridges of one node may be reached by each other's pods, too.
+  const many = dockerScript(inputFor("many"));
+  assertStringIncludes(
+    many,
+    "rule iptables nat POSTROUTING -s 172.3.0.0/16 -o tunnet-br2 -j ACCEPT",
+  );
+});
+
+Deno.test("setup --docker: one command has the service run it at each start", () => {
+  const file = "my nodes.yaml";
+  const input = inputFor("one");
+  const script = dockerScript({ ...input, loaded: { ...input.loaded, file } });
+  assertStringIncludes(
+    script,
+    "#   tunnet setup --docker -c 'my nodes.yaml' --node one >prepare.sh && " +
+      "sudo install -D -m 0755 prepare.sh /etc/tunnet/prepare.sh\n",
+  );
+});
+
 Deno.test("setup --docker: two networks of one node may talk to each other", () => {
   const script = dockerScript(inputFor("many"));
   assertStringIncludes(script, "-i tunnet-br -o tunnet-br2 -j ACCEPT");

@@ -66,6 +66,8 @@ export interface Chain {
 /** All chains of a host. */
 export interface Firewall {
   readonly chains: readonly Chain[];
+  /** The programs that change rules, of which this host has any. */
+  readonly tools: readonly ("iptables" | "nft")[];
   /** What could not be read, one line each. */
   readonly unread: readonly string[];
 }

@@ -13,12 +13,6 @@ const SAVES: readonly (readonly [program: string, version: 4 | 6, tool: Tool])[]
   ["ip6tables-legacy-save", 6, "ip6tables-legacy"],
 ];
 
-/** The tool's name where the alternatives make plain `iptables` the other one. */
-async function nftTool(): Promise<boolean> {
-  const ran = await runIfThere("iptables", ["--version"]);
-  return ran === undefined || !ran.stdout.includes("legacy");
-}
-
 function rename(chain: Chain, nftIsDefault: boolean): Chain {
   if (nftIsDefault || chain.tool === "nft") return chain;
   const legacy = chain.tool.endsWith("-legacy");
@@ -55,6 +49,12 @@ export async function readFirewall(): Promise<Firewall> {
     else unread.push(`nft: ${nft.stderr.trim().split("\n")[0] || "its JSON cannot be read"}`);
   }
   if (tools === 0) unread.push("neither nft nor iptables is on this host");
-  const nftIsDefault = await nftTool();
-  return { chains: chains.map((chain) => rename(chain, nftIsDefault)), unread };
+  const iptables = await runIfThere("iptables", ["--version"]);
+  // The tool's name where the alternatives make plain `iptables` the other one.
+  const nftIsDefault = !iptables?.stdout.includes("legacy");
+  return {
+    chains: chains.map((chain) => rename(chain, nftIsDefault)),
+    tools: [...(iptables ? ["iptables" as const] : []), ...(nft ? ["nft" as const] : [])],
+    unread,
+  };
 }

@@ -29,9 +29,9 @@ import {
 } from "../view.ts";
 
 /** Any port of a service: whoever lets nothing but one port through knows it. */
-const SERVICE_PORT = 80;
+export const SERVICE_PORT = 80;
 /** A client's port (the middle of Linux's range). */
-const CLIENT_PORT = 40_000;
+export const CLIENT_PORT = 40_000;
 /** A bridge that is not there yet. */
 const NO_BRIDGE = "tunnet-br";
 
@@ -39,20 +39,24 @@ const NO_BRIDGE = "tunnet-br";
 const ANY_NETWORK = parsePrefix("10.0.0.0/8")!.prefix;
 
 /** Conditions of a rule, in the words of both tools. */
-interface Condition {
+export interface Condition {
   readonly iptables: string;
   readonly nft: string;
 }
 
 /** The command that puts a rule before all others of a chain: ACCEPT. */
-function acceptFirst(chain: Chain, { iptables, nft }: Condition, name = chain.name): string {
+export function acceptFirst(
+  chain: Chain,
+  { iptables, nft }: Condition,
+  name = chain.name,
+): string {
   const { tool, family, table } = chain;
   if (tool === "nft") return `nft insert rule ${family} ${table} ${name} ${nft} accept`;
   return `${tool}${table === "filter" ? "" : ` -t ${table}`} -I ${name} ${iptables} -j ACCEPT`;
 }
 
 /** Docker calls its DOCKER-USER first, and leaves it alone. */
-function placeFor({ firewall }: Facts, chain: Chain): string {
+export function placeFor({ firewall }: Facts, chain: Chain): string {
   const user = "DOCKER-USER";
   const called = chain.rules.some(({ action }) => action.kind === "jump" && action.chain === user);
   const exists = firewall.chains.some(({ name, tool, table, family }) =>
@@ -61,7 +65,8 @@ function placeFor({ firewall }: Facts, chain: Chain): string {
   return called && exists ? user : chain.name;
 }
 
-function sayDrop(what: string, { chain, text, certain }: Verdict): string {
+/** What is dropped, where, and by what. */
+export function sayDrop(what: string, { chain, text, certain }: Verdict): string {
   return `${what} ${certain ? "are" : "may be"} dropped in ${chainPlace(chain)} by ${text}`;
 }
 

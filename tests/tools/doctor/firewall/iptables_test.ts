@@ -8,7 +8,12 @@ import { packet } from "./packets.ts";
 function judge(rule: string, one: Packet, policy = "ACCEPT"): string {
   const text = `*filter\n:FORWARD ${policy} [0:0]\n-A FORWARD ${rule}\nCOMMIT\n`;
   const chains = parseIptables(text, one.version, "iptables");
-  const [verdict] = verdicts({ chains, unread: [] }, "forward", "filter", one);
+  const [verdict] = verdicts(
+    { chains, tools: ["iptables", "nft"], unread: [] },
+    "forward",
+    "filter",
+    one,
+  );
   return `${verdict!.kind}${verdict!.certain ? "" : "?"}`;
 }
 
@@ -132,7 +137,7 @@ const DOCKERS: readonly (readonly [Hook, "filter" | "nat", Packet, string])[] = 
 for (const [hook, type, one, expected] of DOCKERS) {
   Deno.test(`iptables: Docker's own rules, ${hook} ${one.input} -> ${one.output}: ${expected}`, () => {
     const chains = parseIptables(DOCKER, 4, "iptables");
-    const found = verdicts({ chains, unread: [] }, hook, type, one);
+    const found = verdicts({ chains, tools: ["iptables", "nft"], unread: [] }, hook, type, one);
     assertEquals(found.map(({ kind, text, certain }) => [`${kind} by ${text}`, certain]), [
       [expected, true],
     ]);
@@ -143,7 +148,12 @@ Deno.test("iptables: chains that jump in circles end", () => {
   const text = "*filter\n:FORWARD ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n" +
     "-A FORWARD -j A\n-A A -j B\n-A A -j B\n-A B -j A\n-A B -j A\nCOMMIT\n";
   const chains = parseIptables(text, 4, "iptables");
-  const [verdict] = verdicts({ chains, unread: [] }, "forward", "filter", packet());
+  const [verdict] = verdicts(
+    { chains, tools: ["iptables", "nft"], unread: [] },
+    "forward",
+    "filter",
+    packet(),
+  );
   assertEquals(verdict?.kind, "accept");
 });
 
@@ -158,7 +168,10 @@ Deno.test("iptables: no text makes the reader fail", () => {
     const chains = parseIptables(text, 4, "iptables");
     for (const hook of ["forward", "prerouting"] as const) {
       for (const type of ["filter", "nat"] as const) {
-        assert(verdicts({ chains, unread: [] }, hook, type, packet()).length <= chains.length);
+        assert(
+          verdicts({ chains, tools: ["iptables", "nft"], unread: [] }, hook, type, packet())
+            .length <= chains.length,
+        );
       }
     }
   }

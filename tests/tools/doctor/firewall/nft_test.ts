@@ -32,7 +32,7 @@ function ruleset(exprs: readonly unknown[], policy = "accept", extra: readonly u
 
 function judge(text: string, one: Packet, hook: Hook = "forward"): string {
   const chains = parseNft(text, new Set())!;
-  const found = verdicts({ chains, unread: [] }, hook, "filter", one);
+  const found = verdicts({ chains, tools: ["iptables", "nft"], unread: [] }, hook, "filter", one);
   return found.map(({ kind, text, certain }) => `${kind}${certain ? "" : "?"} by ${text}`).join();
 }
 
@@ -167,7 +167,12 @@ Deno.test("nft: what is no ruleset, or a broken one, is no reason to fail", () =
     const chains = parseNft(text, new Set());
     if (!chains) continue;
     for (const one of [packet(), v6, udp]) {
-      const found = verdicts({ chains, unread: [] }, "forward", "filter", one);
+      const found = verdicts(
+        { chains, tools: ["iptables", "nft"], unread: [] },
+        "forward",
+        "filter",
+        one,
+      );
       assert(found.length <= 1);
     }
   }
