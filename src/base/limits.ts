@@ -422,7 +422,7 @@ export const WAITING_PER_PEER = 64;
 /** The same of all peers: 1.5 MB of whole packets. */
 export const WAITING_MAX = 1_024;
 
-/** Sessions of one peer whose index has a place: three in use, one being made, the rest to retire. */
+/** Sessions of one peer whose index has a place: four in use, one being made, the rest to retire. */
 export const SESSION_SLOTS = 8;
 
 /** A session sends no message whose counter is this: 2^64 - 2^13 - 1, in two words (WireGuard). */

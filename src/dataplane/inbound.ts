@@ -10,7 +10,7 @@ import {
   WRONG_PORTS_PER_S,
 } from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
-import { DATA, DATA_TYPE } from "../wire/data_message.ts";
+import { DATA_TYPE } from "../wire/data_message.ts";
 import { CONTROL_FIRST_BYTE, echoTokenAt, isProbeAt } from "../wire/hello.ts";
 import { classify, DATAGRAM, type DatagramKind } from "../wire/classify.ts";
 import { DEVICE_GONE, type PacketDevice, WRITE } from "../io/device.ts";
@@ -26,6 +26,7 @@ import type { LaneTable } from "../forwarding/lane_table.ts";
 import { TRANSPORT } from "../forwarding/peer_row.ts";
 import { type Admission, ADMITTED } from "./admit.ts";
 import { UNOPENED } from "./open.ts";
+import { Opened, OPENED_BYTES } from "./opened.ts";
 import { PeerRateLimit, RateLimit } from "./rate_limit.ts";
 import type { LaneSealing } from "./sealing.ts";
 import { Senders, UNKNOWN_PEER } from "./senders.ts";
@@ -79,6 +80,7 @@ export class Inbound {
   readonly #senders = new Senders();
   /** The peer that sent the current slot's datagrams, UNKNOWN_PEER or NOT_ASKED. */
   #sender = NOT_ASKED;
+  readonly #opened: Opened | undefined;
   #deviceGone = false;
 
   constructor(
@@ -91,6 +93,7 @@ export class Inbound {
     readonly sealing?: LaneSealing,
   ) {
     this.#merger = new Merger(this, device.features);
+    this.#opened = sealing && new Opened(simdArena(OPENED_BYTES));
     this.#unverifiedLimit = new PeerRateLimit(NODES_MAX, UNVERIFIED_HELLOS_PER_S, now_ms);
     this.#wrongPortLimit = new RateLimit(WRONG_PORTS_PER_S, now_ms);
     this.#wrongInterfaceLimit = new RateLimit(WRONG_INTERFACES_PER_S, now_ms);
@@ -125,14 +128,22 @@ export class Inbound {
         this.#wrongInterface(slot, offset);
         continue;
       }
+      if (this.sealing && this.#burst.view.getUint8(offset) === DATA_TYPE) {
+        this.#openAll(this.sealing, slot, offset, segment, length);
+        continue;
+      }
       let at = 0;
       do {
         this.#handle(slot, offset + at, Math.min(segment, length - at));
         at += segment;
-        if (at < length) at += segment * this.#follow(offset + at, segment, length - at);
+        if (at >= length) break;
+        // What joins has the sender of the packet before it, which has been asked for.
+        const whole = Math.floor((length - at) / segment);
+        at += segment * this.#follow(this.#sender, offset + at, segment, whole);
       } while (at < length);
     }
     this.#merger.flush();
+    this.#opened?.clear();
     return this.#deviceGone ? DEVICE_GONE : count;
   }
 
@@ -147,7 +158,10 @@ export class Inbound {
     const { sealing } = this;
     const kind = classify(view, offset, length, admission.mode, sealing !== undefined);
     if (kind === DATAGRAM.wireguard && sealing) {
-      return this.#wireguard(sealing, slot, offset, length);
+      if (view.getUint8(offset) !== DATA_TYPE) {
+        return this.#handshake(sealing, slot, offset, length);
+      }
+      return this.#openAll(sealing, slot, offset, length, length);
     }
     const peer = this.#peerOf(slot);
     if (peer === UNKNOWN_PEER) return this.#unknown(slot, kind, offset, length);
@@ -175,26 +189,74 @@ export class Inbound {
     this.counters.observer?.received(view, peer, offset, length, 1);
   }
 
-  /** A message of WireGuard: who sent it, its session says, and not where it came from. */
-  #wireguard(sealing: LaneSealing, slot: number, offset: number, length: number): void {
-    const { bytes, view } = this.#burst;
-    if (view.getUint8(offset) !== DATA_TYPE) {
-      return this.#handshake(sealing, slot, offset, length);
-    }
+  /**
+   * Data messages that were received as one: who sent them, their session says, and not where they
+   * came from. Equal packets of one session go on in a row.
+   */
+  #openAll(
+    sealing: LaneSealing,
+    slot: number,
+    offset: number,
+    segment: number,
+    length: number,
+  ): void {
+    const { view } = this.#burst;
     const { open } = sealing;
-    const text = offset + DATA.text;
-    const size = open.open(text, offset, length);
-    if (size < 0) {
-      return this.#drop(UNOPENED_COUNTER.get(size)!, UNKNOWN_PEER, offset, length);
+    const opened = this.#opened!;
+    if (!opened.hasRoom(length)) {
+      this.#merger.flush();
+      opened.clear();
     }
-    sealing.noteOpened(size > 0);
-    const { peer } = open;
-    if (this.#peerOf(slot) !== peer && this.#moveLimit.take()) {
-      sealing.tell({ what: "moved", peer, sender: readSockaddr(this.#burst.sender, slot) });
+    for (let at = 0; at < length; at += segment) {
+      const from = offset + at;
+      const message_bytes = Math.min(segment, length - at);
+      if (view.getUint8(from) !== DATA_TYPE) {
+        this.#endRow(slot);
+        this.#handle(slot, from, message_bytes);
+        continue;
+      }
+      const size = open.open(opened.end, from, message_bytes);
+      if (size < 0) {
+        this.#drop(UNOPENED_COUNTER.get(size)!, UNKNOWN_PEER, from, message_bytes);
+        continue;
+      }
+      const { index } = open;
+      if (opened.joins(size, index)) {
+        opened.count++;
+        continue;
+      }
+      const { peer } = open;
+      sealing.noteOpened(size > 0);
+      this.#endRow(slot);
+      this.#noteMoved(sealing, slot, peer);
+      if (size === 0) this.#count(COUNTER.control);
+      else opened.begin(size, peer, index);
     }
-    if (size === 0) return this.#count(COUNTER.control);
-    if (bytes[text] === CONTROL_FIRST_BYTE) return this.#hello(slot, peer, text, size);
-    this.#admit(peer, text, size);
+    this.#endRow(slot);
+  }
+
+  /** Handles the packets of the row, and ends it. */
+  #endRow(slot: number): void {
+    const opened = this.#opened!;
+    const { start, count, packet_bytes, peer } = opened;
+    for (let i = 0; i < count;) {
+      this.#handleOpened(slot, peer, start + i * packet_bytes, packet_bytes);
+      i++;
+      if (i < count) i += this.#follow(peer, start + i * packet_bytes, packet_bytes, count - i);
+    }
+    opened.endRow();
+  }
+
+  #handleOpened(slot: number, peer: number, offset: number, length: number): void {
+    const isControl = this.#burst.bytes[offset] === CONTROL_FIRST_BYTE;
+    if (isControl) this.#hello(slot, peer, offset, length);
+    else this.#admit(peer, offset, length);
+  }
+
+  /** Tells the main thread of an authentic message that came from elsewhere than its peer's address. */
+  #noteMoved(sealing: LaneSealing, slot: number, peer: number): void {
+    if (this.#peerOf(slot) === peer || !this.#moveLimit.take()) return;
+    sealing.tell({ what: "moved", peer, sender: readSockaddr(this.#burst.sender, slot) });
   }
 
   /** Of those that somebody sends to this node, the main thread gets as many as it can judge. */
@@ -222,13 +284,10 @@ export class Inbound {
     return this.#sender;
   }
 
-  /** Packets that were received as one with a good one before them: those of one run with it. */
-  #follow(offset: number, segment: number, length: number): number {
-    const whole = Math.floor(length / segment);
+  /** Of `whole` packets right behind a good one of the same peer, those of one run with it. */
+  #follow(peer: number, offset: number, segment: number, whole: number): number {
     const taken = this.#merger.follow(this.#burst.view, offset, segment, whole);
     if (taken === 0) return 0;
-    // What joined has the sender of the packet before it, which has been asked for.
-    const peer = this.#sender;
     this.#countPackets(peer, taken, taken * segment);
     this.counters.observer?.received(this.#burst.view, peer, offset, segment, taken);
     return taken;

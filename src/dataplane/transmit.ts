@@ -282,6 +282,11 @@ export class Transmit {
     if (!this.#fits(peer, size, packet)) return VERDICT.tooBig;
     const complete = this.#partial[peer] === 0 ||
       !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
+    if (this.#sealsInPlace(peer)) {
+      this.#sealSegments(peer, 0, segments - 1, complete);
+      this.#sealSegments(peer, segments - 1, segments, complete);
+      return VERDICT.queued;
+    }
     for (let done = 0; done < segments;) {
       // In one go as a rule: only a tiny segment size makes more segments than there are headers.
       if (this.#headers === HEADERS) this.flush();
@@ -290,6 +295,35 @@ export class Transmit {
       done = end;
     }
     return VERDICT.queued;
+  }
+
+  /**
+   * Whether the headers of segments may be written over the payload before them. Not where somebody
+   * looks at the packet, where a frame may go to more peers, or where they would meet the header
+   * that they are made from.
+   */
+  #sealsInPlace(peer: number): boolean {
+    return this.#isSealed(peer) && this.sealing!.packets &&
+      this.counters.observer === undefined &&
+      this.#splitter.payloadLength(0) >= this.#splitter.header_bytes;
+  }
+
+  /**
+   * Segments of one size, from `begin` on and before `end`, each sealed from where its payload is:
+   * its header takes the place of what has been sealed before, so that nothing is copied.
+   */
+  #sealSegments(peer: number, begin: number, end: number, complete: boolean): void {
+    const splitter = this.#splitter;
+    const { header_bytes } = splitter;
+    const length = header_bytes + splitter.payloadLength(begin);
+    const padded = this.#paddedLength(peer, length);
+    const out = this.#beginSealed(peer);
+    for (let i = begin; i < end; i++) {
+      const at = splitter.payloadOffset(i) - header_bytes;
+      splitter.writeHeader(i, this.burst.view, at, complete);
+      this.#sealOne(out, at, length, padded);
+    }
+    this.#putSealed(out);
   }
 
   /** Segments from `begin` on and before `end`; the last one of all may be shorter than the rest. */
@@ -378,40 +412,66 @@ export class Transmit {
 
   /** Seals each datagram of a run, one right behind the other, and queues them. */
   #seal(peer: number, run: Run): void {
-    const { seal, sealed: { bytes, start }, sealedEnd, packets } = this.sealing!;
+    const { bytes } = this.burst;
     const { count, head_bytes, body_bytes } = run;
     const length = head_bytes + body_bytes;
-    // Never beyond the path, and a frame's length is told by nothing but the message's.
-    const padded = packets
-      ? paddedLength(length, Math.max(length, this.#mtu_bytes[peer]!))
-      : length;
-    const size = dataMessageBytes(padded);
-    const out = this.#sealedRun;
-    out.destination = peer;
-    out.body_bytes = size;
-    out.count = 0;
-    out.body = this.#sealedTo;
+    const padded = this.#paddedLength(peer, length);
+    const out = this.#beginSealed(peer);
     for (let i = 0; i < count; i++) {
-      if (this.#sealedTo + size > sealedEnd) {
-        this.#put(out);
-        this.#count(this.socket.flush());
-        out.count = 0;
-        out.body = this.#sealedTo = start;
-      }
-      const text = this.#sealedTo + DATA.text;
-      const head = run.head + i * run.headStride_bytes;
       const body = run.body + i * body_bytes;
-      if (head_bytes > 0) bytes.copyWithin(text, head, head + head_bytes);
-      bytes.copyWithin(text + head_bytes, body, body + body_bytes);
-      if (seal.seal(peer, this.#sealedTo, text, length, padded) === 0) {
-        this.#unsealed(peer, text, length);
+      if (head_bytes === 0) {
+        this.#sealOne(out, body, length, padded);
         continue;
       }
-      this.#sealedTo += size;
-      out.count++;
+      const text = this.#roomToSeal(out, padded) + DATA.text;
+      const head = run.head + i * run.headStride_bytes;
+      bytes.copyWithin(text, head, head + head_bytes);
+      bytes.copyWithin(text + head_bytes, body, body + body_bytes);
+      this.#sealOne(out, text, length, padded);
     }
+    this.#putSealed(out);
+  }
+
+  /** Never beyond the path; and a frame's length is told by nothing but the message's. */
+  #paddedLength(peer: number, length: number): number {
+    if (!this.sealing!.packets) return length;
+    return paddedLength(length, Math.max(length, this.#mtu_bytes[peer]!));
+  }
+
+  /** A run of messages that `#sealOne` will make, all of one size. */
+  #beginSealed(peer: number): Run {
+    const out = this.#sealedRun;
+    out.destination = peer;
+    out.count = 0;
+    out.body = this.#sealedTo;
+    return out;
+  }
+
+  /** Where the next message is sealed to; what is before it leaves when there is no more room. */
+  #roomToSeal(out: Run, padded: number): number {
+    const { sealed: { start }, sealedEnd } = this.sealing!;
+    if (this.#sealedTo + dataMessageBytes(padded) > sealedEnd) {
+      this.#putSealed(out);
+      this.#count(this.socket.flush());
+      out.count = 0;
+      out.body = this.#sealedTo = start;
+    }
+    return this.#sealedTo;
+  }
+
+  /** Seals the `length` bytes at `from`, which are where the message's text will be, or elsewhere. */
+  #sealOne(out: Run, from: number, length: number, padded: number): void {
+    const to = this.#roomToSeal(out, padded);
+    const size = this.sealing!.seal.seal(out.destination, to, from, length, padded);
+    if (size === 0) return this.#unsealed(out.destination, from, length);
+    this.#sealedTo = to + size;
+    out.body_bytes = size;
+    out.count++;
+  }
+
+  #putSealed(out: Run): void {
     if (out.count === 0) return;
-    this.sealing!.noteSent(peer);
+    this.sealing!.noteSent(out.destination);
     this.#put(out);
   }
 

@@ -20,9 +20,9 @@ export const MAIN_LANE: number = LANES_MAX;
 const HEADER_WORDS = HEADER.lanes + MAIN_LANE + 1;
 
 /** Words of a peer's row: indices of its sessions, 0 for none. */
-export const ROLE = { previous: 0, current: 1, next: 2 } as const;
+export const ROLE = { older: 0, previous: 1, current: 2, next: 3 } as const;
 /** Words from one row to the next. */
-export const ROLES_WORDS = 3;
+export const ROLES_WORDS = 4;
 
 /** Words of a session. */
 export const PLACE = {

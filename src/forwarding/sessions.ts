@@ -1,6 +1,6 @@
 /**
  * The sessions of all peers that the main thread publishes to the lanes: for each
- * peer a previous, a current and a next one, with their keys, in shared memory.
+ * peer up to two previous, a current and a next one, with their keys, in shared memory.
  * Like the forwarding table: a row of a peer has a sequence number that is odd
  * while it is written, and every publish raises the version.
  *
@@ -36,6 +36,8 @@ export interface NewSession {
 
 /** Indices of a peer's sessions, 0 for none. */
 export interface SessionRoles {
+  /** Receives what is still under way, as `previous` does. */
+  readonly older: number;
   /** Receives what is still under way. */
   readonly previous: number;
   /** Is sent by. */
@@ -70,11 +72,12 @@ export class Sessions {
     if (made && !this.#isFree(placeOf(made.index), laneCount)) return false;
     const { header, sequences, roles: rows, places } = this.#views;
     const at = peer * ROLES_WORDS;
-    const before = [0, 1, 2].map((role) => rows[at + role]! >>> 0);
-    const after = [roles.previous, roles.current, roles.next];
+    const before = Array.from(rows.subarray(at, at + ROLES_WORDS), (index) => index >>> 0);
+    const after = [roles.older, roles.previous, roles.current, roles.next];
     const version = header[HEADER.version]! + 1;
     Atomics.add(sequences, peer, 1);
     if (made) this.#write(made);
+    Atomics.store(rows, at + ROLE.older, roles.older | 0);
     Atomics.store(rows, at + ROLE.previous, roles.previous | 0);
     Atomics.store(rows, at + ROLE.current, roles.current | 0);
     Atomics.store(rows, at + ROLE.next, roles.next | 0);

@@ -21,7 +21,7 @@ import { BURST_PACKETS, NODES_MAX, UDP_PAYLOAD_MAX_BYTES } from "../base/limits.
 
 /** Datagrams in one message: UDP_MAX_SEGMENTS of Linux before 6.8 (include/linux/udp.h). */
 const MESSAGE_DATAGRAMS_MAX = 64;
-/** Two ranges for each datagram: headers that were made, and payload. */
+/** At most two ranges for each datagram: a header that was made, and payload. */
 const MESSAGE_IOVECS = 2 * MESSAGE_DATAGRAMS_MAX;
 /** Messages handed to one sendmmsg. */
 export const MESSAGES_MAX: number = BURST_PACKETS;
@@ -50,8 +50,9 @@ export class SendQueue {
   readonly #bytes = new Int32Array(MESSAGES_MAX);
   readonly #datagrams = new Int32Array(MESSAGES_MAX);
   readonly #iovecCount = new Int32Array(MESSAGES_MAX);
-  /** Index of the first range of each datagram within its message. */
-  readonly #firstRange = new Int32Array(MESSAGES_MAX * MESSAGE_DATAGRAMS_MAX);
+  /** The ranges of the datagram that is sent by itself. */
+  readonly #isolated = new Uint32Array(MESSAGE_IOVECS * W.iovec);
+  readonly #isolatedAddress = addressOf(new Uint8Array(this.#isolated.buffer));
   /** The message to each destination that may still grow. */
   readonly #open = new Int32Array(NODES_MAX).fill(NO_MESSAGE);
 
@@ -109,22 +110,23 @@ export class SendQueue {
         room = this.#roomFor(message, size);
       }
       const end = Math.min(count, added + room);
-      const firstRanges = message * MESSAGE_DATAGRAMS_MAX + this.#datagrams[message]! - added;
-      const rangesEach = head_bytes > 0 ? 2 : 1;
       let range = this.#iovecCount[message]!;
       let at = (message * MESSAGE_IOVECS + range) * W.iovec;
       const iovecs = this.#iovecs;
-      for (let i = added; i < end; i++) {
-        this.#firstRange[firstRanges + i] = range;
-        if (head_bytes > 0) {
+      if (head_bytes === 0) {
+        // Bodies lie one behind the other: one range for all.
+        putAddress(iovecs, at, bodyAddress + added * body_bytes);
+        iovecs[at + 2] = (end - added) * body_bytes;
+        range++;
+      } else {
+        for (let i = added; i < end; i++) {
           putAddress(iovecs, at, headAddress + i * headStride_bytes);
           iovecs[at + 2] = head_bytes;
-          at += W.iovec;
+          putAddress(iovecs, at + W.iovec, bodyAddress + i * body_bytes);
+          iovecs[at + W.iovec + 2] = body_bytes;
+          at += 2 * W.iovec;
+          range += 2;
         }
-        putAddress(iovecs, at, bodyAddress + i * body_bytes);
-        iovecs[at + 2] = body_bytes;
-        at += W.iovec;
-        range += rangesEach;
       }
       this.#iovecCount[message] = range;
       this.#bytes[message]! += (end - added) * size;
@@ -184,23 +186,33 @@ export class SendQueue {
   }
 
   /**
-   * Cuts a message down to its datagram `i` alone, to be sent by itself.
+   * Cuts a message down to its datagram `i` alone, to be sent by itself before another one is cut.
    * Returns the datagram's size in bytes.
    */
   isolate(message: number, i: number): number {
     const header = message * W.message;
-    const first = this.#firstRange[message * MESSAGE_DATAGRAMS_MAX + i]!;
-    const end = i + 1 < this.#datagrams[message]!
-      ? this.#firstRange[message * MESSAGE_DATAGRAMS_MAX + i + 1]!
-      : this.#iovecCount[message]!;
-    const iovec = this.#iovecsAddress + (message * MESSAGE_IOVECS + first) * IOVEC.size;
-    putAddress(this.#headers, header + MSGHDR.iov / 4, iovec);
-    this.#headers[header + MSGHDR.iovlen / 4] = end - first;
-    this.#headers[header + MSGHDR.controllen / 4] = 0;
-    let size = 0;
-    for (let range = first; range < end; range++) {
-      size += this.#iovecs[(message * MESSAGE_IOVECS + range) * W.iovec + IOVEC.len / 4]!;
+    const segment_bytes = this.#segment_bytes[message]!;
+    const begin = i * segment_bytes;
+    const size = Math.min(segment_bytes, this.#bytes[message]! - begin);
+    const [from, to] = [this.#iovecs, this.#isolated];
+    let ranges = 0;
+    let skip = begin;
+    let left = size;
+    for (let at = message * MESSAGE_IOVECS * W.iovec; left > 0; at += W.iovec) {
+      const length = from[at + 2]!;
+      const taken = Math.min(length - skip, left);
+      if (taken > 0) {
+        const address = from[at]! + from[at + 1]! * 2 ** 32 + skip;
+        putAddress(to, ranges * W.iovec, address);
+        to[ranges * W.iovec + 2] = taken;
+        ranges++;
+        left -= taken;
+      }
+      skip = Math.max(0, skip - length);
     }
+    putAddress(this.#headers, header + MSGHDR.iov / 4, this.#isolatedAddress);
+    this.#headers[header + MSGHDR.iovlen / 4] = ranges;
+    this.#headers[header + MSGHDR.controllen / 4] = 0;
     return size;
   }
 }

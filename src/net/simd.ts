@@ -20,10 +20,10 @@ export const SIMD_TURN_BYTES = 32;
 
 /**
  * Pages (of 64 KiB) of a thread: what a lane's two bursts take, of 64 slots and 1 MiB of headers,
- * what it has sealed and not sent yet, and one for what other modules keep here. The kernel gives
- * memory to those that are used.
+ * what it has sealed and not sent yet, what it opens to, and one for what other modules keep here.
+ * The kernel gives memory to those that are used.
  */
-const PAGES = 146 + 65 + 3;
+const PAGES = 146 + 65 + 8 + 3;
 
 /**
  * The module, instruction by instruction (WebAssembly core specification, chapter 5):

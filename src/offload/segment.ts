@@ -136,17 +136,22 @@ export class Splitter {
   }
 
   /**
-   * Writes the headers of segment i at `at` of `out`: SPLIT_HEADER_MAX_BYTES must
-   * be free there. `complete` asks for a whole transport checksum, else it stays
-   * partial: the pseudo header's sum.
+   * Writes the headers of segment i at `at` of `out`, `header_bytes` of them. `complete` asks for a
+   * whole transport checksum, else it stays partial: the pseudo header's sum. They may take the
+   * place of the super-packet's own headers (segment 0), and that of payload, which is then lost.
    */
   writeHeader(i: number, out: DataView, at: number, complete: boolean): void {
     const { header_bytes } = this;
     const view = this.#view;
     const start = this.#start;
     // In the machine's own byte order: nothing is swapped just to be copied.
-    for (let k = 0; k < header_bytes; k += 4) {
+    const words_bytes = header_bytes & ~3;
+    for (let k = 0; k < words_bytes; k += 4) {
       out.setInt32(at + k, view.getInt32(start + k, true), true);
+    }
+    // All headers are of whole words but Ethernet's.
+    if (words_bytes < header_bytes) {
+      out.setInt16(at + words_bytes, view.getInt16(start + words_bytes, true), true);
     }
     const payload = this.payloadLength(i);
     const ip = at + this.#ethernet_bytes;

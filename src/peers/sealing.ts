@@ -364,11 +364,16 @@ export class SealingControl {
 const NO_TEXT = new Uint8Array(0);
 
 const without = (
-  { previous, current, next }: Extract<Action, { do: "roles" }>,
+  { older, previous, current, next }: Extract<Action, { do: "roles" }>,
   index: number,
 ) => {
   const kept = (one: number) => one === index ? 0 : one;
-  return { previous: kept(previous), current: kept(current), next: kept(next) };
+  return {
+    older: kept(older),
+    previous: kept(previous),
+    current: kept(current),
+    next: kept(next),
+  };
 };
 
 /** Whether a peer is still what the state machine was told. */

@@ -61,6 +61,7 @@ export type Action =
   | {
     readonly do: "roles";
     readonly peer: number;
+    readonly older: number;
     readonly previous: number;
     readonly current: number;
     readonly next: number;
@@ -387,12 +388,13 @@ export class Endpoint {
 
   /** The sessions have changed: tells which they are and frees the indices of those that ended. */
   #changed(peer: Peer, ended: readonly Session[], actions: Action[]): void {
-    const { previous, current, next } = peer.keypairs;
+    const { older, previous, current, next } = peer.keypairs;
     for (const { index } of ended) this.#indices.release(index);
     peer.timers.useSession(current);
     actions.push({
       do: "roles",
       peer: peer.number,
+      older: older?.index ?? 0,
       previous: previous?.index ?? 0,
       current: current?.index ?? 0,
       next: next?.index ?? 0,

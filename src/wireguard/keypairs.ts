@@ -1,7 +1,9 @@
 /**
- * The sessions of one peer: `current` is the one to send by; `previous` still
- * receives what is under way; `next` has been made by an answer of ours and waits
- * until the peer uses it, since only then it is sure to have it. Pure.
+ * The sessions of one peer: `current` is the one to send by; `previous` and `older`
+ * still receive what is under way; `next` has been made by an answer of ours and
+ * waits until the peer uses it, since only then it is sure to have it. Two old ones,
+ * where WireGuard keeps one: when both call each other at once, two sessions follow
+ * the one that all under way was sealed by. Pure.
  */
 
 /** A session without its keys. */
@@ -19,15 +21,17 @@ export interface Session {
 
 const NONE: readonly Session[] = [];
 
-/** The three sessions; what a change leaves out is returned by it. */
+/** The sessions; what a change leaves out is returned by it. */
 export class Keypairs {
+  older: Session | undefined;
   previous: Session | undefined;
   current: Session | undefined;
   next: Session | undefined;
 
   /** All that are there. */
   get all(): readonly Session[] {
-    return [this.previous, this.current, this.next].filter((session) => session !== undefined);
+    return [this.older, this.previous, this.current, this.next]
+      .filter((session) => session !== undefined);
   }
 
   #without(change: () => void): readonly Session[] {
@@ -40,10 +44,10 @@ export class Keypairs {
   /** The peer has answered: it has the keys, so the session is used at once. */
   answered(session: Session): readonly Session[] {
     return this.#without(() => {
-      // Both have called each other at once: what the peer sends by its own session still arrives.
-      this.previous = this.next ?? this.current;
+      // Both have called each other at once: the peer sends by its own session.
+      if (this.next) this.#shift(this.next);
       this.next = undefined;
-      this.current = session;
+      this.#shift(session);
     });
   }
 
@@ -57,15 +61,23 @@ export class Keypairs {
   /** The peer has used `next`: now it is the one to send by. */
   confirmed(): readonly Session[] {
     return this.#without(() => {
-      this.previous = this.current;
-      this.current = this.next;
+      this.#shift(this.next);
       this.next = undefined;
     });
+  }
+
+  #shift(current: Session | undefined): void {
+    if (this.current) {
+      this.older = this.previous;
+      this.previous = this.current;
+    }
+    this.current = current;
   }
 
   /** When the oldest was made; Infinity where there is none. */
   get oldest_ms(): number {
     return Math.min(
+      this.older?.created_ms ?? Infinity,
       this.previous?.created_ms ?? Infinity,
       this.current?.created_ms ?? Infinity,
       this.next?.created_ms ?? Infinity,
@@ -78,6 +90,7 @@ export class Keypairs {
     const fresh = (session: Session | undefined): Session | undefined =>
       session && now_ms - session.created_ms < lifetime_ms ? session : undefined;
     return this.#without(() => {
+      this.older = fresh(this.older);
       this.previous = fresh(this.previous);
       this.current = fresh(this.current);
       this.next = fresh(this.next);

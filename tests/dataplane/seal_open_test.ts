@@ -45,12 +45,14 @@ class TestLane {
 
   begin(index: number, remoteIndex: number, sendKey: Uint8Array, receiveKey: Uint8Array): void {
     const made = { index, remoteIndex, sendKey, receiveKey };
-    assert(this.sessions.publish(this.peer, { previous: 0, current: index, next: 0 }, 1, made));
+    assert(
+      this.sessions.publish(this.peer, { older: 0, previous: 0, current: index, next: 0 }, 1, made),
+    );
     this.lane.acquire();
   }
 
   end(): void {
-    this.sessions.publish(this.peer, { previous: 0, current: 0, next: 0 }, 1);
+    this.sessions.publish(this.peer, { older: 0, previous: 0, current: 0, next: 0 }, 1);
     this.lane.acquire();
   }
 }

@@ -5,22 +5,19 @@ import { assert, assertEquals } from "../assert.ts";
 import { FakeDevice } from "../fakes/device.ts";
 import { acquired, publishedTable } from "../fakes/table.ts";
 import { FakeSocket } from "../fakes/socket.ts";
-import { fuzzMultiplier, type Random, random } from "../fuzz/random.ts";
-import { Flow, randomShape } from "../offload/flows.ts";
+import { fuzzMultiplier, random } from "../fuzz/random.ts";
+import { Flow } from "../offload/flows.ts";
 import {
   byFlow,
-  checksumField,
   complete,
   headerBytes,
   ipBytes,
-  join,
   packetsOf,
   partial,
   type SuperPacket,
-  VIRTIO_BYTES,
-  virtioBytes,
   withChecksum,
 } from "../offload/oracle.ts";
+import { handedOut, putHanded, WHOLE } from "./handed_out.ts";
 import { LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
 import { Transmit, VERDICT } from "../../src/dataplane/transmit.ts";
 import { PacketAdmission } from "../../src/dataplane/admit.ts";
@@ -71,12 +68,8 @@ function setup() {
   const send = (peer: number, handed: readonly SuperPacket[]) => {
     const { burst } = transmit;
     const one = new Packet();
-    handed.forEach(({ virtio, packet }, slot) => {
-      const offset = burst.offset(slot);
-      burst.bytes.set(virtioBytes(virtio), offset - VIRTIO_BYTES);
-      burst.bytes.set(packet, offset);
-      const version = packet[0]! >> 4 as 4 | 6;
-      one.set(offset, packet.length, version, 0);
+    handed.forEach((superPacket, slot) => {
+      putHanded(burst, slot, superPacket, one);
       assertEquals(transmit.send(peer, one), VERDICT.queued);
     });
     transmit.flush();
@@ -89,33 +82,6 @@ function setup() {
     return device.writtenWhole.splice(0).flatMap(packetsOf);
   };
   return { send, receive };
-}
-
-const WHOLE = {
-  flags: 0,
-  gsoType: 0,
-  headerLength: 0,
-  gsoSize: 0,
-  checksumStart: 0,
-  checksumOffset: 0,
-};
-
-/** A packet as a kernel hands it out that leaves its checksum to the device. */
-function left(packet: Uint8Array): SuperPacket {
-  const checksumStart = ipBytes(packet);
-  const checksumOffset = checksumField(packet)! - checksumStart;
-  return { virtio: { ...WHOLE, flags: 1, checksumStart, checksumOffset }, packet: partial(packet) };
-}
-
-/** What a kernel may hand out for a few packets of one flow, and those packets. */
-function handedOut(dice: Random): { handed: SuperPacket[]; packets: Uint8Array[] } {
-  const flow = new Flow(dice, randomShape(dice, 0));
-  const packets = Array.from({ length: 1 + dice.below(20) }, () => flow.next());
-  if (dice.below(2) === 0 && packets.length > 1) return { handed: [join(packets)], packets };
-  const handed = packets.map((packet) =>
-    dice.below(2) === 0 ? left(packet) : { virtio: WHOLE, packet }
-  );
-  return { handed, packets };
 }
 
 const RUNS = Math.round(150 * fuzzMultiplier());

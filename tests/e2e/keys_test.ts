@@ -10,8 +10,6 @@ import { Bed, stopped, until } from "./harness.ts";
 import { giveKeys, keyedArgs, keyFile, newKeys } from "./keyed.ts";
 
 const BYTES = 20_000_000;
-/** Packets that may be under way when sessions end, of all. */
-const IN_FLIGHT_PART = 0.01;
 /** Ethernet, IPv4 and UDP before the payload of a captured datagram. */
 const HEADERS_BYTES = 14 + 20 + 8;
 
@@ -239,10 +237,9 @@ Deno.test("keys: new sessions under load, a peer that is killed, stopped, or bot
     const { sum_received } = JSON.parse(ran.stdout).end;
     assert(sum_received.bytes > 10_000_000, ran.stdout.slice(-800));
     for (const { inbound, outbound } of [await bed.counters(a!), await bed.counters(b!)]) {
+      // Not even where both call at once is anything lost that was under way.
       const { no_session, bad_tag, replayed } = inbound;
-      assertEquals([bad_tag, replayed, outbound.no_session], [0, 0, 0]);
-      // Where both call at once, the session before theirs ends, with what is under way by it.
-      assert(no_session! <= IN_FLIGHT_PART * inbound.packets!, `${no_session}`);
+      assertEquals([no_session, bad_tag, replayed, outbound.no_session], [0, 0, 0, 0]);
     }
     const file = await bed.randomFile(BYTES);
     assertEquals(await bed.transfer(1, 0, file.path), file.sha256);

@@ -14,6 +14,8 @@ export interface FakePeer {
   readonly mtu_bytes?: number;
   /** Bits of CAPABILITY; by default the peer is a plain one. */
   readonly capabilities?: number;
+  /** Packets to it are sealed. */
+  readonly sealed?: boolean;
 }
 
 /** Publishes peers and own subnets. */
@@ -28,17 +30,18 @@ export function publishedTable(
     subnets.forEach((text) => routes.push({ prefix: parsePrefix(text)!.prefix, hop }))
   );
   const table = new ForwardingTable();
-  peers.forEach(({ address, mtu_bytes, capabilities }, index) =>
+  peers.forEach(({ address, mtu_bytes, capabilities, sealed }, index) => {
+    const open = capabilities === undefined ? TRANSPORT.plain : TRANSPORT.tunnet;
     table.setPeer(index, {
       address: parseAddress(address)!.bytes,
       port: 3009,
       mtu_bytes: mtu_bytes ?? 1472,
       capabilities: capabilities ?? 0,
       heard: capabilities !== undefined,
-      transport: capabilities === undefined ? TRANSPORT.plain : TRANSPORT.tunnet,
+      transport: sealed ? TRANSPORT.sealed : open,
       token: TOKEN,
-    })
-  );
+    });
+  });
   table.publishRoutes(routes, defaultPeer, accepted.map((text) => parsePrefix(text)!.prefix));
   return table;
 }

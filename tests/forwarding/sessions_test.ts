@@ -9,6 +9,9 @@ import { Sessions } from "../../src/forwarding/sessions.ts";
 import { random } from "../fuzz/random.ts";
 import { keyOf, sessionOf } from "./session_keys.ts";
 
+/** A peer's sessions: the older, the previous, the current, the next. */
+type Indices = readonly [number, number, number, number];
+
 /** The place of the session of an index, as a message names it. */
 function findIn(view: LaneSessions, index: number): number {
   const head = new DataView(new ArrayBuffer(4));
@@ -56,7 +59,7 @@ Deno.test("sessions: a lane gets keys and indices, and sends by the current one"
   view.acquire();
   assertEquals([view.current(5), findIn(view, 0), findIn(view, indexFor(5, 0, 9))], [-1, -1, -1]);
   const [a, b] = [indexFor(5, 0, 0xdead_0000), indexFor(5, 1, 0xffff_0000)];
-  assert(sessions.publish(5, { previous: 0, current: a, next: 0 }, 1, sessionOf(a)));
+  assert(sessions.publish(5, { older: 0, previous: 0, current: a, next: 0 }, 1, sessionOf(a)));
   assert(view.stale);
   assertEquals(view.current(5), -1, "not before it is taken up");
   view.acquire();
@@ -66,10 +69,10 @@ Deno.test("sessions: a lane gets keys and indices, and sends by the current one"
   view.writeRemoteIndex(head, 4, placeOf(a));
   assertEquals(head.getUint32(4, true), ~a >>> 0);
   assertEquals(findIn(view, a ^ 0x8000_0000), -1, "another random part");
-  assert(sessions.publish(5, { previous: 0, current: a, next: b }, 1, sessionOf(b)));
+  assert(sessions.publish(5, { older: 0, previous: 0, current: a, next: b }, 1, sessionOf(b)));
   view.acquire();
   assertEquals([view.current(5), findIn(view, b)], [placeOf(a), placeOf(b)]);
-  assert(sessions.publish(5, { previous: a, current: b, next: 0 }, 1));
+  assert(sessions.publish(5, { older: 0, previous: a, current: b, next: 0 }, 1));
   view.acquire();
   assertEquals([view.current(5), findIn(view, a)], [placeOf(b), placeOf(a)]);
   assertEquals([...keys], [[placeOf(a), keysOf(a)], [placeOf(b), keysOf(b)]]);
@@ -81,9 +84,9 @@ Deno.test("sessions: what has ended is erased from shared memory at once", () =>
   const sessions = new Sessions();
   const { view, closed } = laneOf(sessions.memory);
   const a = indexFor(7, 2, 0x1234_0000);
-  sessions.publish(7, { previous: 0, current: a, next: 0 }, 1, sessionOf(a));
+  sessions.publish(7, { older: 0, previous: 0, current: a, next: 0 }, 1, sessionOf(a));
   view.acquire();
-  sessions.publish(7, { previous: 0, current: 0, next: 0 }, 1);
+  sessions.publish(7, { older: 0, previous: 0, current: 0, next: 0 }, 1);
   const at = placeOf(a) * PLACE_WORDS;
   const { places } = sessionViews(sessions.memory);
   assert(places.subarray(at + PLACE.sendKey, at + PLACE_WORDS).every((word) => word === 0));
@@ -96,7 +99,7 @@ Deno.test("sessions: a place is used again only when every lane has moved on", (
   const sessions = new Sessions();
   const lanes = [laneOf(sessions.memory, 0).view, laneOf(sessions.memory, 1).view];
   const [a, b] = [indexFor(0, 3, 0x0100_0000), indexFor(0, 3, 0x0200_0000)];
-  const roles = (current: number) => ({ previous: 0, current, next: 0 });
+  const roles = (current: number) => ({ older: 0, previous: 0, current, next: 0 });
   assert(sessions.publish(0, roles(a), 2, sessionOf(a)));
   assertFalse(sessions.publish(0, roles(b), 2, sessionOf(b)), "in use");
   for (const lane of lanes) lane.acquire();
@@ -116,7 +119,7 @@ Deno.test("sessions: counters begin at 0, and 2^60 messages are enough", () => {
   const { places } = sessionViews(sessions.memory);
   const at = placeOf(a) * PLACE_WORDS;
   places[at + PLACE.counterLow] = 64;
-  sessions.publish(1, { previous: 0, current: a, next: 0 }, 0, sessionOf(a));
+  sessions.publish(1, { older: 0, previous: 0, current: a, next: 0 }, 0, sessionOf(a));
   assertEquals([places[at + PLACE.counterLow], places[at + PLACE.counterHigh]], [0, 0]);
   places[at + PLACE.counterHigh] = 2 ** 28 - 1;
   assertFalse(sessions.isWornOut(a));
@@ -128,7 +131,7 @@ Deno.test("sessions: counters begin at 0, and 2^60 messages are enough", () => {
 
 Deno.test("sessions: what does not fit is refused", () => {
   const sessions = new Sessions();
-  const none = { previous: 0, current: 0, next: 0 };
+  const none = { older: 0, previous: 0, current: 0, next: 0 };
   for (const peer of [-1, NODES_MAX, NaN]) {
     assertThrows(() => sessions.publish(peer, none, 0), RangeError);
   }
@@ -139,21 +142,21 @@ Deno.test("sessions: random changes of many peers against maps, two lanes at the
   const dice = random(3);
   const sessions = new Sessions();
   const lanes = [laneOf(sessions.memory, 0), laneOf(sessions.memory, 1)];
-  const wanted = new Map<number, [number, number, number]>();
+  const wanted = new Map<number, Indices>();
   const used: number[] = [];
   for (let step = 0; step < 20_000; step++) {
     const peer = dice.below(6);
-    const now = wanted.get(peer) ?? [0, 0, 0];
+    const now = wanted.get(peer) ?? [0, 0, 0, 0];
     const index = indexFor(peer, dice.below(SESSION_SLOTS), dice.u32());
-    const next: [number, number, number] = dice.pick([
-      [now[1], index, 0],
-      [now[0], now[1], index],
-      [now[1], now[2], 0],
-      [0, 0, 0],
+    const next: Indices = dice.pick<Indices>([
+      [now[1], now[2], index, 0],
+      [now[0], now[1], now[2], index],
+      [now[1], now[2], now[3], 0],
+      [0, 0, 0, 0],
     ]);
     const made = next.includes(index) ? sessionOf(index) : undefined;
-    const [previous, current, offered] = next;
-    if (sessions.publish(peer, { previous, current, next: offered }, 2, made)) {
+    const [older, previous, current, offered] = next;
+    if (sessions.publish(peer, { older, previous, current, next: offered }, 2, made)) {
       wanted.set(peer, next);
       if (made) used.push(index);
     }
@@ -167,7 +170,7 @@ Deno.test("sessions: random changes of many peers against maps, two lanes at the
         assertEquals(findIn(view, one), placeOf(one));
         assertEquals(keys.get(placeOf(one)), keysOf(one));
       }
-      for (const [number, [, is]] of wanted) {
+      for (const [number, [, , is]] of wanted) {
         assertEquals(view.current(number), is === 0 ? -1 : placeOf(is));
       }
       for (let i = 0; i < 20; i++) {
@@ -199,7 +202,7 @@ Deno.test("sessions: a lane on another thread never sees half a session", async 
     while (performance.now() < end_ms) {
       const peer = dice.below(4);
       const index = indexFor(peer, slots[peer] = (slots[peer]! + 1) % SESSION_SLOTS, dice.u32());
-      const roles = { previous: 0, current: index, next: 0 };
+      const roles = { older: 0, previous: 0, current: index, next: 0 };
       if (sessions.publish(peer, roles, 1, sessionOf(index))) published++;
     }
     Atomics.store(new Int32Array(stop), 0, 1);
