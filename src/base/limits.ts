@@ -401,8 +401,8 @@ export const HANDSHAKES_WAITING_MAX = 200;
 /** How long cookies are asked for once handshakes took too long (as WireGuard for Linux). */
 export const UNDER_LOAD_MS = 1_000;
 
-/** Handshake messages that a lane hands on in a second: more than the main thread can judge. */
-export const HANDSHAKES_HANDED_ON_PER_S = 5_000;
+/** Handshake messages that a lane hands on in a second: a tenth of a core for the main thread. */
+export const HANDSHAKES_HANDED_ON_PER_S = 1_000;
 
 /** Packets without a session that a lane hands on in a second: several bursts of WAITING_MAX. */
 export const UNSEALED_PER_S = 4_096;

@@ -34,6 +34,9 @@ import { Timers, TIMES, type Times } from "./timers.ts";
 /** A peer may begin a handshake once in this time (as wireguard-go: 50 a second). */
 const INITIATION_INTERVAL_MS = 20;
 
+/** Data is answered within that time, if by anything: longer than datagrams overtake each other. */
+const UNANSWERED_MS = 1_000;
+
 /** Where a datagram comes from. */
 export interface Source {
   /** 4 or 16 bytes. */
@@ -320,7 +323,7 @@ export class Endpoint {
     );
     if (!accepted) return dropped("bad_handshake");
     const { remote: peer, timestamp } = accepted;
-    if (!isLater(timestamp, peer.timestamp)) return dropped("replayed_handshake");
+    if (!isLater(timestamp, peer.timestamp)) return this.#takeOld(peer, now_ms);
     if (now_ms - peer.accepted_ms < INITIATION_INTERVAL_MS) return dropped("handshake_flood");
     const index = this.#indices.take(peer.number);
     if (index === undefined) return dropped("handshake_flood");
@@ -347,6 +350,19 @@ export class Endpoint {
     peer.timers.received(now_ms, false);
     this.#run(peer, now_ms, actions);
     return { actions, drop: undefined };
+  }
+
+  /**
+   * An initiation that is not later than one before: sent again by anybody, or the peer has started
+   * anew with a clock that was set back. If it leaves data without an answer, this side calls.
+   */
+  #takeOld(peer: Peer, now_ms: number): Outcome {
+    const actions: Action[] = [];
+    if (peer.timers.unansweredFor_ms(now_ms) >= UNANSWERED_MS) {
+      peer.timers.wantSession(now_ms);
+      this.#run(peer, now_ms, actions);
+    }
+    return dropped("replayed_handshake", actions);
   }
 
   #takeResponse(datagram: Uint8Array, source: Source, now_ms: number): Outcome {

@@ -70,6 +70,8 @@ export class Timers {
   #keepalive_ms = NEVER;
   /** When a handshake is due because the peer does not answer our data. */
   #silence_ms = NEVER;
+  /** When that data was sent. */
+  #unanswered_ms = 0;
   /** When a persistent keepalive is due. */
   #persistent_ms = NEVER;
   #session: TimedSession | undefined;
@@ -88,6 +90,11 @@ export class Timers {
   /** Whether a handshake is under way. */
   get handshaking(): boolean {
     return this.#initiate_ms !== NEVER;
+  }
+
+  /** How long ago the first data was sent since anything came from the peer; 0: there is none. */
+  unansweredFor_ms(now_ms: number): number {
+    return this.#silence_ms === NEVER ? 0 : now_ms - this.#unanswered_ms;
   }
 
   /** When `tick` has something to do next; Infinity: nothing. */
@@ -133,6 +140,7 @@ export class Timers {
     if (!data) return;
     const { keepalive_timeout_ms, rekey_timeout_ms, rekey_after_ms } = this.times;
     if (this.#silence_ms === NEVER) {
+      this.#unanswered_ms = now_ms;
       this.#silence_ms = now_ms + keepalive_timeout_ms + rekey_timeout_ms + this.#jitter();
     }
     const session = this.#session;

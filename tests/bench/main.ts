@@ -4,7 +4,7 @@
  * memory, idle CPU. Medians; machines differ and are noisy, so compare runs on
  * one machine.
  * `deno task bench soak [--minutes N]`: see soak.ts.
- * `deno task bench floods [--minutes N]`: see floods.ts.
+ * `deno task bench floods|handshakes [--minutes N]`: see floods.ts.
  */
 
 import { Bed, until } from "../e2e/harness.ts";
@@ -23,7 +23,7 @@ import { benchConfig } from "./config.ts";
 import { benchDataplane } from "./dataplane.ts";
 import { measure, median } from "./measure.ts";
 import { benchPeers } from "./peers.ts";
-import { floods } from "./floods.ts";
+import { floods, KEYED, PLAIN } from "./floods.ts";
 import { soak } from "./soak.ts";
 
 function benchLookup(count: number): void {
@@ -139,6 +139,13 @@ async function benchNode(): Promise<void> {
   console.log(`CPU of an idle node ${idle_pct.toFixed(1).padStart(41)} % of a core`);
 }
 
+/** What runs for minutes: true if every bound held. */
+const SUBJECTS: ReadonlyMap<string, (minutes: number) => Promise<boolean>> = new Map([
+  ["soak", soak],
+  ["floods", (minutes) => floods(minutes, PLAIN)],
+  ["handshakes", (minutes) => floods(minutes, KEYED)],
+]);
+
 const [what, flag, minutes = "10", ...rest] = Deno.args;
 if (what === undefined) {
   // First: a node pays for it before anything has been compiled.
@@ -150,12 +157,12 @@ if (what === undefined) {
   benchDataplane();
   if (Deno.uid() === 0) await benchNode();
   else console.log("SKIPPED: the figures of a node need root");
-} else if (
-  (what === "soak" || what === "floods") && (flag ?? "--minutes") === "--minutes" &&
-  Number(minutes) > 0 && rest.length === 0
-) {
-  if (!await (what === "soak" ? soak : floods)(Number(minutes))) Deno.exitCode = 1;
 } else {
-  console.error("usage: deno task bench [soak|floods [--minutes N]]");
-  Deno.exitCode = 2;
+  const run = SUBJECTS.get(what);
+  const isUsed = run && (flag ?? "--minutes") === "--minutes" && Number(minutes) > 0 &&
+    rest.length === 0;
+  if (!isUsed) {
+    console.error(`usage: deno task bench [${[...SUBJECTS.keys()].join("|")} [--minutes N]]`);
+    Deno.exitCode = 2;
+  } else if (!await run(Number(minutes))) Deno.exitCode = 1;
 }

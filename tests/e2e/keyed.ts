@@ -2,7 +2,8 @@
 
 import { KEY_BYTES } from "../../src/wire/keys.ts";
 import { type KeyPair, keyPairOf } from "../../src/wireguard/key_pair.ts";
-import type { Bed } from "./harness.ts";
+import { assertEquals } from "../assert.ts";
+import { type Bed, repoPath } from "./harness.ts";
 
 /** A new pair. */
 export const newKeys = (): KeyPair => keyPairOf(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
@@ -36,4 +37,37 @@ export function giveKeys(
   });
   Deno.writeTextFileSync(`${bed.dir}/keyed.yaml`, yaml);
   return keys;
+}
+
+/** Who floods whom with handshakes. */
+export interface HandshakeFlood {
+  /** The node whose namespace it is sent from: half with its address, half with that of `as`. */
+  readonly from: number;
+  readonly as: number;
+  readonly to: number;
+  /** Of whom the handshakes are for. */
+  readonly publicKey: string;
+  /** Of all, in a second. */
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+/** Sends initiations whose mac1 is right, and mac2 as soon as a cookie comes; how many of each. */
+export async function floodHandshakes(
+  bed: Bed,
+  { from, as, to, publicKey, rate, seconds }: HandshakeFlood,
+): Promise<{ readonly sent: number; readonly cookies: number }> {
+  const script = repoPath("tests/e2e/flood_handshakes.ts");
+  const results = await Promise.all([from, as].map(async (source) => {
+    const child = bed.spawn(bed.node(from).namespace, [
+      ...[Deno.execPath(), "run", "-A", "--no-check", "--unstable-net", script],
+      ...[bed.node(source).address, "3009", bed.node(to).address, "3009"],
+      ...[publicKey, `${rate / 2}`, `${seconds}`],
+    ]);
+    const { code, stdout, stderr } = await child.output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout).trim().split(" ").map(Number);
+  }));
+  const sum = (at: number) => results.reduce((total, counts) => total + counts[at]!, 0);
+  return { sent: sum(0), cookies: sum(1) };
 }

@@ -208,6 +208,30 @@ Deno.test("endpoint: timestamps grow though the clock is set back by an hour", (
   assertEquals(bob.drops, []);
 });
 
+Deno.test("endpoint: the peer restarts with a clock an hour back: who it calls calls it", () => {
+  for (const waits of [false, true]) {
+    const { network, alice, bob } = pair(25);
+    bob.send(0, "x");
+    network.pass(10_000);
+    const reborn = restart(bob);
+    reborn.wallShift_ms = -3_600_000;
+    reborn.meet(0, alice);
+    // Data goes to one that is away, or else all was answered when it went.
+    if (waits) alice.send(0, "are you there?");
+    network.pass(1_500);
+    const begin_ms = network.now_ms;
+    reborn.send(0, "back");
+    while (alice.inbox.at(-1) !== "back" && network.now_ms - begin_ms < 60_000) {
+      network.pass(100);
+      if (!waits) alice.send(0, "and you?");
+    }
+    assert(alice.drops.includes("replayed_handshake"));
+    // The second call of the one that restarted finds that data of ours had no answer.
+    assertLessOrEqual(network.now_ms - begin_ms, waits ? 100 : 5_500);
+    assertEquals(alice.initiationsSent(), 1);
+  }
+});
+
 Deno.test("endpoint: a changed address is followed by the first data message from there", () => {
   const { network, alice, bob } = pair(14);
   alice.send(0, "x");

@@ -93,7 +93,10 @@ Deno.test("timers: silence after data begins a handshake, 15 s and jitter after 
   assertEquals(one.tick(16_100), ["initiate"]);
   const other = timers(0, initiator);
   other.sent(1_000, true);
+  other.sent(1_500, true);
+  assertEquals(other.unansweredFor_ms(1_600), 600);
   other.received(2_000, false);
+  assertEquals(other.unansweredFor_ms(9_000), 0);
   assertEquals(other.next_ms, Infinity, "a keepalive is an answer");
   other.sent(3_000, false);
   assertEquals(other.next_ms, Infinity, "a keepalive expects none");
