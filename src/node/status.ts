@@ -15,6 +15,7 @@ import { transportOf } from "../peers/transport.ts";
 import { buildStatus, type SnapshotParts } from "../status/model/snapshot.ts";
 import type { PeerTransport, Status } from "../status/model/types.ts";
 import { featuresInUse } from "./engine.ts";
+import { etcdStatus } from "./etcd_status.ts";
 import type { NodeOptions } from "./options.ts";
 import type { OwnAddress } from "./own_address.ts";
 import type { Reloader } from "./reload.ts";
@@ -101,11 +102,14 @@ export function nodeStatus(parts: NodeStatusParts): Status {
       features: device.tun ? [...featuresInUse(device.tun, udp, kernel.inUse)] : [],
     },
     peers: registry.peers,
-    problems: [ownAddress.problem, pathWatch.problem].filter((one) => one !== undefined),
+    problems: [ownAddress.problem, pathWatch.problem, options.etcd?.subnetFile.problem].filter((
+      one,
+    ) => one !== undefined),
     sharedNames,
     wrongPortOf: (peer) => wrongPorts.of(peer),
     wayOf: waysOf(parts),
     process: processStats(),
+    etcd: options.etcd ? etcdStatus(options.etcd.source.state) : null,
     configRead: reloader.read,
     outbound: lanes.totals("outbound"),
     inbound: lanes.totals("inbound"),

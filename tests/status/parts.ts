@@ -76,6 +76,7 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
           path_mtu_bytes: null,
           dropped: { outbound: 0, inbound: 0 },
         },
+    etcd: null,
     process: {
       ...{ cpu_seconds: 1.5, resident_bytes: 5e7, virtual_bytes: 1e9 },
       ...{ open_fds: null, max_fds: 1024 },

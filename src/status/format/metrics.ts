@@ -234,7 +234,49 @@ function peerFamilies({ peers }: Status): string {
   ].join("");
 }
 
+/** Of a node whose members come from etcd. */
+function etcdFamilies({ etcd }: Status): string {
+  if (!etcd) return "";
+  const one = (value: number | boolean | null): Series[] =>
+    value === null ? [] : [[{}, Number(value)]];
+  return [
+    family("tunnet_etcd_up", "gauge", "1 if etcd gave its last answer.", one(etcd.connected)),
+    family(
+      "tunnet_etcd_revision",
+      "gauge",
+      "Revision of the last change that was seen.",
+      one(etcd.revision),
+    ),
+    family(
+      "tunnet_etcd_lease_held",
+      "gauge",
+      "1 if the node's subnet is held by a lease.",
+      one(etcd.lease_held),
+    ),
+    family(
+      "tunnet_etcd_lease_age_seconds",
+      "gauge",
+      "Time since etcd confirmed the lease.",
+      one(etcd.lease_age_seconds),
+    ),
+    family(
+      "tunnet_etcd_lease_ttl_seconds",
+      "gauge",
+      "How long the lease lasts unless it is renewed.",
+      one(etcd.lease_ttl_seconds),
+    ),
+    family("tunnet_etcd_records", "gauge", "Records of nodes in etcd.", one(etcd.records)),
+    family(
+      "tunnet_etcd_records_refused",
+      "gauge",
+      "Records that are left out, by reason.",
+      Object.entries(etcd.refused).map(([reason, count]): Series => [{ reason }, count]),
+    ),
+  ].join("");
+}
+
 /** All metrics of a status. */
 export function formatMetrics(status: Status): string {
-  return nodeFamilies(status) + processFamilies(status) + peerFamilies(status);
+  return nodeFamilies(status) + processFamilies(status) + etcdFamilies(status) +
+    peerFamilies(status);
 }

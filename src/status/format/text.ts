@@ -1,6 +1,6 @@
 /** The status as a person reads it at a glance, in a terminal of any size. Pure. */
 
-import type { PeerStatus, Status, TotalFlow } from "../model/types.ts";
+import type { EtcdStatus, PeerStatus, Status, TotalFlow } from "../model/types.ts";
 import { COLOUR, type Paint, wrap } from "./paint.ts";
 import { peerTable } from "./peer_table.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "./units.ts";
@@ -33,6 +33,19 @@ function flowText({ bits_per_second, bytes, packets }: TotalFlow): string {
   return `${formatRate(bits_per_second)}, ${formatBytes(bytes)} in ${formatCount(packets)} packets`;
 }
 
+/** How it stands with etcd. */
+function etcdText(etcd: EtcdStatus): string {
+  const { endpoint, connected, problem, revision, subnet, records, refused } = etcd;
+  const age = etcd.lease_age_seconds === null
+    ? "never confirmed"
+    : `confirmed ${formatDuration(etcd.lease_age_seconds * 1000)} ago`;
+  const lease = etcd.lease_held ? `${subnet} by a lease, ${age}` : `${subnet} without a lease`;
+  const left_out = Object.entries(refused).filter(([, count]) => count > 0)
+    .map(([name, count]) => `, ${formatCount(count)} left out: ${name}`).join("");
+  const state = connected ? `revision ${revision}` : `away (${problem})`;
+  return `${endpoint} ${state}; ${lease}; ${formatCount(records)} records${left_out}`;
+}
+
 /** The node itself: who it is, and what it carries and drops. */
 function headLines(status: Status, width: number, paint: Paint): readonly string[] {
   const { node, device, engine } = status;
@@ -46,6 +59,7 @@ function headLines(status: Status, width: number, paint: Paint): readonly string
     ["device", `${device.name}${state}, ${device.mode}, MTU ${device.mtu_bytes}`],
     ["engine", `${engine.name}, ${lanes}, kernel features: ${features}`],
     ["listens", `UDP ${node.listen}`],
+    ...(status.etcd ? [["etcd", etcdText(status.etcd)] as const] : []),
     ["out", flowText(status.outbound)],
     ["in", flowText(status.inbound)],
     ["dropped", dropText(status)],

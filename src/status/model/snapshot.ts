@@ -10,6 +10,7 @@ import type { RateMeter, Sample } from "./rates.ts";
 import {
   type DeviceStatus,
   type EngineStatus,
+  type EtcdStatus,
   type Flow,
   type PeerStatus,
   type ProcessStatus,
@@ -42,6 +43,8 @@ export interface SnapshotParts {
     "transport" | "session_age_seconds" | "path_mtu_bytes" | "dropped"
   >;
   readonly process: ProcessStatus;
+  /** Null: members come from a config. */
+  readonly etcd: EtcdStatus | null;
   /** The last reading of the config, in milliseconds since 1970. */
   readonly configRead: { readonly ok: boolean; readonly success_ms: number };
   /** The port that a peer's address sends from, where it is not the peer's. */
@@ -233,6 +236,7 @@ export function buildStatus(parts: SnapshotParts): Status {
     device: parts.device,
     engine: parts.engine,
     network: config.networks.map(formatPrefix),
+    etcd: parts.etcd,
     outbound: { ...total.outbound, ...talliesOf(outbound) },
     inbound: { ...total.inbound, ...talliesOf(inbound) },
     peers: parts.peers.map((peer) => peerStatus(parts, peer)),

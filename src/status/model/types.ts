@@ -133,6 +133,29 @@ export interface PeerStatus {
   readonly inbound: Flow;
 }
 
+/** Where members come from, if that is etcd. */
+export interface EtcdStatus {
+  /** The URL that is asked, or was last. */
+  readonly endpoint: string;
+  /** Whether its last answer was one. */
+  readonly connected: boolean;
+  /** Why not. */
+  readonly problem: string | null;
+  /** Of the last change that was seen. */
+  readonly revision: number;
+  /** This node's own. */
+  readonly subnet: string;
+  /** Whether the subnet is held by a lease, as far as is known. */
+  readonly lease_held: boolean;
+  /** Since etcd last confirmed it; null if it has not since the start. */
+  readonly lease_age_seconds: number | null;
+  readonly lease_ttl_seconds: number;
+  /** Records of nodes in etcd. */
+  readonly records: number;
+  /** Those that are left out now, by reason. */
+  readonly refused: Tally;
+}
+
 /** The whole status object. */
 export interface Status {
   readonly format: typeof STATUS_FORMAT;
@@ -142,6 +165,8 @@ export interface Status {
   readonly engine: EngineStatus;
   /** All pods. */
   readonly network: readonly string[];
+  /** Null: members come from a config. */
+  readonly etcd: EtcdStatus | null;
   readonly outbound: TotalFlow;
   readonly inbound: TotalFlow;
   readonly peers: readonly PeerStatus[];
