@@ -1,11 +1,11 @@
 /** A fleet whose members are in a real etcd: no file names a node. */
 
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { Fleet, LEASE_S } from "./fleet.ts";
-import { until } from "./harness.ts";
+import { until, Words } from "./harness.ts";
 
 Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with its subnet", async () => {
-  await using fleet = await Fleet.create(3);
+  await using fleet = await Fleet.create({ nodes: 3 });
   const { bed } = fleet;
   await fleet.start(0);
   await fleet.start(1);
@@ -41,4 +41,149 @@ Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with
   await until("it is there again", 5_000, () => fleet.reaches(0, 2));
   const { node: { problems } } = await fleet.status(0);
   assert(problems.length === 0, problems.join());
+});
+
+/** Pings from pod to pod from now on; what was lost is told at the end. */
+function watchLoss(
+  fleet: Fleet,
+  from: number,
+  to: number,
+): { readonly end: () => Promise<string> } {
+  const words = ["ping", "-n", "-q", "-i", "0.05", fleet.pod(to)];
+  const child = fleet.bed.spawn(fleet.bed.node(from).podNamespace, words);
+  const said = new Words(child.stdout);
+  return {
+    end: async () => {
+      child.kill("SIGINT");
+      await child.status;
+      return await said.all;
+    },
+  };
+}
+
+/** TUNNET_LONG=1: a minute, which a test of every change does not take. */
+const STOPPED_S = Deno.env.get("TUNNET_LONG") === "1" ? 60 : 8;
+
+/** Members of etcd, and the nodes that follow it. */
+const MEMBERS = [0, 1, 2];
+const NODES = [3, 4];
+
+Deno.test("etcd: a cluster that loses members, is compacted, and is away altogether", async (t) => {
+  await using fleet = await Fleet.create({ nodes: 5, members: 3, lease_s: 86_400 });
+  const { bed, etcd } = fleet;
+  await Promise.all(NODES.map((i) => fleet.start(i)));
+  for (const i of NODES) await fleet.addPod(i);
+  await until("pods reach each other", 5_000, () => fleet.reaches(3, 4));
+  const loss = watchLoss(fleet, 3, 4);
+  const statuses = () => Promise.all(NODES.map((i) => fleet.status(i)));
+  /** Both nodes know these of the nodes that there are in etcd alone. */
+  const heard = (timeout_ms: number, ...names: readonly string[]) =>
+    until(
+      `they hear of ${names}`,
+      timeout_ms,
+      async () =>
+        (await statuses()).every(({ peers }) =>
+          `${peers.map(({ name }) => name).filter((one) => one.startsWith("192.0.2."))}` ===
+            `${names}`
+        ),
+    );
+  const writes = (member: number) =>
+    until(
+      `member ${member} writes`,
+      15_000,
+      async () =>
+        (await fleet.ask(member, "kv/put", { key: btoa("/x"), value: "" })).header !== undefined,
+    );
+  const allAway = () =>
+    until(
+      "both have noticed",
+      30_000,
+      async () => (await statuses()).every((one) => !one.etcd.connected),
+    );
+  /** What comes to a port of a member, or from one, goes no further. */
+  const cut = (verb: "-I" | "-D", member: number, port: number) =>
+    Promise.all(["--dport", "--sport"].map(async (side) => {
+      const rule = ["INPUT", "-p", "tcp", "!", "-i", "lo", side, `${port}`, "-j", "DROP"];
+      const { code, stderr } = await bed.onNode(member, "iptables", "-w", verb, ...rule);
+      assertEquals(code, 0, stderr);
+    }));
+
+  await t.step("the leader is killed", async () => {
+    const { leader } = await fleet.ask(0, "maintenance/status", {});
+    const all = await Promise.all(MEMBERS.map((i) => fleet.ask(i, "maintenance/status", {})));
+    const at = all.findIndex(({ header }) =>
+      (header as { member_id: string }).member_id === leader
+    );
+    const restart = await etcd.kill(at);
+    const other = (at + 1) % 3;
+    await writes(other);
+    await fleet.record(other, "10.5.201.0/24", "192.0.2.1");
+    await heard(12_000, "192.0.2.1");
+    restart();
+    await writes(at);
+  });
+  await t.step("the member that is watched is cut off from the others", async () => {
+    const at = etcd.endpoints.indexOf((await fleet.status(3)).etcd.endpoint);
+    await cut("-I", at, 2380);
+    const other = (at + 1) % 3;
+    await writes(other);
+    await fleet.record(other, "10.5.202.0/24", "192.0.2.2");
+    await heard(20_000, "192.0.2.1", "192.0.2.2");
+    assertNotEquals((await fleet.status(3)).etcd.endpoint, etcd.endpoints[at]);
+    await cut("-D", at, 2380);
+    await writes(at);
+  });
+  await t.step("all are cut off from the nodes, and compacted meanwhile", async () => {
+    await Promise.all(MEMBERS.map((i) => cut("-I", i, 2379)));
+    await allAway();
+    await fleet.record(0, "10.5.201.0/24");
+    await fleet.record(0, "10.5.203.0/24", "192.0.2.3");
+    const { header } = await fleet.ask(0, "kv/put", { key: btoa("/x"), value: "" });
+    const { revision } = header as { revision: string };
+    await fleet.ask(0, "kv/compaction", { revision, physical: true });
+    await Promise.all(MEMBERS.map((i) => cut("-D", i, 2379)));
+    await heard(15_000, "192.0.2.2", "192.0.2.3");
+  });
+  await t.step(`all are stopped for ${STOPPED_S} s`, async () => {
+    for (const i of MEMBERS) etcd.signal(i, "SIGSTOP");
+    const stopped_ms = performance.now();
+    await allAway();
+    await until(
+      "the time is over",
+      STOPPED_S * 2_000,
+      () => performance.now() - stopped_ms > STOPPED_S * 1_000,
+    );
+    assert(await fleet.reaches(4, 3), "packets go on");
+    for (const i of MEMBERS) etcd.signal(i, "SIGCONT");
+    await writes(0);
+    await fleet.record(0, "10.5.204.0/24", "192.0.2.4");
+    await heard(15_000, "192.0.2.2", "192.0.2.3", "192.0.2.4");
+    assert((await statuses()).every(({ etcd }) => etcd.lease_held && etcd.connected));
+  });
+  assertMatch(await loss.end(), / 0% packet loss/);
+});
+
+Deno.test("etcd: a node starts without etcd, by the members that it knew", async () => {
+  await using fleet = await Fleet.create({ nodes: 2, lease_s: 86_400 });
+  const { etcd } = fleet;
+  const [, second] = await Promise.all([fleet.start(0), fleet.start(1)]);
+  await fleet.addPod(0);
+  await fleet.addPod(1);
+  await until("pods reach each other", 5_000, () => fleet.reaches(0, 1));
+  const subnet = fleet.subnet(1);
+  await second!.stop();
+  assertEquals(Deno.statSync(`${fleet.stateFile(1)}`).mode! & 0o777, 0o600);
+  etcd.signal(0, "SIGSTOP");
+  await fleet.start(1);
+  assertEquals(fleet.subnet(1), subnet);
+  await until("pods reach each other", 10_000, () => fleet.reaches(0, 1));
+  const away = await fleet.status(1);
+  assertEquals([away.etcd.connected, away.etcd.lease_held], [false, false]);
+  etcd.signal(0, "SIGCONT");
+  await until(
+    "it has its lease again",
+    15_000,
+    async () => (await fleet.status(1)).etcd.lease_held,
+  );
+  assertEquals(fleet.subnet(1), subnet);
 });

@@ -1,34 +1,51 @@
 /** A bed whose nodes find each other by etcd, which runs beside the first of them. */
 
-import { assertEquals } from "../assert.ts";
+import { assert, assertEquals } from "../assert.ts";
 import { RealEtcd } from "../peers/etcd.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed } from "./harness.ts";
 import { ip } from "./ip.ts";
 
-/** How long a node of a fleet keeps its subnet in tests. */
+/** How long a node keeps its subnet where a test waits for that. */
 export const LEASE_S = 5;
 
-/** Nodes, and etcd in the namespace of the first one. */
+/** What a fleet is made of. */
+export interface FleetShape {
+  readonly nodes: number;
+  /** Members of etcd: on the first nodes, one each. */
+  readonly members?: number;
+  readonly backend?: "udp" | "wireguard";
+  readonly lease_s?: number;
+}
+
+/** Nodes, and etcd on the first of them. */
 export class Fleet implements AsyncDisposable {
   private constructor(readonly bed: Bed, readonly etcd: RealEtcd) {}
 
   /** Builds the namespaces, starts etcd, and writes the network. */
-  static async create(nodes: number, backend: "udp" | "wireguard" = "udp"): Promise<Fleet> {
+  static async create(
+    { nodes, members = 1, backend = "udp", lease_s = LEASE_S }: FleetShape,
+  ): Promise<Fleet> {
     const bed = await Bed.create({ nodes, bare: true });
     try {
-      const { namespace, address } = bed.node(0);
-      const wrap = () => ["ip", "netns", "exec", namespace];
-      const etcd = await RealEtcd.start({ hosts: [address], wrap }, async (one) => {
+      const wrap = (i: number) => ["ip", "netns", "exec", bed.node(i).namespace];
+      const hosts = Array.from({ length: members }, (_, i) => bed.node(i).address);
+      const etcd = await RealEtcd.start({ hosts, wrap }, async (one) => {
         const { stdout } = await bed.onNode(0, "curl", "-sm1", `${one.endpoints[0]}/health`);
         return stdout.includes("true");
       });
       const fleet = new Fleet(bed, etcd);
       const words = ["etcd", "init", "--network", "10.5.0.0/16", "--backend", backend];
-      const { code, stderr } = await bed.onNode(0, ...bed.command, ...words, "--etcd", fleet.url);
+      const { code, stderr } = await bed.onNode(
+        0,
+        ...bed.command,
+        ...words,
+        "--etcd",
+        fleet.url,
+      );
       assertEquals(code, 0, stderr);
-      const lines = [`etcd:\n  endpoints: ["${fleet.url}"]\n  lease: ${LEASE_S}s\n`];
-      Deno.writeTextFileSync(`${bed.dir}/fleet.yaml`, lines.join(""));
+      const yaml = `etcd: {endpoints: [${fleet.url}], lease: ${lease_s}s}\n`;
+      Deno.writeTextFileSync(`${bed.dir}/fleet.yaml`, yaml.replaceAll(",http", ", http"));
       return fleet;
     } catch (error) {
       await bed[Symbol.asyncDispose]();
@@ -37,7 +54,24 @@ export class Fleet implements AsyncDisposable {
   }
 
   get url(): string {
-    return this.etcd.endpoints[0]!;
+    return this.etcd.endpoints.join(",");
+  }
+
+  /** Asks a member, from where it runs; nothing where it does not answer. */
+  async ask(member: number, path: string, body: unknown): Promise<Record<string, unknown>> {
+    const url = `${this.etcd.endpoints[member]}/v3/${path}`;
+    const words = ["curl", "-sm5", "-d", JSON.stringify(body), url];
+    const { stdout } = await this.bed.onNode(member, ...words);
+    return stdout === "" ? {} : JSON.parse(stdout.split("\n")[0]!);
+  }
+
+  /** Writes the record of a node by a member, or takes it away where there is no address. */
+  async record(member: number, subnet: string, address?: string): Promise<void> {
+    const key = btoa(`/coreos.com/network/subnets/${subnet.replace("/", "-")}`);
+    const value = btoa(JSON.stringify({ PublicIP: address, PublicIPv6: null }));
+    const path = address === undefined ? "kv/deleterange" : "kv/put";
+    const answer = await this.ask(member, path, { key, ...(address ? { value } : {}) });
+    assert(answer.header, JSON.stringify(answer));
   }
 
   /** What makes tunnet node `i` of the fleet. */
@@ -96,6 +130,13 @@ export class Fleet implements AsyncDisposable {
     return JSON.parse(stdout);
   }
 
+  /** Where node `i` keeps its last members. */
+  stateFile(i: number): string {
+    const dir = `${this.bed.dir}/state${i}`;
+    const [file] = [...Deno.readDirSync(dir)];
+    return `${dir}/${file!.name}`;
+  }
+
   #subnetFile(i: number): string {
     return `${this.bed.dir}/subnet${i}.env`;
   }
@@ -109,5 +150,11 @@ export class Fleet implements AsyncDisposable {
 /** What tests look at in a status. */
 export interface FleetStatus {
   readonly node: { readonly subnets: readonly string[]; readonly problems: readonly string[] };
+  readonly etcd: {
+    readonly endpoint: string;
+    readonly connected: boolean;
+    readonly revision: number;
+    readonly lease_held: boolean;
+  };
   readonly peers: readonly { readonly name: string; readonly subnets: readonly string[] }[];
 }

@@ -72,7 +72,7 @@ export class FakeEtcd {
       endpoint,
       turnAway: () => {},
       status: () => ask("status", (): MemberStatus => ({ version: "fake", hasLeader: true })),
-      revisionHere: () => ask("revision", () => this.revision),
+      revisionAt: () => ask("revision", () => this.revision),
       list: (prefix) =>
         ask("list", (): Listed => ({
           revision: this.revision,
@@ -92,7 +92,7 @@ export class FakeEtcd {
         }),
       renew: (lease) => ask("renew", () => this.leases.has(lease) ? 60 : 0),
       revoke: (lease) => ask("revoke", () => this.expire(lease)),
-      watch: (prefix, revision, signal) => this.#watch(prefix, revision, signal),
+      watch: (_, prefix, revision, signal) => this.#watch(prefix, revision, signal),
     };
   }
 

@@ -49,8 +49,8 @@ export interface Etcd {
   readonly endpoint: string;
   /** All keys that begin with a prefix. */
   list(prefix: string): Promise<Listed>;
-  /** The revision, from the endpoint that was asked last and from no other; by a key's leave. */
-  revisionHere(key: string): Promise<number>;
+  /** The revision, from this endpoint and from no other; by the right to read a key. */
+  revisionAt(endpoint: string, key: string): Promise<number>;
   /** Writes a key if it is as it is known; the revision that it was written at, 0 if it was not. */
   write(options: WriteOptions): Promise<number>;
   /** A new lease; its number. */
@@ -59,10 +59,10 @@ export interface Etcd {
   renew(lease: string): Promise<number>;
   revoke(lease: string): Promise<void>;
   /**
-   * Changes below a prefix from a revision on; ends with the stream, or when `signal` says so. The
-   * endpoint is the one that was asked last.
+   * Changes below a prefix from a revision on; ends with the stream, or when `signal` says so.
    */
   watch(
+    endpoint: string,
     prefix: string,
     revision: number,
     signal: AbortSignal,
@@ -104,9 +104,10 @@ export class EtcdClient implements Etcd {
     return { revision: revisionOf(answer), keys: listAt(answer, "kvs").map(readKeyValue) };
   }
 
-  async revisionHere(key: string): Promise<number> {
+  async revisionAt(endpoint: string, key: string): Promise<number> {
     // The answer takes a leader and a majority.
-    return revisionOf(await this.#callHere("kv/range", { key: encode(key), count_only: true }));
+    const answer = await this.#callAt(endpoint, "kv/range", { key: encode(key), count_only: true });
+    return revisionOf(answer);
   }
 
   async write(options: WriteOptions): Promise<number> {
@@ -133,7 +134,7 @@ export class EtcdClient implements Etcd {
   }
 
   async status(): Promise<MemberStatus> {
-    const { version, leader } = await this.#callHere("maintenance/status", {});
+    const { version, leader } = await this.#callAt(this.endpoint, "maintenance/status", {});
     return {
       version: typeof version === "string" ? version : "",
       hasLeader: toDigits(leader) !== "0",
@@ -141,6 +142,7 @@ export class EtcdClient implements Etcd {
   }
 
   async *watch(
+    endpoint: string,
     prefix: string,
     revision: number,
     signal: AbortSignal,
@@ -156,7 +158,10 @@ export class EtcdClient implements Etcd {
     // The answer begins with the watch.
     const timer = this.time.every(this.timeout_ms, end);
     try {
-      const response = await this.#withToken(() => this.#post("watch", { create_request }, ended));
+      const response = await this.#withToken(
+        endpoint,
+        () => this.#post(endpoint, "watch", { create_request }, ended),
+      );
       timer.cancel();
       const lines = new LineSplitter(ETCD_ANSWER_MAX_BYTES);
       for await (const bytes of response.body ?? []) {
@@ -164,7 +169,7 @@ export class EtcdClient implements Etcd {
       }
     } catch (error) {
       if (signal.aborted) return;
-      throw this.#explain(error, ended);
+      throw this.#explain(endpoint, error, ended);
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", end);
@@ -176,7 +181,7 @@ export class EtcdClient implements Etcd {
   async #call(path: string, body: Fields): Promise<Fields> {
     for (let asked = 1;; asked++) {
       try {
-        return await this.#callHere(path, body);
+        return await this.#callAt(this.endpoint, path, body);
       } catch (error) {
         if (!isElsewhere(error)) throw error;
         this.turnAway();
@@ -185,28 +190,31 @@ export class EtcdClient implements Etcd {
     }
   }
 
-  #callHere(path: string, body: Fields): Promise<Fields> {
-    return this.#withToken(() => this.#ask(path, body));
+  #callAt(endpoint: string, path: string, body: Fields): Promise<Fields> {
+    return this.#withToken(endpoint, () => this.#ask(endpoint, path, body));
   }
 
   /** Runs a call with a token, and with a new one if that has become invalid. */
-  async #withToken<T>(call: () => Promise<T>): Promise<T> {
+  async #withToken<T>(endpoint: string, call: () => Promise<T>): Promise<T> {
     const { user } = this.access;
     if (!user) return await call();
-    this.#token ??= await this.#authenticate(user);
+    this.#token ??= await this.#authenticate(endpoint, user);
     try {
       return await call();
     } catch (error) {
       if (!(error instanceof EtcdError) || error.failure !== "token") throw error;
-      this.#token = await this.#authenticate(user);
+      this.#token = await this.#authenticate(endpoint, user);
       return await call();
     }
   }
 
-  async #authenticate(user: NonNullable<EtcdAccess["user"]>): Promise<string | undefined> {
+  async #authenticate(
+    endpoint: string,
+    user: NonNullable<EtcdAccess["user"]>,
+  ): Promise<string | undefined> {
     this.#token = undefined;
     try {
-      const { token } = await this.#ask("auth/authenticate", { ...user });
+      const { token } = await this.#ask(endpoint, "auth/authenticate", { ...user });
       return typeof token === "string" ? token : undefined;
     } catch (error) {
       // Without authentication, etcd knows no users.
@@ -216,31 +224,36 @@ export class EtcdClient implements Etcd {
   }
 
   /** One answer of one endpoint. */
-  async #ask(path: string, body: Fields): Promise<Fields> {
+  async #ask(endpoint: string, path: string, body: Fields): Promise<Fields> {
     const ended = new AbortController();
     const timer = this.time.every(this.timeout_ms, () => ended.abort());
     try {
-      const response = await this.#post(path, body, ended);
+      const response = await this.#post(endpoint, path, body, ended);
       const answer = parseObject(await readText(response));
       if (answer) return answer;
-      throw answerError(this.endpoint, response.status, undefined);
+      throw answerError(endpoint, response.status, undefined);
     } catch (error) {
-      throw this.#explain(error, ended);
+      throw this.#explain(endpoint, error, ended);
     } finally {
       timer.cancel();
       ended.abort();
     }
   }
 
-  #explain(error: unknown, { signal }: AbortController): EtcdError {
+  #explain(endpoint: string, error: unknown, { signal }: AbortController): EtcdError {
     if (error instanceof EtcdError) return error;
-    const { endpoint, timeout_ms } = this;
+    const { timeout_ms } = this;
     return signal.aborted ? timeoutError(endpoint, timeout_ms) : fetchError(endpoint, error);
   }
 
   /** Sends a request; the response has begun well. */
-  async #post(path: string, body: Fields, { signal }: AbortController): Promise<Response> {
-    const { endpoint, access: { http } } = this;
+  async #post(
+    endpoint: string,
+    path: string,
+    body: Fields,
+    { signal }: AbortController,
+  ): Promise<Response> {
+    const { access: { http } } = this;
     const response = await fetch(`${endpoint}/v3/${path}`, {
       method: "POST",
       body: JSON.stringify(body),

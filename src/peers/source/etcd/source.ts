@@ -97,6 +97,8 @@ export class EtcdSource implements MemberSource {
   #own_revision = 0;
   #revision = 0;
   #listed_ms: number | undefined;
+  /** The member that the watch is at. */
+  #watched: string | undefined;
   #problem: string | undefined;
   #running: Overlay;
   #onChange: OnChange = () => Promise.resolve();
@@ -150,7 +152,7 @@ export class EtcdSource implements MemberSource {
     const { etcd, members, ttl_ms, time } = this.#parts;
     const { renewed_ms, lease } = this.#machine;
     return {
-      endpoint: etcd.endpoint,
+      endpoint: this.#watched ?? etcd.endpoint,
       connected: this.#problem === undefined,
       problem: this.#problem,
       revision: this.#revision,
@@ -305,13 +307,15 @@ export class EtcdSource implements MemberSource {
   /** Watches until the stream ends; tells whether that was for a reason of our own. */
   async #watchOnce(): Promise<boolean> {
     const { etcd, prefix, time } = this.#parts;
+    const { endpoint } = etcd;
+    this.#watched = endpoint;
     const ended = new AbortController();
     const end = () => ended.abort();
     this.#closed.signal.addEventListener("abort", end);
     let failure: unknown;
     let wanted = false;
     const probe = time.every(ETCD_PROBE_INTERVAL_MS, () => {
-      this.#probe().then((listAgain) => {
+      this.#probe(endpoint).then((listAgain) => {
         if (!listAgain) return;
         this.#listed_ms = undefined;
         wanted = true;
@@ -322,7 +326,7 @@ export class EtcdSource implements MemberSource {
       });
     });
     try {
-      const watch = etcd.watch(`${prefix}/`, this.#revision + 1, ended.signal);
+      const watch = etcd.watch(endpoint, `${prefix}/`, this.#revision + 1, ended.signal);
       for await (const message of watch) {
         this.#hear(message);
         if (!message.canceled) continue;
@@ -340,9 +344,9 @@ export class EtcdSource implements MemberSource {
   }
 
   /** Asks the member that the watch is at; tells whether everything is to be read again. */
-  async #probe(): Promise<boolean> {
+  async #probe(endpoint: string): Promise<boolean> {
     const { etcd, prefix, time } = this.#parts;
-    const revision = await etcd.revisionHere(`${prefix}/${NETWORK_KEY_END}`);
+    const revision = await etcd.revisionAt(endpoint, `${prefix}/${NETWORK_KEY_END}`);
     this.#answered();
     // Another cluster, or one that was restored from an earlier state.
     return revision < this.#revision ||

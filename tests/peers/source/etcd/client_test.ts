@@ -36,7 +36,9 @@ Deno.test("etcd client: keys, leases and watches of a real etcd", async () => {
   const ended = new AbortController();
   const seen: WatchMessage[] = [];
   const watching = (async () => {
-    for await (const message of client.watch("/net/", revision + 1, ended.signal)) {
+    for await (
+      const message of client.watch(client.endpoint, "/net/", revision + 1, ended.signal)
+    ) {
       seen.push(message);
       if (seen.length === 1) await write("/net/a", "ü", revision);
       if (seen.length === 2) await client.revoke(lease);
@@ -52,7 +54,7 @@ Deno.test("etcd client: keys, leases and watches of a real etcd", async () => {
   assertEquals(await client.renew(lease), 0);
   const other = await client.grant(60);
   assert(await client.renew(other) > 50);
-  assertEquals(await client.revisionHere("/net/config"), revision + 2);
+  assertEquals(await client.revisionAt(client.endpoint, "/net/config"), revision + 2);
   assertEquals((await client.status()).hasLeader, true);
 });
 
@@ -61,7 +63,7 @@ Deno.test("etcd client: a watch from before a compaction is told so", async () =
   for (let i = 0; i < 5; i++) await etcd.put("/net/a", `${i}`);
   await etcd.post("kv/compaction", { revision: "5" });
   const ended = new AbortController();
-  const messages = clientOf(etcd.endpoints).watch("/net/", 2, ended.signal);
+  const messages = clientOf(etcd.endpoints).watch(etcd.endpoints[0]!, "/net/", 2, ended.signal);
   for await (const { canceled, compact_revision } of messages) {
     if (!canceled) continue;
     assertEquals(compact_revision, 5);
@@ -75,7 +77,12 @@ Deno.test("etcd client: a stopped etcd, one that is not there, and another that 
   etcd.signal(0, "SIGSTOP");
   const slow = await assertRejects(() => clientOf(etcd.endpoints, 200).list("/"), EtcdError);
   assertEquals([slow.failure, slow.parts.why], ["unreachable", "not within 0.2 s"]);
-  const watch = clientOf(etcd.endpoints, 200).watch("/", 1, new AbortController().signal);
+  const watch = clientOf(etcd.endpoints, 200).watch(
+    etcd.endpoints[0]!,
+    "/",
+    1,
+    new AbortController().signal,
+  );
   assertEquals(
     (await assertRejects(async () => void await watch[Symbol.asyncIterator]().next(), EtcdError))
       .parts.why,
