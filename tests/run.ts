@@ -14,7 +14,7 @@ import { setUp } from "./setup.ts";
 const EXECUTABLE = "dist/tunnet";
 const SLOWEST = 20;
 /** On two cores that do nothing else. */
-const DURATION = "some 8 minutes on two cores";
+const DURATION = "some 10 minutes on two cores";
 /** Test files that run side by side: each end-to-end test has processes of its own. */
 const JOBS = Math.min(navigator.hardwareConcurrency, 4);
 

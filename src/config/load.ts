@@ -86,7 +86,7 @@ function fromFile(text: string, path: string, overrides: Overrides): LoadedConfi
   return Object.freeze({ ...parseConfig(text, path, overrides), file: path });
 }
 
-/** Reads the file that was named; its absence is an error. */
+/** Reads the file that was named, `by` what if not the command line; its absence is an error. */
 function readNamed(path: string, by: string, access: ConfigAccess, overrides: Overrides) {
   if (isStdin(path)) {
     if (access.stdin) {
@@ -98,7 +98,7 @@ function readNamed(path: string, by: string, access: ConfigAccess, overrides: Ov
   if (text !== undefined) return fromFile(text, path, overrides);
   return fail({
     what: `${path || '""'}: cannot be read`,
-    why: `no such file, named by ${by}`,
+    why: by === "" ? "no such file" : `no such file, named by ${by}`,
     how: "tunnet init > tunnet.yaml, which writes one to start from",
   });
 }
@@ -108,7 +108,7 @@ function loadFile(
   access: ConfigAccess,
   embedded: string | undefined,
 ): LoadedConfig {
-  if (options.config !== undefined) return readNamed(options.config, "-c", access, options);
+  if (options.config !== undefined) return readNamed(options.config, "", access, options);
   const variable = access.env(CONFIG_VARIABLE);
   if (variable) return readNamed(variable, `$${CONFIG_VARIABLE}`, access, options);
   for (const path of CONFIG_PATHS) {

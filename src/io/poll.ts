@@ -1,6 +1,6 @@
 /**
  * How a lane sleeps, and how the main thread wakes it: poll(2) and eventfd(2).
- * io_uring and spinning before poll were measured and lost: CHANGELOG.md, "Learnt".
+ * io_uring and spinning before poll were measured and lost: tests/bench/README.md.
  */
 
 import {

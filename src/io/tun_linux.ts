@@ -62,8 +62,13 @@ function openFailure(error: unknown, name: string, mode: Mode): unknown {
         how: `rm -r ${TUN_DEVICE} && mknod ${TUN_DEVICE} c 10 200; ` +
           `in a container, --device ${TUN_DEVICE}`,
       });
-    case ERRNO.EPERM:
     case ERRNO.EACCES:
+      return new RunError({
+        what: `cannot open ${TUN_DEVICE}`,
+        why: "this user may not read and write it",
+        how: `sudo, or chmod 0666 ${TUN_DEVICE}`,
+      });
+    case ERRNO.EPERM:
       return new RunError({
         what: `cannot create the device ${name}`,
         why: "it needs root or CAP_NET_ADMIN",

@@ -81,7 +81,7 @@ const BAD: readonly (readonly [
     "-c names no file",
     { config: "no.yaml" },
     { embedded: yaml(5) },
-    `no.yaml: cannot be read (no such file, named by -c); ${TRY_INIT}`,
+    `no.yaml: cannot be read (no such file); ${TRY_INIT}`,
     ConfigError,
   ],
   [
@@ -116,7 +116,7 @@ const BAD: readonly (readonly [
     "a control character in the path",
     { config: "a\nb" },
     {},
-    `a\\nb: cannot be read (no such file, named by -c); ${TRY_INIT}`,
+    `a\\nb: cannot be read (no such file); ${TRY_INIT}`,
     ConfigError,
   ],
   [

@@ -1,6 +1,7 @@
 /** The node as a service: what a fake of the service manager hears, and who may run it. */
 
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
+import { runProgram } from "../../src/base/run_program.ts";
 import { KERNEL_PATH, kernelTest } from "../kernel_path/possible.ts";
 import { Bed, repoPath, tunnetCommand, until } from "./harness.ts";
 
@@ -332,7 +333,7 @@ const USER = 65_534;
  * others, who can read Deno, its cache, the checkout and the executable, which may
  * be below a home directory that is root's alone.
  */
-function asUser(bed: Bed, capabilities: string): readonly string[] {
+function asUser(bed: Bed, capabilities: string, tunMode: string): readonly string[] {
   const capabilityWords = ["--inh-caps", "--ambient-caps", "--bounding-set"].map((one) =>
     `${one}=-all${capabilities}`
   ).join(" ");
@@ -346,9 +347,11 @@ function asUser(bed: Bed, capabilities: string): readonly string[] {
     mount --bind "$3" "$1/u/cache"
     mount --bind "$4" "$1/u/repo"
     [ -z "$5" ] || mount --bind "$5" "$1/u/tunnet"
-    # As udev makes it: a host without udev has it for root alone.
     mount -t tmpfs none /dev/net
-    mknod -m 0666 /dev/net/tun c 10 200
+    mknod -m ${tunMode} /dev/net/tun c 10 200
+    mkdir -p /run/user
+    mount -t tmpfs none /run/user
+    install -d -o ${USER} -g ${USER} /run/user/${USER}
     export DENO_DIR="$1/u/cache" HOME="$1/u/home" TUNNET_CACHE="$1/u/home/cache"
     dir=$1
     shift 5
@@ -358,14 +361,21 @@ function asUser(bed: Bed, capabilities: string): readonly string[] {
     .concat(repoPath("").replace(/\/$/, ""), Deno.env.get("TUNNET_EXE") ?? "");
 }
 
-/** Starts node 0 as an ordinary user. */
-function launchAsUser(bed: Bed, capabilities: string) {
-  const command = Deno.env.get("TUNNET_EXE")
+/** The program, where an ordinary user may read it. */
+function userCommand(bed: Bed): readonly string[] {
+  return Deno.env.get("TUNNET_EXE")
     ? ["env", "-i", `HOME=${bed.dir}/u/home`, `${bed.dir}/u/tunnet`]
     : [`${bed.dir}/u/deno`, "run", "-A", "--no-prompt", `${bed.dir}/u/repo/main.ts`];
+}
+
+/**
+ * Starts node 0 as an ordinary user. udev makes /dev/net/tun so that everybody may open it; a host
+ * without udev has it for root alone.
+ */
+function launchAsUser(bed: Bed, capabilities: string, tunMode = "0666") {
   return bed.launchWords(0, [
-    ...asUser(bed, capabilities),
-    ...command,
+    ...asUser(bed, capabilities, tunMode),
+    ...userCommand(bed),
     ...bed.peerWords,
     ...["--json", "-c", `${bed.dir}/tunnet.yaml`],
   ]);
@@ -401,6 +411,15 @@ Deno.test("an ordinary user with only CAP_NET_ADMIN runs a node", async (t) => {
     assertEquals(threadsOf(a.pid).find(({ main }) => main)!.permitted, NET_ADMIN);
     for (const { permitted } of threadsOf(a.pid)) assert([NONE, NET_ADMIN].includes(permitted));
   });
+  await t.step("its status, in the folder of that user", async () => {
+    const { code, stdout, stderr } = await runProgram("nsenter", [
+      ...["--target", `${a.pid}`, "--mount", "--net", "setpriv", `--reuid=${USER}`],
+      ...[`--regid=${USER}`, "--clear-groups", ...userCommand(bed), "status"],
+    ]);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^node-a: up /);
+    assertNotMatch(a.log, /cannot open the status socket/);
+  });
   await t.step("a lost device is made again, and TCP is whole", async () => {
     await bed.onNode(0, ..."ip link del tunnet0".split(" "));
     await bed.reachable(0, 1, 5_000);
@@ -426,6 +445,16 @@ Deno.test("an ordinary user without it gets one clear line", async () => {
   const [error, ...more] = lines.filter((line) => !/"event":"config(_file)?"/.test(line));
   assertMatch(error!, /^tunnet: error: .*CAP_NET_ADMIN.*; try: sudo/);
   assertEquals(more, []);
+});
+
+Deno.test("an ordinary user who may not open /dev/net/tun is told so", async () => {
+  await using bed = await Bed.create();
+  const a = launchAsUser(bed, ",+net_admin", "0600");
+  assertEquals((await a.status).code, 1);
+  assertMatch(
+    a.log,
+    /^tunnet: error: cannot open \/dev\/net\/tun \(this user may not read and write it\); try: sudo, or chmod 0666 \/dev\/net\/tun$/m,
+  );
 });
 
 /** What node a knows of node b, as `tunnet status` tells it. */

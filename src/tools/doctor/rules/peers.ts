@@ -3,12 +3,16 @@
 import { formatAddress, formatEndpoint } from "../../../net/prefix.ts";
 import { type Hello, PROTOCOL_VERSION } from "../../../wire/hello.ts";
 import { NO_HOST } from "../../../config/types.ts";
+import type { PeerStateName } from "../../../peers/liveness.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, PeerFacts } from "../facts.ts";
 import { mtuFix } from "./routes.ts";
 
 /** No clock is right that is before this program was written: 2025-01-01. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
+
+/** States in which a peer has said what it runs with. */
+const SAYS_HELLO: readonly PeerStateName[] = ["up", "one-way"];
 
 /** The finding of a peer that is heard and does not hear this node. */
 function deafTo(self: string, at: string, port: number, name: string): Finding {
@@ -110,7 +114,7 @@ function differs(name: string, hello: Hello, { config, source }: Facts): Finding
 }
 
 function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
-  const { node: { name }, probe } = peer;
+  const { node: { name, keys }, probe } = peer;
   const reached = checksOf(
     "peer",
     `${name}, both ways`,
@@ -118,8 +122,13 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
     reach(peer, facts),
   );
   if (probe.kind === "told") {
+    // A real WireGuard has another config, and no mode.
+    if (keys?.wireguard) return reached;
     const fix = { fix: "tunnet check", fixOn: name };
     const problems = probe.problems.map((why): Finding => ({ status: "warn", why, ...fix }));
+    if (problems.length === 0 && !SAYS_HELLO.includes(probe.state)) {
+      problems.push({ status: "skip", why: "not known: it says no hello" });
+    }
     return [...reached, ...checksOf("peer_config", `${name}, its config`, "it fits", problems)];
   }
   if (probe.kind !== "answered") return reached;
