@@ -12,6 +12,7 @@ import {
   FORWARDING_STAYS,
   forwardingLines,
   keepCommand,
+  LEFT_ALONE,
   NEEDS_ROOT,
   requireTun,
   scriptHead,
@@ -51,6 +52,9 @@ export function dockerNetworks(self: NodeConfig): readonly DockerNetwork[] {
   }));
 }
 
+/** What a network of this script bears. */
+const LABEL = "tunnet=setup";
+
 const CREATE =
   `# network NAME "SUBNET[ SUBNET]" OPTION...: makes a Docker network, unless there is one as it should be.
 network() {
@@ -65,7 +69,7 @@ network() {
     fi
     return
   fi
-  docker network create --driver bridge --opt "$masquerade=false" "$@" "$name" >/dev/null
+  docker network create --driver bridge --label ${LABEL} --opt "$masquerade=false" "$@" "$name" >/dev/null
 }
 `;
 
@@ -98,10 +102,16 @@ docker version >/dev/null || fail 'the Docker Engine does not answer; try: syste
 `;
   if (undo) {
     return scriptHead(input, "docker", [`Takes back what prepared the Docker host ${self.name}.`]) +
-      device + "\n" + checks + `
-# remove NAME: removes a Docker network, if it is there.
+      device + "\n" + checks + LEFT_ALONE + `
+# remove NAME: removes a Docker network of this script's, if it is there.
 remove() {
   docker network inspect "$1" >/dev/null 2>&1 || return 0
+  label=$(docker network inspect -f '{{range $key, $value := .Labels}}{{$key}}={{$value}} {{end}}' "$1")
+  case " $label" in *' ${LABEL} '*) ;; *)
+    left_alone "the Docker network $1"
+    return 0
+    ;;
+  esac
   users=$(docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' "$1")
   [ -z "$users" ] || fail "containers use the network $1; try: docker rm -f $users"
   docker network rm "$1" >/dev/null

@@ -8,6 +8,7 @@ import {
   FORWARDING_STAYS,
   forwardingLines,
   keepCommand,
+  LEFT_ALONE,
   NEEDS_ROOT,
   podVersions,
   requireTun,
@@ -18,6 +19,20 @@ import {
 
 /** The pod's namespace, and the host's end of its cable. */
 const POD = "tunnet-pod";
+/** The pod's end, until it is in there. */
+const POD_END = "tunnet-eth0";
+
+/**
+ * An interface of these scripts bears a number of ours from its making on (ip-link(8), group): what
+ * others have made, of whatever name, is theirs.
+ */
+const OURS = `
+# ours DEVICE: whether this script has made it, by its group.
+group=29813
+ours() {
+  ip link show dev "$1" 2>/dev/null | grep -Eq " group $group( |\$)"
+}
+`;
 
 /** The script. Throws UsageError for a node without a subnet that has room for a pod. */
 export function netnsScript(input: SetupInput): string {
@@ -34,10 +49,19 @@ export function netnsScript(input: SetupInput): string {
   const device = `device=${shellWord(config.device)}\n`;
   if (undo) {
     return scriptHead(input, "netns", [`Takes back what prepared the node ${self.name}.`]) +
-      device + "\n" + NEEDS_ROOT + `
+      device + "\n" + NEEDS_ROOT + OURS + LEFT_ALONE + `
 # The pod's end of the cable goes with its namespace, and takes the host's end along.
-[ ! -e /run/netns/${POD} ] || ip netns del ${POD}
-! ip link show dev ${bridge} >/dev/null 2>&1 || ip link del dev ${bridge}
+if ours ${POD}; then
+  [ ! -e /run/netns/${POD} ] || ip netns del ${POD}
+  ip link del dev ${POD} 2>/dev/null || :
+elif [ -e /run/netns/${POD} ]; then
+  left_alone 'the namespace ${POD}'
+fi
+if ours ${bridge}; then
+  ip link del dev ${bridge}
+elif ip link show dev ${bridge} >/dev/null 2>&1; then
+  left_alone 'the device ${bridge}'
+fi
 
 ` + firewallLines(input, [bridge]) + "\n" + FORWARDING_STAYS;
   }
@@ -60,17 +84,33 @@ export function netnsScript(input: SetupInput): string {
     `Enter the pod: ip netns exec ${POD} sh`,
   ]) + device + "\n" + NEEDS_ROOT +
     "command -v ip >/dev/null || fail 'there is no ip on this host; try: apt-get install iproute2'\n\n" +
-    forwardingLines(self) + `
+    OURS + `
+# absent DEVICE: ends if somebody else has made it.
+absent() {
+  ! ip link show dev "$1" >/dev/null 2>&1 ||
+    fail "there is a device $1 that this script has not made; try: ip link del $1, or another name for it"
+}
+
+` + forwardingLines(self) + `
 # The pods' bridge; its addresses are their gateways.
-ip link show dev ${bridge} >/dev/null 2>&1 || ip link add name ${bridge} type bridge
+if ! ours ${bridge}; then
+  absent ${bridge}
+  ip link add name ${bridge} group "$group" type bridge
+fi
 # No pod is a router for this host, nor has it a way to another node by one.
 [ ! -e /proc/sys/net/ipv6/conf/${bridge}/accept_ra ] || echo 0 >/proc/sys/net/ipv6/conf/${bridge}/accept_ra
 ${address(1).map((words) => `ip address replace ${words}\n`).join("")}ip link set dev ${bridge} up
 
-# The pod: a namespace at the other end of a cable.
+# The pod: a namespace at the other end of a cable, which comes first: it tells whose the other is.
+if ! ours ${POD}; then
+  absent ${POD}
+  [ ! -e /run/netns/${POD} ] ||
+    fail 'there is a namespace ${POD} that this script has not made; try: ip netns del ${POD}'
+  ip link add name ${POD} group "$group" type veth peer name ${POD_END}
+fi
 [ -e /run/netns/${POD} ] || ip netns add ${POD}
-ip -n ${POD} link show dev eth0 >/dev/null 2>&1 ||
-  ip link add name ${POD} type veth peer name eth0 netns ${POD}
+! ip link show dev ${POD_END} >/dev/null 2>&1 ||
+  ip link set dev ${POD_END} netns ${POD} name eth0
 ip link set dev ${POD} master ${bridge} up
 ip -n ${POD} link set dev lo up
 ip -n ${POD} link set dev eth0 up

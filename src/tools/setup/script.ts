@@ -101,6 +101,13 @@ export function requireTun({ loaded: { config } }: SetupInput): void {
 /** Checks of the script itself: it changes the host, which needs root. */
 export const NEEDS_ROOT = `[ "$(id -u)" -eq 0 ] || fail 'this needs root; try: sudo sh'\n`;
 
+/** Of a script that undoes: what it finds, and has not made. */
+export const LEFT_ALONE = `
+left_alone() {
+  printf 'setup: warning: %s was not made by this script, and is left alone\\n' "$1" >&2
+}
+`;
+
 /** The kernel's switch for passing packets on between interfaces, by IP version. */
 const FORWARDING = { 4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding" } as const;
 

@@ -6,6 +6,7 @@ import { credentialName } from "../../base/credentials.ts";
 import {
   FORWARDING_STAYS,
   forwardingLines,
+  LEFT_ALONE,
   NEEDS_ROOT,
   podVersions,
   PREPARE,
@@ -131,6 +132,10 @@ WantedBy=multi-user.target
 `;
 }
 
+/** A test that a unit of this name runs something else. */
+const FOREIGN_UNIT = `[ -e "$root${SERVICE.unit}" ] &&
+  ! grep -q '^ExecStart=${SERVICE.program} ' "$root${SERVICE.unit}"`;
+
 const SYSCTL = { 4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding" } as const;
 
 /** The script that installs the unit, or with \`undo\` removes it. \`embedded\` as in UnitInput. */
@@ -140,8 +145,13 @@ export function systemdScript(input: SetupInput, embedded: boolean): string {
     return scriptHead(input, "systemd", [
       `Ends and removes the service of the node ${self.name}.`,
     ]) +
-      `root=\${DESTDIR:-}
+      LEFT_ALONE.trimStart() + `
+root=\${DESTDIR:-}
 [ -n "$root" ] || ${NEEDS_ROOT}
+if ${FOREIGN_UNIT}; then
+  left_alone "$root${SERVICE.unit}"
+  exit 0
+fi
 systemd=no
 [ -n "$root" ] || [ ! -d /run/systemd/system ] || systemd=yes
 if [ "$systemd" = yes ] && [ -e ${SERVICE.unit} ]; then
@@ -188,6 +198,10 @@ put() {
     changed=yes
   fi
 }
+
+if ${FOREIGN_UNIT}; then
+  fail "$root${SERVICE.unit} runs something else; try: another name for it"
+fi
 
 # The service may not change the kernel's settings: this file does at boot.
 put "$root${SERVICE.sysctl}" <<'END'

@@ -131,6 +131,30 @@ Deno.test("setup --systemd: the script writes the unit, changes nothing twice, a
   }
 });
 
+Deno.test("setup --systemd: a unit of this name that runs something else is left alone", async () => {
+  const DESTDIR = Deno.makeTempDirSync({ prefix: "tunnet-test-" });
+  const sh = (undo: boolean) =>
+    run("sh", ["-c", systemdScript(inputFor("both", { undo }), false)], { DESTDIR });
+  try {
+    const unit = `${DESTDIR}${SERVICE.unit}`;
+    Deno.mkdirSync(unit.slice(0, unit.lastIndexOf("/")), { recursive: true });
+    Deno.writeTextFileSync(unit, "[Service]\nExecStart=/usr/bin/other\n");
+    const refused = await sh(false);
+    assertEquals(refused.code, 1);
+    assertMatch(refused.output, /^setup: error: .*tunnet\.service runs something else; try: /);
+    const undone = await sh(true);
+    assertEquals(undone.code, 0);
+    assertMatch(
+      undone.output,
+      /^setup: warning: .* was not made by this script, and is left alone/,
+    );
+    const found = await run("find", [DESTDIR, "-type", "f"]);
+    assertEquals(found.output, `${unit}\n`);
+  } finally {
+    Deno.removeSync(DESTDIR, { recursive: true });
+  }
+});
+
 Deno.test("setup --systemd: systemd itself finds the unit right, and little exposed", async () => {
   try {
     await run("systemd-analyze", ["--version"]);
