@@ -279,7 +279,7 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
       assertMatch(stderr, /^setup: error: the Docker network tunnet exists already and differs/);
       // The tutorial's trap: that network has Docker's NAT.
       assert((await failing(bed, 0)).some(({ id }) => id === "nat"));
-      const undone = await engine.script(scriptOf(0, "--undo"));
+      const undone = await engine.script(scriptOf(0, true));
       assertMatch(undone.stderr, /^setup: warning: the Docker network tunnet was not made by this/);
       assertMatch(await engine.must("network", "ls"), / tunnet /);
     });
