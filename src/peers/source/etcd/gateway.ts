@@ -59,10 +59,10 @@ export function toInteger(value: unknown): number {
   return Number.isSafeInteger(number) ? number : 0;
 }
 
-/** The same as digits: leases use all 64 bits. */
+/** The same as digits: leases use all 64 bits, and members' ids have no sign. */
 export function toDigits(value: unknown): string {
   const text = typeof value === "number" ? `${value}` : value;
-  return typeof text === "string" && /^-?[0-9]{1,19}$/.test(text) ? text : "0";
+  return typeof text === "string" && /^-?[0-9]{1,20}$/.test(text) ? text : "0";
 }
 
 /** A field that holds an object; an empty one where it holds none. */
