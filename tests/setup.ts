@@ -26,7 +26,11 @@ const NETWORK_TESTS = [
   "tests/peers/wireguard_go_test.ts",
   "tests/tools/lab/build_test.ts",
 ];
-const ETCD_TESTS = ["tests/e2e/", "tests/peers/source/etcd/client_test.ts"];
+const ETCD_TESTS = [
+  "tests/e2e/",
+  "tests/peers/source/etcd/client_test.ts",
+  "tests/node/etcd_access_test.ts",
+];
 const CAPTURE_TESTS = ["tests/e2e/", "tests/inspect/decode/capture_test.ts"];
 
 /** Everything that tests start and a bare Debian 12 lacks. */
@@ -56,6 +60,7 @@ export const NEEDS: readonly Need[] = [
   { program: "dnsmasq", package: "dnsmasq-base", tests: ["tests/e2e/tap_test.ts"] },
   { program: "shellcheck", package: "shellcheck", tests: ["tests/tools/setup/"] },
   { program: "etcd", package: "etcd-server", tests: ETCD_TESTS },
+  { program: "openssl", package: "openssl", tests: ["tests/node/etcd_access_test.ts"] },
   { program: "gzip", package: "gzip", tests: ["tests/tools/build/"] },
   {
     program: "systemd-analyze",

@@ -229,9 +229,10 @@ export class EtcdClient implements Etcd {
     const timer = this.time.every(this.timeout_ms, () => ended.abort());
     try {
       const response = await this.#post(endpoint, path, body, ended);
-      const answer = parseObject(await readText(response));
+      const text = await readText(response);
+      const answer = parseObject(text);
       if (answer) return answer;
-      throw answerError(endpoint, response.status, undefined);
+      throw answerError(endpoint, response.status, text);
     } catch (error) {
       throw this.#explain(endpoint, error, ended);
     } finally {
@@ -263,7 +264,7 @@ export class EtcdClient implements Etcd {
       ...(http ? { client: http } : {}),
     });
     if (response.ok) return response;
-    throw answerError(endpoint, response.status, parseObject(await readText(response)));
+    throw answerError(endpoint, response.status, await readText(response));
   }
 }
 

@@ -1,6 +1,7 @@
 /** What went wrong with etcd, in words for people. Pure. */
 
 import { type ErrorParts, RunError } from "../../../base/errors.ts";
+import { parseObject } from "./records.ts";
 
 /** What kind of failure: it decides whether another endpoint is asked, and what is done next. */
 export type EtcdFailure =
@@ -59,19 +60,36 @@ function textsOf(error: unknown): string {
   return texts.join(": ");
 }
 
+/** What it may be that a connection was closed for before there was an answer. */
+function closed(endpoint: string): Omit<ErrorParts, "what"> {
+  // A refused certificate looks like this, too, where the close is faster than its reason.
+  return endpoint.startsWith("https:")
+    ? {
+      why: "it has closed the connection, perhaps for want of this node's certificate",
+      how: "cert_file and key_file of a CA that etcd trusts",
+    }
+    : {
+      why: "it has closed the connection, perhaps because it speaks TLS there",
+      how: endpoint.replace("http:", "https:"),
+    };
+}
+
 /** An endpoint could not be asked. */
 export function fetchError(endpoint: string, error: unknown): EtcdError {
   const text = textsOf(error);
   const what = `etcd at ${endpoint} cannot be asked`;
   const tls = TLS.find(([shows]) => shows.test(text));
   if (tls) return new EtcdError("tls", { what, why: tls[1], how: tls[2] });
+  if (/closed|reset/i.test(text)) {
+    return new EtcdError("unreachable", { what, ...closed(endpoint) });
+  }
   const why = /refused/i.test(text)
     ? "nobody listens there"
     : /dns|lookup/i.test(text)
     ? "its name is not known"
     : /unreachable|no route/i.test(text)
     ? "the network does not lead there"
-    : "the connection has ended";
+    : text;
   const how = endpoint.startsWith("https:") ? undefined : "the URL of a member of etcd that runs";
   return new EtcdError("unreachable", { what, why, ...(how ? { how } : {}) });
 }
@@ -87,14 +105,18 @@ const ELSEWHERE = [4, 8, 14];
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
-/** An endpoint has answered that it does not do it. */
-export function answerError(endpoint: string, status: number, answer: unknown): EtcdError {
-  const { code, message } = (answer ?? {}) as { code?: unknown; message?: unknown };
+/** An endpoint has answered that it does not do it: `body` is what it says, JSON most often. */
+export function answerError(endpoint: string, status: number, body: string): EtcdError {
+  const { code, message } = parseObject(body) ?? { code: undefined, message: body.slice(0, 200) };
   const text = typeof message === "string" ? message.replace(/^etcdserver: /, "") : "";
   const what = `etcd at ${endpoint} refuses`;
   const why = text || `HTTP status ${status}`;
   if (text === "invalid auth token" || code === UNAUTHENTICATED) {
     return new EtcdError("token", { what, why });
+  }
+  if (text.startsWith("CommonName")) {
+    const cause = "where it wants passwords, it takes no certificate with a CommonName";
+    return new EtcdError("denied", { what, why: cause, how: "a certificate without a CN" });
   }
   if (text.startsWith("authentication failed")) {
     const how = "the username and password_file of a user of etcd";
