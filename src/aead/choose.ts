@@ -18,7 +18,7 @@ export interface AeadChoice {
 /** Long packets by one, short ones by the other. */
 export function byLength(short: Aead, long: Aead, min_bytes = LIBCRYPTO_MIN_BYTES): Aead {
   return {
-    name: `${short.name} ${long.name}`,
+    name: `${short.name} and ${long.name}`,
     sealer(key) {
       const [few, many] = [short.sealer(key), long.sealer(key)];
       return {

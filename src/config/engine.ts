@@ -13,6 +13,9 @@ const ENGINES = ["auto", "batch", "datagram"] as const;
 /** One of ENGINES. */
 export type Engine = typeof ENGINES[number];
 
+/** Not the kernel's: a library of the host that seals long packets (aead/choose.ts). */
+const LIBRARY = "libcrypto";
+
 /** Words for several features. */
 const GROUPS: Readonly<Record<string, readonly Feature[]>> = { tso: ["tso4", "tso6"] };
 
@@ -32,6 +35,8 @@ export interface EngineChoice {
   readonly off: ReadonlySet<Feature>;
   /** How many lanes to run, where that is asked for. */
   readonly lanes?: number;
+  /** Packets are sealed by what is inside, though the host has libcrypto. */
+  readonly noLibcrypto?: true;
 }
 
 /** Without `--engine`: everything that works here. */
@@ -61,9 +66,10 @@ export function readEngine(text: string): Result<EngineChoice> {
     const why = near && `did you mean ${quote(near)}?`;
     return { problem: { what: `${quote(first!)} is not an engine`, why, how } };
   }
-  const names = [...FEATURES, ...Object.keys(GROUPS)];
+  const names = [...FEATURES, ...Object.keys(GROUPS), LIBRARY];
   const off = new Set<Feature>();
   let lanes: number | undefined;
+  let noLibcrypto = false;
   for (const word of rest) {
     if (word.startsWith("lanes=") && engine !== "datagram") {
       const count = /^lanes=([1-9][0-9]?)$/.exec(word)?.[1];
@@ -80,11 +86,16 @@ export function readEngine(text: string): Result<EngineChoice> {
       const why = near ? `did you mean ${quote(`-${near}`)}?` : `there are ${names.join(", ")}`;
       return { problem: { what: `${quote(word)} is not a feature to leave out`, why, how } };
     }
+    if (name === LIBRARY) {
+      noLibcrypto = true;
+      continue;
+    }
     if (engine === "datagram") {
       const why = "the engine datagram uses no feature of the kernel";
       return { problem: { what: `${quote(word)} has no effect`, why, how: "datagram" } };
     }
     for (const feature of GROUPS[name] ?? [name as Feature]) off.add(feature);
   }
-  return { value: { engine, off: closure(off), ...(lanes ? { lanes } : {}) } };
+  const value: EngineChoice = { engine, off: closure(off), ...(lanes ? { lanes } : {}) };
+  return { value: noLibcrypto ? { ...value, noLibcrypto } : value };
 }

@@ -24,6 +24,8 @@ export interface SealingParts extends SealingSetup {
   readonly sealed_bytes: number;
   /** Works within that memory. */
   readonly aead: Aead;
+  /** What is here and failed its test. */
+  readonly failed: readonly string[];
   /** Texts are IP packets, and may be padded; frames are not. */
   readonly packets: boolean;
   /** The same clock on all threads. */
@@ -43,6 +45,8 @@ export class LaneSealing {
   readonly sealedEnd: number;
   /** Which ways of sealing are in use, for the engine's line. */
   readonly aead: string;
+  /** Which are here and failed their test, and how. */
+  readonly failed: readonly string[];
   readonly packets: boolean;
   readonly isForUs: (message: Uint8Array) => boolean;
   readonly tell: (event: SealedEvent) => void;
@@ -53,12 +57,24 @@ export class LaneSealing {
   readonly #used = new Uint32Array(NODES_MAX);
 
   constructor(
-    { sessions, activity, lane, sealed, sealed_bytes, aead, packets, now_ms, isForUs, tell }:
-      SealingParts,
+    {
+      sessions,
+      activity,
+      lane,
+      sealed,
+      sealed_bytes,
+      aead,
+      failed,
+      packets,
+      now_ms,
+      isForUs,
+      tell,
+    }: SealingParts,
   ) {
     this.sealed = sealed;
     this.sealedEnd = sealed.start + sealed_bytes;
     this.aead = aead.name;
+    this.failed = failed;
     const counters = new SendCounters(sessions);
     const keys = new LaneKeys(aead, counters);
     const { view } = sealed;

@@ -103,11 +103,12 @@ export function logEngine(
   device: OpenTun,
   lanes: number,
   kernelPath: Pick<KernelPathController, "inUse" | "obstacle" | "parts">,
+  aead: string | undefined,
 ): void {
   const features = featuresInUse(device, udp, kernelPath.inUse);
   const engine = udp.batch ? "batch" : "datagram";
   const queues = device.queues.length;
-  const use: EngineUse = { engine, features, lanes, queues };
+  const use: EngineUse = { engine, features, lanes, queues, aead };
   // What has come in the way has a line of its own.
   log.info("engine", describeEngine(use, choice, kernelPath.parts.unwanted), {
     engine: use.engine,
@@ -116,5 +117,6 @@ export function logEngine(
     no_kernel_path: kernelPath.obstacle ?? null,
     lanes,
     queues,
+    aead: aead ?? null,
   });
 }

@@ -128,7 +128,7 @@ export class Node {
         },
         keys: options.keys && {
           mac1Key: localIdentity(options.keys.privateKey).mac1Key,
-          libcrypto: true,
+          libcrypto: !engine.noLibcrypto,
           onSealed: (event) => this.#sealing?.hear(event),
         },
         onEnd: (reason) => void this.#recover(reason),
@@ -243,7 +243,8 @@ export class Node {
     await this.#bringUp();
     const { tun } = this.#device;
     const { laneCount } = this.#lanes;
-    if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel);
+    const { aead } = this.#sealing ?? {};
+    if (tun) logEngine(log, engine, this.#udp, tun, laneCount, this.#kernel, aead);
     this.#tellAccepted();
     this.#tellSubnet();
     this.#sampler.sample();

@@ -50,11 +50,11 @@ export function openSealing(
   const clock = new BootClock();
   const sealed_bytes = sealedBytes(lane);
   const sealed = simdArena(sealed_bytes);
-  const { aead } = chooseAead(sealed, { libcrypto: setup.libcrypto });
+  const { aead, failed } = chooseAead(sealed, { libcrypto: setup.libcrypto });
   const identity = { mac1Key: setup.mac1Key };
   return new LaneSealing({
     ...setup,
-    ...{ lane, sealed, sealed_bytes, aead },
+    ...{ lane, sealed, sealed_bytes, aead, failed },
     packets: mode === "tun",
     now_ms: () => clock.now_ms(),
     isForUs: (message) => {

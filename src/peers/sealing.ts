@@ -80,7 +80,8 @@ export class SealingControl {
   #made: NewSession | undefined;
 
   constructor(readonly parts: SealingControlParts) {
-    const { privateKey, wall_ms, times } = parts;
+    const { privateKey, wall_ms, times, own, log } = parts;
+    for (const why of own.failed) log.warn("aead", `packets are not sealed by ${why}`, {});
     this.#endpoint = new Endpoint({
       privateKey,
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
@@ -88,6 +89,11 @@ export class SealingControl {
       ...(times ? { times } : {}),
     });
     this.#activity = new ActivityReader(parts.lanes.activity);
+  }
+
+  /** What packets are sealed by, in words. */
+  get aead(): string {
+    return this.parts.own.aead;
   }
 
   /** How long ago the session with a peer was made; undefined while there is none. */

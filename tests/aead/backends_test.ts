@@ -199,7 +199,7 @@ Deno.test("aead: the self-test passes what works and names what does not", () =>
 Deno.test("aead: what is chosen", () => {
   const with_ = chooseAead({ ...arena, start: A });
   assertEquals(with_.failed, []);
-  assertEquals(with_.aead.name, host ? `wasm ${host.name}` : "wasm");
+  assertEquals(with_.aead.name, host ? `wasm and ${host.name}` : "wasm");
   if (host) assertStringIncludes(host.name, "libcrypto ");
   assertEquals(chooseAead({ ...arena, start: A }, { libcrypto: false }).aead.name, "wasm");
   // Memory that WebAssembly does not see.

@@ -10,6 +10,8 @@ import { Bed, stopped, until } from "./harness.ts";
 import { giveKeys, keyedArgs, keyFile, newKeys } from "./keyed.ts";
 
 const BYTES = 20_000_000;
+/** Without the host's library. */
+const WASM_ALONE = "auto,-libcrypto";
 /** Ethernet, IPv4 and UDP before the payload of a captured datagram. */
 const HEADERS_BYTES = 14 + 20 + 8;
 
@@ -20,11 +22,14 @@ const startBoth = (bed: Bed, ...words: string[]) =>
   Promise.all([0, 1].map((i) => bed.start(i, keyedArgs(bed, i, ...words))));
 
 for (const underlay of [4, 6] as const) {
-  for (const engine of ["auto", "batch,lanes=2", "datagram"]) {
+  const engines = ["auto", "batch,lanes=2", "datagram", ...(underlay === 4 ? [WASM_ALONE] : [])];
+  for (const engine of engines) {
     Deno.test(`keys: pods over IPv${underlay}, engine ${engine}`, async () => {
       await using bed = await Bed.create({ ipv6: true, underlay6: underlay === 6 });
       giveKeys(bed);
-      await startBoth(bed, "--engine", engine);
+      const [a] = await startBoth(bed, "--engine", engine);
+      const libcrypto = engine === WASM_ALONE ? "" : "( and libcrypto [0-9.]+[a-z]?)?";
+      assertMatch(a!.log, new RegExp(`"aead":"wasm${libcrypto}"`));
       // The first packet waits for the handshake, and is not lost.
       for (const version of [4, 6] as const) {
         await bed.ping(0, 1, bed.podAddress(1, version));

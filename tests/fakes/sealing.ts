@@ -24,7 +24,7 @@ export function sealingWithItself(peer: number, sealed_bytes: number) {
     mac1Key: new Uint8Array(32),
     libcrypto: false,
     lane: 0,
-    ...{ sealed, sealed_bytes, aead: wasmAead(sealed)! },
+    ...{ sealed, sealed_bytes, aead: wasmAead(sealed)!, failed: [] },
     packets: true,
     now_ms: () => 1,
     isForUs: () => true,

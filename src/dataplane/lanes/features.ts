@@ -11,6 +11,8 @@ export interface EngineUse {
   readonly engine: Exclude<Engine, "auto">;
   readonly features: ReadonlySet<Feature>;
   readonly lanes: number;
+  /** What packets are sealed by, where a node has a key. */
+  readonly aead?: string | undefined;
   /** Queues of the device (IFF_MULTI_QUEUE, Linux 3.8): one unless several lanes read it. */
   readonly queues: number;
 }
@@ -32,19 +34,23 @@ function words(features: readonly Feature[]): string {
 }
 
 /**
- * What is in use, and what is not and why, such as `engine batch: vnet csum tso gso gro, 2 lanes`.
+ * What is in use, and what is not and why, such as `engine batch: vnet csum tso gso gro, 2 lanes`,
+ * with `, sealing by wasm and libcrypto 3.0.19` where there are keys.
  * `noKernelPath` is why there is to be none.
  */
 export function describeEngine(
-  { engine, features, lanes, queues }: EngineUse,
+  { engine, features, lanes, queues, aead }: EngineUse,
   choice: EngineChoice,
   noKernelPath?: string,
 ): string {
   const count = `${lanes} ${lanes === 1 ? "lane" : "lanes"}` +
-    (queues > 1 ? ` on ${queues} queues` : "");
+    (queues > 1 ? ` on ${queues} queues` : "") + (aead ? `, sealing by ${aead}` : "");
   if (engine === "datagram") return `engine datagram: Deno's receive() and send(), ${count}`;
   const inUse = words(FEATURES.filter((feature) => features.has(feature))) || "no offloads";
   const off = words(FEATURES.filter((feature) => choice.off.has(feature)));
+  const offNames = [off, choice.noLibcrypto && aead ? "libcrypto" : ""].filter((one) => one).join(
+    " ",
+  );
   const missing = FEATURES.filter((feature) =>
     !features.has(feature) && wantedFeatures(choice).has(feature)
   );
@@ -53,7 +59,7 @@ export function describeEngine(
   const notes = [
     unexplained && `not available: ${unexplained}`,
     why && `no kernel path: ${why}`,
-    off && `switched off: ${off}`,
+    offNames && `switched off: ${offNames}`,
   ].filter((note) => note);
   return `engine batch: ${inUse}, ${count}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }

@@ -17,6 +17,8 @@ const READ: readonly (readonly [text: string, engine: string, off: readonly Feat
   ["batch,-tso6,-tso6", "batch", ["tso6"]],
   ["batch,-csum", "batch", ["csum", "partial", "tso4", "tso6", "uso"]],
   ["auto,-partial", "auto", ["partial"]],
+  ["auto,-libcrypto", "auto", []],
+  ["datagram,-libcrypto", "datagram", []],
   ["batch,-vnet", "batch", ["vnet", "csum", "partial", "tso4", "tso6", "uso"]],
 ];
 
@@ -98,5 +100,19 @@ Deno.test("engine: one line says what is in use, and what is not and why", () =>
   assertEquals(
     line([], "datagram", { engine: "datagram", lanes: 1 }),
     "engine datagram: Deno's receive() and send(), 1 lane",
+  );
+  assertEquals(
+    line([], "datagram", { engine: "datagram", lanes: 1, aead: "wasm and libcrypto 3.0.19" }),
+    "engine datagram: Deno's receive() and send(), 1 lane, sealing by wasm and libcrypto 3.0.19",
+  );
+  assertEquals(
+    line(["gso", "gro"], "batch,-vnet,-libcrypto", { aead: "wasm" }),
+    "engine batch: gso gro, 2 lanes, sealing by wasm " +
+      "(switched off: vnet csum partial tso uso libcrypto)",
+  );
+  assertEquals(
+    line(FEATURES, "auto,-libcrypto").includes("libcrypto"),
+    false,
+    "there is nothing to seal",
   );
 });
