@@ -114,6 +114,8 @@ export const RTPROT_KERNEL = 2;
 export const RTPROT_STATIC = 4;
 /** Ours, of the numbers that are free (from 5 on; iproute2 rt_protos, none has 84). */
 export const RTPROT_TUNNET = 84;
+/** Ours as well: routes to the tunnel's device. */
+export const RTPROT_TUNNET_DEVICE = 85;
 
 /** Sizes of nlmsghdr, nlattr, ifinfomsg, ifaddrmsg, rtmsg and rtnexthop. */
 export const NLMSGHDR_BYTES = 16;

@@ -45,6 +45,9 @@ export const FRAME_MAX_BYTES: number = PACKET_MAX_BYTES + 22;
 /** Device names: IFNAMSIZ is 16 with the closing NUL (linux/if.h). */
 export const DEVICE_NAME_MAX_BYTES = 15;
 
+/** Aliases of devices: IFALIASZ is 256 (linux/if.h), and the kernel takes what is shorter, with its NUL. */
+export const LINK_ALIAS_MAX_BYTES = 254;
+
 /** Nodes in one overlay: a lane keeps a socket address and counters per node in fixed tables. */
 export const NODES_MAX = 4_096;
 

@@ -9,6 +9,7 @@ import { WallClock } from "../io/clock.ts";
 import { RunError } from "../base/errors.ts";
 import { DRAIN_TIMEOUT_MS, LINES_QUEUE_BYTES } from "../base/limits.ts";
 import { configureDevice } from "../host/device_config.ts";
+import { DeviceNote, putBack } from "../host/device_note.ts";
 import { lockDevice } from "../host/device_lock.ts";
 import type { LinkInfo, Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { openRtnetlink } from "../host/netlink/linux.ts";
@@ -157,9 +158,11 @@ class Dump {
 
 /** Switches the device on with its addresses; the result takes that back. */
 function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log): () => void {
+  putBack(rt, device);
   const link = rt.getLink(device);
   if (!link) throw new RunError({ what: `the device ${device} vanished` });
   const { index, mtu_bytes } = link;
+  const note = DeviceNote.write(rt, link, { addresses, joins: false, settings: [] });
   const configured = configureDevice(rt, { index, mtu_bytes, addresses, routes: [] });
   const present = rt.addresses(index).map(({ address }) => formatAddress(address.bytes));
   for (const { address } of addresses) {
@@ -167,7 +170,10 @@ function configure(rt: Rtnetlink, { device, addresses }: DumpOptions, log: Log):
     if (present.includes(text)) continue;
     log.warn("address", `${device} keeps the address that it has; ${text} is left out`);
   }
-  return () => configured.undo();
+  return () => {
+    configured.undo();
+    note?.clear();
+  };
 }
 
 /** Takes the device's lock. Throws a RunError where a node has it, which shows its packets itself. */

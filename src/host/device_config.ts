@@ -2,7 +2,7 @@
 
 import { ERRNO } from "../../ffi/errno.ts";
 import { SyscallError } from "../../ffi/libc.ts";
-import { RTPROT_KERNEL } from "../../ffi/netlink.ts";
+import { RTPROT_KERNEL, RTPROT_TUNNET_DEVICE } from "../../ffi/netlink.ts";
 import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES } from "../base/limits.ts";
 import {
@@ -197,7 +197,10 @@ class ConfiguredDevice implements DeviceConfig {
   #adopt(plan: DevicePlan): void {
     const { index } = plan;
     this.#plan = plan;
-    this.#routes = plan.routes.map(({ prefix, source }) => ({ prefix, index, source }));
+    this.#routes = plan.routes.map(({ prefix, source }) => ({
+      ...{ prefix, index, source },
+      protocol: RTPROT_TUNNET_DEVICE,
+    }));
     this.#addressTexts = new Set(plan.addresses.map(textOf));
   }
 

@@ -14,31 +14,44 @@ const SETTINGS = [
   ["addr_gen_mode", "1"],
 ] as const;
 
+/** A setting below net.ipv6.conf.DEVICE, and a value of it. */
+export type RouterSetting = readonly [name: string, value: string];
+
+const SYSTEM: Sysctl = { read: readSysctl, write: writeSysctl };
+
+const pathOf = (device: string, setting: string): string => `net/ipv6/conf/${device}/${setting}`;
+
+/** What `ignoreRouters` would change, as it is now. */
+export function routerSettings(device: string, sysctl = SYSTEM): readonly RouterSetting[] {
+  return SETTINGS.flatMap(([setting, value]) => {
+    const before = sysctl.read(pathOf(device, setting));
+    return before === undefined || before === value ? [] : [[setting, before] as const];
+  });
+}
+
+/** Writes these settings, of which only those that `ignoreRouters` changes are; where that is not allowed, none. */
+export function writeRouterSettings(
+  device: string,
+  settings: readonly RouterSetting[],
+  sysctl = SYSTEM,
+): void {
+  for (const [setting, value] of settings) {
+    if (!SETTINGS.some(([name]) => name === setting)) continue;
+    try {
+      sysctl.write(pathOf(device, setting), value);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+    }
+  }
+}
+
 /**
  * Switches both off, before the device is switched on; what is returned puts back what was.
  * Where that is not allowed, or without IPv6, nothing happens: lanes drop what comes anyway.
  */
-export function ignoreRouters(
-  device: string,
-  sysctl: Sysctl = { read: readSysctl, write: writeSysctl },
-): () => void {
-  const changed: (readonly [name: string, before: string])[] = [];
-  const write = (name: string, value: string): boolean => {
-    try {
-      sysctl.write(name, value);
-      return true;
-    } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
-      return false;
-    }
-  };
-  for (const [setting, value] of SETTINGS) {
-    const name = `net/ipv6/conf/${device}/${setting}`;
-    const before = sysctl.read(name);
-    if (before === undefined || before === value) continue;
-    if (write(name, value)) changed.push([name, before]);
-  }
-  return () => {
-    for (const [name, before] of changed) write(name, before);
-  };
+export function ignoreRouters(device: string, sysctl = SYSTEM): () => void {
+  const before = routerSettings(device, sysctl);
+  const wanted = SETTINGS.filter(([name]) => before.some(([one]) => one === name));
+  writeRouterSettings(device, wanted, sysctl);
+  return () => writeRouterSettings(device, before, sysctl);
 }

@@ -7,9 +7,10 @@ import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
 import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
+import { DeviceNote, putBack } from "../host/device_note.ts";
 import { PeerRoutes } from "../host/peer_routes.ts";
 import { whyNoIpv6 } from "../host/netlink/explain.ts";
-import { ignoreRouters } from "../host/router_discovery.ts";
+import { ignoreRouters, routerSettings } from "../host/router_discovery.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { type Address, formatPrefix, type Prefix } from "../net/prefix.ts";
 import type { Log } from "../base/log.ts";
@@ -69,6 +70,8 @@ export class TunnelDevice {
   #config: DeviceConfig | undefined;
   #port: BridgePort | undefined;
   #hearRouters = () => {};
+  /** What a device that was there before is put back to, should this process not do so. */
+  #note: DeviceNote | undefined;
   #index = 0;
   /** Whether the device was there before: it stays when it is closed. */
   #existed = false;
@@ -119,6 +122,9 @@ export class TunnelDevice {
   open(): OpenTun {
     const { rt, log, wanted, registry: { config, self, peers } } = this;
     this.#mtu_bytes = this.#chooseMtu(config, peers.map(({ address }) => address));
+    if (putBack(rt, config.device)) {
+      log.info("device", `put ${config.device} back as it was before a node that was killed`);
+    }
     const existed = rt.getLink(config.device) !== undefined;
     this.#existed = existed;
     this.#index = 0;
@@ -132,6 +138,14 @@ export class TunnelDevice {
       const why = this.#whyWithoutIpv6(config, self);
       const plan = planOf(config, self, why !== undefined);
       this.#noteIpv6(why);
+      if (existed) {
+        this.#note = DeviceNote.write(rt, link, {
+          addresses: plan.addresses,
+          joins: config.bridge !== undefined && link.master === 0,
+          settings: config.mode === "tun" ? routerSettings(config.device) : [],
+        });
+        if (!this.#note) log.debug("device", `no note on ${config.device} of what it was before`);
+      }
       // Before the routes to the device, which would take the way to the peers away.
       this.#keepPeers(plan.routes, peers.map(({ address }) => address));
       // Of a tap device, routers may be among the stations.
@@ -190,6 +204,7 @@ export class TunnelDevice {
       [...before.routes, ...plan.routes],
       [...registry.peers.map(({ address }) => address), ...addresses],
     );
+    this.#note = this.#note?.add(plan.addresses);
     const prune = this.#config?.change({ mtu_bytes, ...plan });
     this.#noteIpv6(why);
     this.#mtu_bytes = mtu_bytes;
@@ -250,9 +265,11 @@ export class TunnelDevice {
       // Before it is switched off, which removes the link-local address that comes with this.
       this.#hearRouters();
       this.#config?.undo();
+      this.#note?.clear();
       this.#peerRoutes.undo();
     } finally {
       this.#hearRouters = () => {};
+      this.#note = undefined;
       this.#port = undefined;
       this.#config = undefined;
       end();

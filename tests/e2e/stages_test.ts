@@ -88,3 +88,37 @@ for (const [name, shape, engine, signals] of SHAPES) {
     });
   });
 }
+
+const MADE: readonly [string, Shape, string][] = [
+  ["mode tun, IPv6", { ipv6: true, underlay6: true }, "mode tun vnet_hdr"],
+  ["several queues", {}, "mode tun multi_queue"],
+  ["mode tap", { mode: "tap" }, "mode tap vnet_hdr"],
+];
+
+for (const [name, shape, made] of MADE) {
+  Deno.test(`killed on a device made beforehand: the next one puts it back (${name})`, async () => {
+    await using bed = await Bed.create(shape);
+    const run = (words: string) => bed.onNode(0, ...words.split(" "));
+    const args = ["-c", `${bed.dir}/tunnet.yaml`];
+    await (await bed.start(0, args)).stop();
+    await run(`ip tuntap add tunnet0 ${made}`);
+    await run("ip link set tunnet0 mtu 1350 alias mine");
+    const before = await bed.state(0);
+    const a = await bed.start(0, args);
+    if (shape?.mode !== "tap") {
+      // Addresses and routes of a reload as well.
+      Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, bed.yaml.replaceAll("172.1.", "172.9."));
+      Deno.kill(a.pid, "SIGHUP");
+      await until("it is reloaded", 10_000, () => a.log.includes('"event":"reloaded"'));
+      Deno.writeTextFileSync(`${bed.dir}/tunnet.yaml`, bed.yaml);
+    }
+    Deno.kill(a.pid, "SIGKILL");
+    await a.status;
+    const [again] = await Promise.all([bed.start(0, args), bed.start(1, args)]);
+    assert(again.log.includes("put tunnet0 back as it was"), again.log);
+    await bed.reachable(0, 1, 10_000);
+    await again.stop();
+    assertEquals(await bed.state(0), before);
+    assert((await run("ip link show tunnet0")).stdout.includes("alias mine"));
+  });
+}
