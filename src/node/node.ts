@@ -209,6 +209,7 @@ export class Node {
         hellos: this.#hellos,
         checkFiles: (config) => this.#sealing?.checkFiles(config),
         bringInStep: () => this.#bringInStep(),
+        followNodes: () => this.#followNodes(),
       }, diff).finally(() => this.#tellSubnet())
     );
     this.#members = members;
@@ -388,13 +389,19 @@ export class Node {
   /** Brings in step what follows from the config and the device; a reload does the same. */
   #bringInStep(): void {
     const { sysctl } = this.#options;
-    const { config: { mode, nodes }, self } = this.#registry;
+    const { config: { mode }, self } = this.#registry;
     // Frames are switched, not routed.
     if (sysctl && mode === "tun") this.#forwarding.enable(self);
-    this.#forwardGuard.cover(nodes.map(({ endpoint }) => endpoint.port));
     this.#device.describe();
-    this.#sealing?.followRegistry();
+    this.#followNodes();
     this.#publisher.publishAll();
+  }
+
+  /** Brings in step what knows of each node, before rows and routes are published. */
+  #followNodes(): void {
+    const { config: { nodes } } = this.#registry;
+    this.#forwardGuard.cover(nodes.map(({ endpoint }) => endpoint.port));
+    this.#sealing?.followRegistry();
   }
 
   #checkForwarding(): void {

@@ -1,6 +1,6 @@
 /** Goes over to other members while the node runs. */
 
-import type { Config } from "../config/types.ts";
+import type { Config, NodeConfig } from "../config/types.ts";
 import type { Log } from "../base/log.ts";
 import type { Time } from "../base/time.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
@@ -74,9 +74,9 @@ export class Reloader {
 /** The parts of a node that other members change. */
 export interface ApplyParts {
   readonly registry: Registry;
-  readonly device: Pick<TunnelDevice, "change">;
+  readonly device: Pick<TunnelDevice, "change" | "suits">;
   readonly lanes: Pick<Lanes, "clearPeer" | "macs">;
-  readonly publisher: Pick<Publisher, "publishAll" | "takenUp">;
+  readonly publisher: Pick<Publisher, "publishAll" | "publishChange" | "takenUp">;
   readonly resolver: Pick<ResolveLoop, "report">;
   readonly hellos: Pick<HelloLoop, "hello" | "announce">;
   readonly resolveHost: ResolveHost;
@@ -84,12 +84,15 @@ export interface ApplyParts {
   readonly checkFiles: (config: Config) => void;
   /** Brings in step what follows from the config and the device; the start does the same. */
   readonly bringInStep: () => void;
+  /** The same where nodes have come and gone, and nothing else has changed. */
+  readonly followNodes: () => void;
 }
 
 /** Goes over to a diff as far as a running node can. Throws a RunError; nothing has changed then. */
 export async function applyMembers(parts: ApplyParts, diff: MembersDiff): Promise<void> {
   const { registry, device, lanes, publisher, resolver, hellos, resolveHost } = parts;
   parts.checkFiles(diff.config);
+  if (device.suits(diff)) return await applyNodes(parts, diff);
   const known = new Map(registry.peers.map(({ name, node }) => [name, node.endpoint.host]));
   const hosts = peersOf(diff.config, diff.self)
     .filter(({ name, endpoint }) => known.get(name) !== endpoint.host)
@@ -108,6 +111,25 @@ export async function applyMembers(parts: ApplyParts, diff: MembersDiff): Promis
   resolver.report();
   hellos.announce();
   for (const peer of [...added, ...moved]) hellos.hello(peer);
+}
+
+/**
+ * Goes over to a diff that leaves the device as it is: its cost is that of the nodes that differ, and
+ * of the table of routes. A fleet changes many times a second.
+ */
+async function applyNodes(parts: ApplyParts, diff: MembersDiff): Promise<void> {
+  const { registry, lanes, publisher, resolver, hellos, resolveHost } = parts;
+  const hostOf = ({ endpoint: { host } }: NodeConfig) => host;
+  const resolved = await resolveHosts([...diff.added, ...diff.changed].map(hostOf), resolveHost);
+  if (!registry.hasRoomFor(diff)) await removeFirst(parts, diff);
+  const change = registry.apply(diff, resolved);
+  for (const { index } of change.added) lanes.clearPeer(index);
+  parts.followNodes();
+  publisher.publishChange(change);
+  await publisher.takenUp();
+  registry.release();
+  resolver.report();
+  for (const peer of [...change.added, ...change.moved]) hellos.hello(peer);
 }
 
 /** Frees the indexes of peers that are gone before new ones take them. */

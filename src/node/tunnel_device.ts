@@ -12,7 +12,14 @@ import { PeerRoutes } from "../host/peer_routes.ts";
 import { whyNoIpv6 } from "../host/netlink/explain.ts";
 import { ignoreRouters, routerSettings } from "../host/router_discovery.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
-import { type Address, formatPrefix, type Prefix } from "../net/prefix.ts";
+import {
+  type Address,
+  formatPrefix,
+  parseAddress,
+  type Prefix,
+  prefixContains,
+  prefixCovers,
+} from "../net/prefix.ts";
 import type { Log } from "../base/log.ts";
 import { CAPABILITY } from "../wire/hello.ts";
 import type { OpenTun } from "../io/device.ts";
@@ -20,6 +27,7 @@ import { closeQueues, closeTun, openTun } from "../io/tun_linux.ts";
 import type { Paths } from "../peers/paths.ts";
 import { deviceAddresses, kernelRoutes } from "../peers/plan.ts";
 import type { Registry } from "../peers/registry.ts";
+import type { MembersDiff } from "../peers/source/source.ts";
 
 /** So many of a list are written out. */
 const LISTED_MAX = 4;
@@ -210,6 +218,40 @@ export class TunnelDevice {
     this.#mtu_bytes = mtu_bytes;
     this.#tellOfAddresses(config, self);
     return prune ?? (() => {});
+  }
+
+  /**
+   * Whether the device can stay as it is: nodes come and go, and what leads to their pods leads there
+   * already. In doubt, it cannot.
+   */
+  suits({ config, self, added, changed, removed }: MembersDiff): boolean {
+    const { registry } = this;
+    const { config: before } = registry;
+    if (
+      self !== registry.self || config.mode === "tap" || config.networks !== before.networks ||
+      config.mtu_bytes !== before.mtu_bytes || config.defaultNode !== before.defaultNode
+    ) return false;
+    const gone = new Set([...removed, ...changed.map(({ name }) => name)]);
+    const old = registry.peers.filter(({ name }) => gone.has(name)).map(({ node }) => node);
+    return [...old, ...added, ...changed].every(({ subnets }) =>
+      subnets.every((subnet) => this.#leadsTo(config, subnet))
+    ) && [...added, ...changed].every((node) => this.#isReached(config, node));
+  }
+
+  /** Whether the network's route, and nothing longer, leads to the pods of a subnet. */
+  #leadsTo({ networks }: Config, subnet: Prefix): boolean {
+    const { self } = this.registry;
+    return subnet.version === 4 && networks.some((network) => prefixCovers(network, subnet)) &&
+      !self.subnets.some((own) => prefixCovers(own, subnet));
+  }
+
+  /** Whether a node is outside the tunnel, and what the device sends fits into the way there. */
+  #isReached({ networks, mtu_bytes, keys }: Config, { endpoint: { host } }: NodeConfig): boolean {
+    const address = parseAddress(host);
+    if (!address || networks.some((network) => prefixContains(network, address))) return false;
+    if (mtu_bytes !== "auto") return true;
+    const sealed_bytes = keys ? DATA_MESSAGE_MIN_BYTES : 0;
+    return this.paths.localMtu_bytes(address) - sealed_bytes >= this.#mtu_bytes;
   }
 
   /**

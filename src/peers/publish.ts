@@ -8,7 +8,7 @@ import type { Time } from "../base/time.ts";
 import type { Address } from "../net/prefix.ts";
 import type { Peer } from "./peer.ts";
 import { acceptedBy, fixedMacs, tableRoutes, underlayRoutes } from "./plan.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry, RegistryChange } from "./registry.ts";
 import { rowOf } from "./transport.ts";
 
 /** Follows what is published, beside the lanes. */
@@ -69,6 +69,14 @@ export class Publisher {
     for (const peer of peers) this.#setRow(peer);
     this.#publishRoutes();
     lanes.macs?.setFixed(fixedMacs(self, peers));
+    this.#published();
+  }
+
+  /** Publishes the rows of peers that have come, gone or moved, and the routes. */
+  publishChange({ added, removed, moved }: RegistryChange): void {
+    for (const { index } of removed) this.#clearRow(index);
+    for (const peer of [...added, ...moved]) this.#setRow(peer);
+    this.#publishRoutes();
     this.#published();
   }
 

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../assert.ts";
 import { Fleet, LEASE_S } from "./fleet.ts";
 import { until, Words } from "./harness.ts";
+import { ip } from "./ip.ts";
 
 Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with its subnet", async () => {
   await using fleet = await Fleet.create({ nodes: 3 });
@@ -60,6 +61,54 @@ function watchLoss(
     },
   };
 }
+
+/** Records of nodes beside the two that are there, and how long 100 of them change in a second. */
+const RECORDS = 1_000;
+const CHURN_S = Deno.env.get("TUNNET_LONG") === "1" ? 30 : 5;
+
+Deno.test("etcd: a thousand leases, of which a hundred change in a second", async () => {
+  await using fleet = await Fleet.create({ nodes: 2, lease_s: 86_400, network: "10.64.0.0/12" });
+  const { bed } = fleet;
+  await fleet.churn("fill", RECORDS);
+  // What is sent to those who are not there goes nowhere.
+  for (const i of [0, 1]) {
+    const { namespace } = bed.node(i);
+    await ip(["-n", namespace, "tuntap", "add", "nowhere", "mode", "tun"]);
+    await ip(["-n", namespace, "link", "set", "nowhere", "up"]);
+    await ip(["-n", namespace, "route", "add", "198.18.0.0/15", "dev", "nowhere"]);
+  }
+  const [, b] = await Promise.all([fleet.start(0), fleet.start(1)]);
+  const at_ms = (event: string) => {
+    const line = b!.log.split("\n").find((one) => one.includes(`"event":"${event}"`));
+    return Date.parse(JSON.parse(line!).time);
+  };
+  const took_ms = at_ms("ready") - at_ms("config_file");
+  assert(took_ms < 2_000, `1,000 records are read and published: ${took_ms} ms`);
+  await fleet.addPod(0);
+  await fleet.addPod(1);
+  await until("pods reach each other", 5_000, () => fleet.reaches(0, 1));
+  assertEquals((await fleet.status(1)).peers.length, RECORDS + 1);
+  const loss = watchLoss(fleet, 0, 1);
+  // Whatever has to be allocated once is, by then.
+  await fleet.churn("change", RECORDS, 100, 2);
+  const before = await fleet.status(1);
+  const [rate, left] = await fleet.churn("change", RECORDS, 100, CHURN_S);
+  const after = await fleet.status(1);
+  assert(rate > 90, `${rate} changes a second`);
+  await until(
+    "all of them are followed",
+    2_000,
+    async () => (await fleet.status(1)).peers.length === left + 1,
+  );
+  const grown_bytes = after.node.process.resident_bytes - before.node.process.resident_bytes;
+  const cpu_s = after.node.process.cpu_seconds - before.node.process.cpu_seconds;
+  console.log(
+    `  ready after ${took_ms} ms; ${rate} changes/s for ${CHURN_S} s: ` +
+      `${(100 * cpu_s / CHURN_S).toFixed(0)} % of a CPU, ${(grown_bytes / 1e6).toFixed(1)} MB more`,
+  );
+  assert(grown_bytes < 64e6, `memory stays flat: ${grown_bytes} bytes more`);
+  assertMatch(await loss.end(), / 0% packet loss/);
+});
 
 /** TUNNET_LONG=1: a minute, which a test of every change does not take. */
 const STOPPED_S = Deno.env.get("TUNNET_LONG") === "1" ? 60 : 8;

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "../assert.ts";
 import { RealEtcd } from "../peers/etcd.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
-import { Bed } from "./harness.ts";
+import { Bed, repoPath } from "./harness.ts";
 import { ip } from "./ip.ts";
 
 /** How long a node keeps its subnet where a test waits for that. */
@@ -16,6 +16,7 @@ export interface FleetShape {
   readonly members?: number;
   readonly backend?: "udp" | "wireguard";
   readonly lease_s?: number;
+  readonly network?: string;
 }
 
 /** Nodes, and etcd on the first of them. */
@@ -24,7 +25,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Builds the namespaces, starts etcd, and writes the network. */
   static async create(
-    { nodes, members = 1, backend = "udp", lease_s = LEASE_S }: FleetShape,
+    { nodes, members = 1, backend = "udp", lease_s = LEASE_S, network = "10.5.0.0/16" }: FleetShape,
   ): Promise<Fleet> {
     const bed = await Bed.create({ nodes, bare: true });
     try {
@@ -35,7 +36,7 @@ export class Fleet implements AsyncDisposable {
         return stdout.includes("true");
       });
       const fleet = new Fleet(bed, etcd);
-      const words = ["etcd", "init", "--network", "10.5.0.0/16", "--backend", backend];
+      const words = ["etcd", "init", "--network", network, "--backend", backend];
       const { code, stderr } = await bed.onNode(
         0,
         ...bed.command,
@@ -85,6 +86,16 @@ export class Fleet implements AsyncDisposable {
   /** Starts node `i`; resolves when it is ready. */
   start(i: number, ...more: string[]): Promise<LabProcess> {
     return this.bed.start(i, [...this.args(i), ...more]);
+  }
+
+  /** Runs churn.ts beside etcd; the two numbers that it prints. */
+  async churn(...words: readonly (string | number)[]): Promise<readonly [number, number]> {
+    const script = ["run", "-A", "--no-config", repoPath("tests/e2e/churn.ts"), this.url];
+    const args = [...script, ...words.map(String)];
+    const { code, stdout, stderr } = await this.bed.onNode(0, Deno.execPath(), ...args);
+    assertEquals(code, 0, stderr);
+    const [rate, left] = stdout.trim().split(" ").map(Number);
+    return [rate!, left!];
   }
 
   /** What subnet.env of node `i` says. */
@@ -149,7 +160,11 @@ export class Fleet implements AsyncDisposable {
 
 /** What tests look at in a status. */
 export interface FleetStatus {
-  readonly node: { readonly subnets: readonly string[]; readonly problems: readonly string[] };
+  readonly node: {
+    readonly subnets: readonly string[];
+    readonly problems: readonly string[];
+    readonly process: { readonly resident_bytes: number; readonly cpu_seconds: number };
+  };
   readonly etcd: {
     readonly endpoint: string;
     readonly connected: boolean;

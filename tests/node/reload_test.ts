@@ -4,6 +4,7 @@ import { RunError } from "../../src/base/errors.ts";
 import { NODES_MAX } from "../../src/base/limits.ts";
 import type { NodeConfig } from "../../src/config/types.ts";
 import { formatAddress, parseAddress } from "../../src/net/prefix.ts";
+import type { RegistryChange } from "../../src/peers/registry.ts";
 import { applyMembers, Reloader } from "../../src/node/reload.ts";
 import { type Members, membersDiff, type ReloadOutcome } from "../../src/peers/source/source.ts";
 import { logged, membersOf, registryOf } from "../fakes/peers.ts";
@@ -12,11 +13,12 @@ import { logged, membersOf, registryOf } from "../fakes/peers.ts";
 function setup(nodes: Readonly<Record<string, string>>) {
   const registry = registryOf(nodes);
   const done: string[] = [];
-  const state = { refused: false };
+  const state = { refused: false, suits: false };
   const note = (what: string) => void done.push(what);
   const parts = {
     registry,
     device: {
+      suits: () => state.suits,
       change(_: unknown, __: unknown, addresses: readonly ({ bytes: Uint8Array } | undefined)[]) {
         if (state.refused) throw new RunError({ what: "the route exists already" });
         const known = addresses.map((one) => one ? formatAddress(one.bytes) : "?");
@@ -27,6 +29,10 @@ function setup(nodes: Readonly<Record<string, string>>) {
     lanes: { clearPeer: (index: number) => note(`clear counters ${index}`), macs: undefined },
     publisher: {
       publishAll: () => note("publish"),
+      publishChange: ({ added, removed, moved }: RegistryChange) => {
+        const text = [added, removed, moved].map((peers) => peers.map(({ name }) => name).join());
+        note(`publish +${text[0]} -${text[1]} ~${text[2]}`);
+      },
       takenUp() {
         note("taken up");
         return Promise.resolve();
@@ -43,6 +49,7 @@ function setup(nodes: Readonly<Record<string, string>>) {
     },
     checkFiles: () => {},
     bringInStep: () => note("in step"),
+    followNodes: () => note("nodes"),
   };
   const apply = async (members: Members) => {
     const { config, self } = registry;
@@ -69,6 +76,21 @@ Deno.test("apply: routes before packets, indexes after lanes", async () => {
   assertEquals(registry.peers.map(({ name, index }) => [name, index]), [["c", 1], ["d", 2]]);
   await apply(membersOf({ c: "10.0.0.9", d: "d.test", e: "10.0.0.5" }));
   assertEquals(registry.peers.at(-1)!.index, 0, "b's index is free again");
+});
+
+Deno.test("apply: where the device suits, only nodes that differ are touched", async () => {
+  const { registry, state, apply } = setup({ b: "10.0.0.2", c: "10.0.0.3" });
+  state.suits = true;
+  assertEquals(await apply(membersOf({ c: "10.0.0.9", e: "10.0.0.5" })), [
+    "clear counters 2",
+    "nodes",
+    "publish +e -b ~c",
+    "taken up",
+    "report",
+    "hello e",
+    "hello c",
+  ]);
+  assertEquals(registry.peers.map(({ name, index }) => [name, index]), [["c", 1], ["e", 2]]);
 });
 
 Deno.test("apply: what the device refuses changes nothing", async () => {

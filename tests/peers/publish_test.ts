@@ -160,3 +160,23 @@ Deno.test("publish: what this node accepts follows a new config", () => {
   }
   assertEquals(found, [true, false, false]);
 });
+
+Deno.test("publish: peers that come, go and move are rows of their own", () => {
+  const { registry, publisher, followed, lookup } = setup({ b: "10.0.0.2", c: "10.0.0.3" });
+  publisher.publishAll();
+  followed.length = 0;
+  const { config, self } = registry;
+  const wanted = membersOf({ c: "10.0.0.9", d: "10.0.0.4" });
+  const addresses = new Map(["10.0.0.9", "10.0.0.4"].map((one) => [one, [parseAddress(one)!]]));
+  publisher.publishChange(registry.apply(membersDiff({ config, self }, wanted), addresses));
+  assertEquals(followed, [
+    "clear 0",
+    `set 2 ${TRANSPORT.plain}`,
+    `set 1 ${TRANSPORT.plain}`,
+    "3 routes, default -1",
+  ]);
+  const [c, d] = wanted.config.nodes.slice(1).map(({ subnets: [subnet] }) =>
+    subnet!.bytes.with(3, 1).join(".")
+  );
+  assertEquals([lookup(c!), lookup(d!)], [1, 2]);
+});
