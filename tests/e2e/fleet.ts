@@ -19,6 +19,16 @@ export interface FleetShape {
   readonly network?: string;
 }
 
+/** Starts etcd on the first nodes of a bed, a member on each; resolves when it answers there. */
+export function startEtcd(bed: Bed, members: number): Promise<RealEtcd> {
+  const wrap = (i: number) => ["ip", "netns", "exec", bed.node(i).namespace];
+  const hosts = Array.from({ length: members }, (_, i) => bed.node(i).address);
+  return RealEtcd.start({ hosts, wrap }, async (etcd) => {
+    const { stdout } = await bed.onNode(0, "curl", "-sm1", `${etcd.endpoints[0]}/health`);
+    return stdout.includes("true");
+  });
+}
+
 /** Nodes, and etcd on the first of them. */
 export class Fleet implements AsyncDisposable {
   private constructor(readonly bed: Bed, readonly etcd: RealEtcd) {}
@@ -29,12 +39,7 @@ export class Fleet implements AsyncDisposable {
   ): Promise<Fleet> {
     const bed = await Bed.create({ nodes, bare: true });
     try {
-      const wrap = (i: number) => ["ip", "netns", "exec", bed.node(i).namespace];
-      const hosts = Array.from({ length: members }, (_, i) => bed.node(i).address);
-      const etcd = await RealEtcd.start({ hosts, wrap }, async (one) => {
-        const { stdout } = await bed.onNode(0, "curl", "-sm1", `${one.endpoints[0]}/health`);
-        return stdout.includes("true");
-      });
+      const etcd = await startEtcd(bed, members);
       const fleet = new Fleet(bed, etcd);
       const words = ["etcd", "init", "--network", network, "--backend", backend];
       const { code, stderr } = await bed.onNode(

@@ -1,10 +1,14 @@
 /** README's commands: those of its two hosts are run as they are, and each other has its place. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { startEtcd } from "./fleet.ts";
 import { Bed, repoPath } from "./harness.ts";
 
 const README = Deno.readTextFileSync(repoPath("README.md"));
 const LINES_MAX = 200;
+
+/** Commands as root types them. */
+const asRoot = (commands: string) => commands.replaceAll(/^sudo /gm, "");
 
 interface Block {
   readonly section: string;
@@ -45,6 +49,9 @@ const COVERED: Readonly<Record<string, string>> = {
   "sudo sh prepare.sh": WALK,
   "sudo ./tunnet --peer": WALK,
   "sudo ip netns exec tunnet-pod ping -c 3 10.244.2.2": WALK,
+  "./tunnet etcd init --etcd http://192.168.0.8:2379 --network 10.244.0.0/16": WALK,
+  "sudo ./tunnet --peer --etcd http://192.168.0.8:2379": WALK,
+  "./tunnet etcd ls --etcd http://192.168.0.8:2379": WALK,
   "./tunnet setup --docker > prepare.sh": "tests/e2e/docker_test.ts",
   "docker run --rm -d --network tunnet --ip 10.244.2.9 busybox sleep 3600":
     "not run: it takes an image from a registry; tests/e2e/docker_test.ts has its own",
@@ -93,7 +100,6 @@ Deno.test("README: two hosts, step by step, end with a ping that answers", async
   await using bed = await Bed.create({ bare: true });
   const [yaml] = blocks("Two hosts", "yaml");
   const [, key, check, prepare, ping] = blocks("Two hosts", "sh");
-  const asRoot = (commands: string) => commands.replaceAll(/^sudo /gm, "");
   /** Makes the folder of a host, where tunnet finds the config and the key of this host. */
   const makeHost = async (i: number) => {
     const dir = `${bed.dir}/host${i}`;
@@ -141,4 +147,51 @@ ${after}`;
   assertMatch(a.stdout, /^3 packets transmitted, 3 received, 0% packet loss/m, a.stderr);
   assertMatch(a.stdout, /tunnet\.yaml: good: 2 nodes, 2 subnets/);
   assertEquals([a.code, b.code], [0, 0], a.stderr + b.stderr);
+});
+
+Deno.test("README: a fleet from etcd, whose nodes reach each other", async () => {
+  await using bed = await Bed.create({ bare: true });
+  await using _etcd = await startEtcd(bed, 1);
+  const [init, peer, list] = asRoot(blocks("A fleet, from etcd", "sh")[0]!).trimEnd().split("\n");
+  const quoted = bed.command.map((word) => `'${word}'`).join(" ");
+  const run = (i: number, script: string) => {
+    const dir = `${bed.dir}/host${i}`;
+    Deno.mkdirSync(dir);
+    const own = `--state-dir '${dir}/state' --subnet-file '${dir}/subnet.env'`;
+    const tunnet = `#!/bin/sh
+case $1 in
+  --peer) exec ${quoted} "$@" ${own} ;;
+  *) exec ${quoted} "$@" ;;
+esac
+`;
+    Deno.writeTextFileSync(`${dir}/tunnet`, tunnet, { mode: 0o755 });
+    return bed.onNode(i, ...[
+      "timeout",
+      "-k",
+      "1",
+      "60",
+      "sh",
+      "-c",
+      `set -e; cd ${dir}\n${script}`,
+    ]);
+  };
+  const done = `${bed.dir}/done`;
+  // The first address of a node's subnet is its own, inside the tunnel.
+  const others = `${list} | grep '^10\\.' | grep -v ' ${bed.node(1).address} ' | cut -d/ -f1`;
+  const [a, b] = await Promise.all([
+    run(
+      0,
+      `${init}\n${peer} &\nuntil [ -e ${done} ]; do kill -0 $!; sleep 0.1; done; kill $!; wait $!`,
+    ),
+    run(
+      1,
+      `until ${list} >/dev/null 2>&1; do sleep 0.1; done
+${peer} &
+until [ "$(${list} | grep -c '^10\\.')" = 2 ] && ping -c 1 -W 1 "$(${others})"; do kill -0 $!; done
+${list}; touch ${done}; kill $!; wait $!`,
+    ),
+  ]);
+  assertEquals([a.code, b.code], [0, 0], a.stderr + b.stderr);
+  assertMatch(b.stdout, / 0% packet loss/);
+  assertMatch(b.stdout, new RegExp(`^10\\.244\\.\\d+\\.0/24 +${bed.node(0).address} +udp`, "m"));
 });
