@@ -45,7 +45,7 @@ const PURE = [
   /^src\/peers\/source\/etcd\/(?!client)/,
   /^src\/service\/lane_watchdog\.ts$/,
   /^src\/tools\/lab\/(topology|draw|hints|pings)\.ts$/,
-  /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots)/,
+  /^src\/status\/(model\/|format\/|http\/(?!server)|snapshots|histories)/,
   /^src\/inspect\/(decode\/|dump\/|pcap\/pcapng|trace\/(?!tracer|live))/,
   /^src\/tools\/setup\//,
   /^src\/tools\/doctor\/(?!gather\/)/,

@@ -208,6 +208,28 @@ export const LAB_NODES_MAX = 16;
 /** How often counters are sampled: a rate is taken over the time between two samples. */
 export const RATE_SAMPLE_INTERVAL_MS = 1_000;
 
+/**
+ * The past that a node keeps, for the page: an hour coarsely, the last minutes finely. A series has
+ * 1.6 kB, and a peer up to four: 26 MB for 4,096 peers that all carry and drop both ways.
+ */
+export const HISTORY_COARSE_MS = 15_000;
+/** An hour of them. */
+export const HISTORY_COARSE_SLOTS = 240;
+/** Twice as long as between two samples, so that each slot has one however late its timer comes. */
+export const HISTORY_FINE_MS = 2_000;
+/** Five minutes of them. */
+export const HISTORY_FINE_SLOTS = 150;
+/** Slots that the next sample fills when they had none of their own: the thread was busy. */
+export const HISTORY_FILL_SLOTS = 3;
+
+/** Drops are told as something wrong for so long: they may have been of a moment. */
+export const FINDINGS_SPAN_MS = 300_000;
+
+/** Up to so many peers, an answer has all of their past; beyond, a sketch of each. */
+export const HISTORY_WHOLE_PEERS_MAX = 16;
+/** Values of such a sketch. */
+export const HISTORY_SKETCH_VALUES = 30;
+
 /** Subnets of one node that the status lists: it is asked for every second; `check` has them all. */
 export const STATUS_SUBNETS_MAX = 64;
 

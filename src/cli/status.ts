@@ -6,7 +6,7 @@ import { SPARKLINE_WIDTH } from "../status/format/peer_table.ts";
 import { statusText } from "../status/format/text.ts";
 import type { Status } from "../status/model/types.ts";
 import { formatEndpoint } from "../net/prefix.ts";
-import { forwardedPackets } from "../status/forward.ts";
+import { forwardedBody, forwardedPackets } from "../status/forward.ts";
 import { type HttpEndpoint, serveHttp, snapshotOf } from "../status/server.ts";
 import type { Options } from "./commands.ts";
 import { colourful, jsonText, say } from "./output.ts";
@@ -20,6 +20,8 @@ const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_REST = "\x1b[J";
 const CLEAR_SCREEN = "\x1b[2J";
+
+const NOTHING = new Uint8Array();
 
 /** Traffic of each peer in the past. */
 class History {
@@ -113,8 +115,12 @@ async function serve(path: string, endpoint: HttpEndpoint): Promise<number> {
   const packets = endpoint.trace ? forwardedPackets(path) : undefined;
   const server = serveHttp(endpoint, log, async (request) => {
     const events = request.path === "/events.json" ? await askEvents(path) : [];
+    const body = await forwardedBody(path, request);
     const snapshots = snapshotOf(await askStatus(path));
-    return { snapshots, events: () => events, packets };
+    return {
+      ...{ snapshots, events: () => events, packets },
+      ...{ history: () => body, findings: () => body ?? NOTHING },
+    };
   });
   const ended = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

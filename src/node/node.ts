@@ -228,6 +228,8 @@ export class Node {
       status: () => nodeStatus(statusParts),
       reload: () => this.#reloader.reload(),
       events: () => log.recent(),
+      history: this.#sampler.history,
+      clock: () => ({ wall_ms: time.wall_ms(), monotonic_ms: time.now_ms() }),
       packets: this.#live.packets,
       place: { device: config.device, netns: netnsName(), uid: Deno.uid() ?? 0 },
       leavesRoot: options.leave === "root",

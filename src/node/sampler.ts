@@ -2,10 +2,11 @@
 
 import type { Log } from "../base/log.ts";
 import type { Time } from "../base/time.ts";
-import { COUNTER } from "../forwarding/counters.ts";
+import { COUNTER, type LaneCounters } from "../forwarding/counters.ts";
 import type { Lanes } from "../dataplane/lanes/lanes.ts";
 import type { KernelPathController } from "../kernel_path/controller.ts";
 import type { Registry } from "../peers/registry.ts";
+import { History, type Way } from "../status/model/history.ts";
 import { type Count, RateMeter, type Sample } from "../status/model/rates.ts";
 import { TOTAL } from "../status/model/snapshot.ts";
 import type { KernelDrops } from "./kernel_drops.ts";
@@ -23,6 +24,7 @@ export interface SamplerParts {
 /** Takes a sample whenever it is told to; who reads in between changes nothing. */
 export class Sampler {
   readonly rates = new RateMeter();
+  readonly history = new History();
 
   constructor(readonly parts: SamplerParts) {}
 
@@ -36,15 +38,30 @@ export class Sampler {
       // The kernel was short of memory, or the device has just gone: the next sample has it.
       log.debug("sample", error instanceof Error ? error.message : String(error));
     }
-    this.rates.add(this.counts());
+    const { registry: { peers }, lanes } = this.parts;
+    const read = { outbound: lanes.countersOf("outbound"), inbound: lanes.countersOf("inbound") };
+    const sample = this.#countsOf(read);
+    const indexes = new Map(peers.map(({ name, index }) => [name, index] as const));
+    this.rates.add(sample);
+    this.history.add({
+      ...sample,
+      dropsFor: (way, reason) => read[way].totals[COUNTER[reason]]!,
+      dropsOf: (way, name) => read[way].peerDrops[indexes.get(name) ?? -1] ?? 0,
+    });
   }
 
   /** The counters as they are: the lanes' of now, the kernel's of the last sample. */
   counts(): Sample {
-    const { registry: { peers }, lanes, time } = this.parts;
-    const outbound = lanes.countersOf("outbound");
-    const inbound = lanes.countersOf("inbound");
-    const of = ({ peerPackets, peerBytes }: typeof outbound, peer: number): Count => ({
+    const { lanes } = this.parts;
+    return this.#countsOf({
+      outbound: lanes.countersOf("outbound"),
+      inbound: lanes.countersOf("inbound"),
+    });
+  }
+
+  #countsOf({ outbound, inbound }: Readonly<Record<Way, LaneCounters>>): Sample {
+    const { registry: { peers }, time } = this.parts;
+    const of = ({ peerPackets, peerBytes }: LaneCounters, peer: number): Count => ({
       packets: peerPackets[peer]!,
       bytes: peerBytes[peer]!,
     });
@@ -53,7 +70,7 @@ export class Sampler {
         [name, { outbound: of(outbound, index), inbound: of(inbound, index) }] as const
       ),
     );
-    const total = ({ totals }: typeof outbound): Count => ({
+    const total = ({ totals }: LaneCounters): Count => ({
       packets: totals[COUNTER.packets]!,
       bytes: totals[COUNTER.bytes]!,
     });

@@ -1,9 +1,28 @@
-/** Packets of a running node for those who ask another process, which serves its page. */
+/** What a running node has for those who ask another process, which serves its page. */
 
 import { RunError, UsageError } from "../base/errors.ts";
+import { STATUS_TIMEOUT_MS } from "../base/limits.ts";
+import { askNode } from "./client.ts";
 import { answer } from "./handler.ts";
-import type { WriteSome } from "./http/answer.ts";
+import { bodyBytes, type WriteSome } from "./http/answer.ts";
+import type { HttpRequest } from "./http/request.ts";
 import { askPackets, type LivePackets } from "./live.ts";
+
+/** What is forwarded as it comes; what else a node has is made of its status. */
+const FORWARDED: ReadonlySet<string> = new Set(["/history.json", "/findings.json"]);
+
+/**
+ * Asks the node behind a socket for the body of such an answer; undefined for other requests. Throws
+ * a RunError where there is no right one.
+ */
+export async function forwardedBody(
+  path: string,
+  { path: wanted, query }: HttpRequest,
+): Promise<Uint8Array | undefined> {
+  if (!FORWARDED.has(wanted)) return undefined;
+  const resource = query ? `${wanted}?${query}` : wanted;
+  return bodyBytes(await askNode(path, "GET", resource, STATUS_TIMEOUT_MS, (body) => body));
+}
 
 /**
  * Asks the node behind a socket for what is asked for here. A stream has begun before the node

@@ -2,6 +2,7 @@
 
 import { METRICS_TYPE } from "./format/metrics.ts";
 import { page, pagePolicy } from "./format/page.ts";
+import { HISTORY_SPANS } from "./histories.ts";
 import type { LogEntry } from "../base/log.ts";
 import { bodyBytes, type HttpAnswer, type HttpStream } from "./http/answer.ts";
 import { type HttpRequest, OURS } from "./http/request.ts";
@@ -19,6 +20,10 @@ export interface HandlerParts {
   readonly isOurs: (host: string) => boolean;
   /** The last log lines, the oldest first. */
   readonly events: () => readonly LogEntry[];
+  /** The past as JSON; undefined for a query that means nothing. */
+  readonly history: (query: URLSearchParams) => Uint8Array | undefined;
+  /** What the node finds wrong, as JSON. */
+  readonly findings: () => Uint8Array;
   /** Who shows packets; undefined: they are not shown here. */
   readonly packets: Pick<LivePackets, "lines"> | undefined;
 }
@@ -58,10 +63,15 @@ const NO_PACKETS =
   "Packets are not shown here: that takes --http-trace, or `http_trace: true` in " +
   "the config. `tunnet trace` on the host shows them.\n";
 
+const NOTHING =
+  "Nothing here. Try / /status.json /metrics /healthz /history.json /findings.json /events.json\n";
+
+const NO_SPAN = `A span of ${HISTORY_SPANS.join(", ")} seconds: /history.json?span=900\n`;
+
 /** Answers one request. */
 export function handle(
   { method, path, query, ours, host }: HttpRequest,
-  { snapshots, isOurs, events, packets }: HandlerParts,
+  { snapshots, isOurs, events, history, findings, packets }: HandlerParts,
 ): HttpAnswer | HttpStream {
   if (!isOurs(hostOf(host))) {
     return answer(
@@ -91,6 +101,12 @@ export function handle(
     }
     case "/events.json":
       return answer(JSON.stringify(events()) + "\n", "application/json");
+    case "/history.json": {
+      const body = history(new URLSearchParams(query));
+      return body ? answer(body, "application/json") : answer(NO_SPAN, TEXT, 400);
+    }
+    case "/findings.json":
+      return answer(findings(), "application/json");
     case "/trace":
       if (!packets) return answer(NO_PACKETS, TEXT, 403);
       // A page elsewhere could not read it, but could slow the node down by asking.
@@ -99,6 +115,6 @@ export function handle(
       }
       return packets.lines(new URLSearchParams(query));
     default:
-      return answer("Nothing here. Try / /status.json /metrics /healthz /events.json\n", TEXT, 404);
+      return answer(NOTHING, TEXT, 404);
   }
 }

@@ -1,9 +1,11 @@
 /** Serves the status: on the unix socket, and over HTTP where that is asked for. */
 
 import { RunError } from "../base/errors.ts";
+import { FINDINGS_SPAN_MS } from "../base/limits.ts";
 import type { Log, LogEntry } from "../base/log.ts";
 import { formatEndpoint, parseAddress } from "../net/prefix.ts";
 import { answer, handle, type HandlerParts, TEXT } from "./handler.ts";
+import { Histories } from "./histories.ts";
 import type { ReloadOutcome } from "../peers/source/source.ts";
 import type { HttpAnswer, HttpStream } from "./http/answer.ts";
 import type { HttpRequest } from "./http/request.ts";
@@ -21,6 +23,8 @@ import {
   socketName,
   type SocketPlace,
 } from "./socket.ts";
+import type { History } from "./model/history.ts";
+import type { Clock } from "./model/snapshot.ts";
 import type { Status } from "./model/types.ts";
 import { Remover } from "./remover.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -44,6 +48,9 @@ export interface StatusServerParts {
   readonly socket: string | undefined;
   /** The last log lines. */
   readonly events: () => readonly LogEntry[];
+  /** What was carried and dropped before. */
+  readonly history: History;
+  readonly clock: () => Clock;
   /** Who shows packets. */
   readonly packets: LivePackets;
   readonly place: SocketPlace;
@@ -58,6 +65,8 @@ export interface StatusServerParts {
 /** The servers of one node. */
 export class StatusServer {
   readonly #snapshots: Snapshots;
+  /** What is shown to everybody. */
+  readonly #shown: Omit<Served, "packets">;
   readonly #servers: HttpServer[] = [];
   #socketIdentity: string | undefined;
   #remover: Remover | undefined;
@@ -66,6 +75,13 @@ export class StatusServer {
 
   constructor(readonly parts: StatusServerParts) {
     this.#snapshots = new Snapshots(parts.status, now_ms);
+    const histories = new Histories(parts.history, parts.clock);
+    this.#shown = {
+      snapshots: this.#snapshots,
+      events: parts.events,
+      history: (query) => histories.json(query),
+      findings: () => this.#snapshots.findings(parts.history.of(FINDINGS_SPAN_MS)),
+    };
   }
 
   /** Path of the socket; undefined while there is none. */
@@ -130,12 +146,11 @@ export class StatusServer {
   /** Answers whoever can open the socket. */
   #answerOwner(request: HttpRequest): ReturnType<Answerer> {
     if (isReload(request)) return this.#reload();
-    const { packets, events } = this.parts;
+    const { packets } = this.parts;
     const { method, path, query } = request;
     if (method === "GET" && path === "/pcap") return packets.capture(new URLSearchParams(query));
     // A unix socket has no name that a page could be pointed at.
-    const parts = { snapshots: this.#snapshots, isOurs: () => true, events, packets };
-    return handle({ ...request, ours: true }, parts);
+    return handle({ ...request, ours: true }, { ...this.#shown, isOurs: () => true, packets });
   }
 
   async #reload(): Promise<HttpAnswer> {
@@ -146,10 +161,9 @@ export class StatusServer {
 
   #openHttp(endpoint: HttpEndpoint): void {
     const { host, port } = endpoint;
-    const { log } = this.parts;
-    const { packets, events } = this.parts;
+    const { log, packets } = this.parts;
     this.#servers.push(serveHttp(endpoint, log, () => ({
-      ...{ snapshots: this.#snapshots, events },
+      ...this.#shown,
       packets: endpoint.trace ? packets : undefined,
     })));
     const where = formatEndpoint(host, port);
@@ -171,7 +185,7 @@ export function snapshotOf(status: Status): Snapshots {
 }
 
 /** What is served of a node. */
-type Served = Omit<HandlerParts, "isOurs">;
+export type Served = Omit<HandlerParts, "isOurs">;
 
 /**
  * Serves a node's page, status and metrics over HTTP; `parts` may have to ask for them. Throws

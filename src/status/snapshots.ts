@@ -3,6 +3,8 @@
 import { STATUS_REUSE_FACTOR, STATUS_REUSE_MAX_MS } from "../base/limits.ts";
 import { formatMetrics } from "./format/metrics.ts";
 import { bodyBytes } from "./http/answer.ts";
+import { findingsOf } from "./model/findings.ts";
+import type { Past } from "./model/history.ts";
 import type { Status } from "./model/types.ts";
 
 /** One status, and its texts as far as they were asked for. */
@@ -13,6 +15,7 @@ interface Snapshot {
   cost_ms: number;
   json?: Uint8Array;
   metrics?: Uint8Array;
+  findings?: Uint8Array;
 }
 
 /**
@@ -44,6 +47,15 @@ export class Snapshots {
     return snapshot.metrics ??= this.#timed(
       snapshot,
       () => bodyBytes(formatMetrics(snapshot.status)),
+    );
+  }
+
+  /** What is wrong as of it, and was lately, as JSON. */
+  findings(lately: Past): Uint8Array {
+    const snapshot = this.#current();
+    return snapshot.findings ??= this.#timed(
+      snapshot,
+      () => bodyBytes(JSON.stringify(findingsOf(snapshot.status, lately)) + "\n"),
     );
   }
 

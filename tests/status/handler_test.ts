@@ -1,10 +1,19 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
 import { handle, hostOf } from "../../src/status/handler.ts";
+import { bodyBytes } from "../../src/status/http/answer.ts";
 import { Snapshots } from "../../src/status/snapshots.ts";
 import { parseMetrics } from "./format/prometheus.ts";
 import { snapshotParts, statusOf } from "./parts.ts";
 
 const EVENTS = [{ time: "t", level: "info", event: "ready", message: "ready" }] as const;
+
+/** What the handler hands on. */
+const SHOWN = {
+  events: () => EVENTS,
+  history: (query: URLSearchParams) =>
+    query.get("span") === "1" ? undefined : bodyBytes(`[${query}]`),
+  findings: () => bodyBytes("[1]"),
+};
 
 const ask = (
   path: string,
@@ -13,10 +22,10 @@ const ask = (
 ) => {
   const snapshots = new Snapshots(() => statusOf({ device }), () => 0);
   const isOurs = (name: string) => name === "localhost" || name === "127.0.0.1";
-  const events = () => EVENTS;
+  const [asked, query = ""] = path.split("?");
   const answered = handle(
-    { method, path, query: "", ours: false, host },
-    { snapshots, isOurs, events, packets: undefined },
+    { method, path: asked!, query, ours: false, host },
+    { ...SHOWN, snapshots, isOurs, packets: undefined },
   );
   if ("start" in answered) throw new Error("a stream");
   const { status, headers, body } = answered;
@@ -33,6 +42,14 @@ Deno.test("http: /events.json has the last lines of the log", () => {
   assertEquals(JSON.parse(ask("/events.json").body), EVENTS);
 });
 
+Deno.test("http: the past and the findings, and which past cannot be asked for", () => {
+  assertEquals(ask("/history.json?span=900&peer=b").body, "[span=900&peer=b]");
+  assertEquals(ask("/findings.json").body, "[1]");
+  const { status, body } = ask("/history.json?span=1");
+  assertEquals(status, 400);
+  assertMatch(body, /^A span of 300, 900, 3600 seconds/);
+});
+
 Deno.test("http: packets are shown where that is asked for, to a page of ours only", () => {
   const asked: string[] = [];
   const stream = { headers: {}, start: () => () => {} };
@@ -44,7 +61,7 @@ Deno.test("http: packets are shown where that is asked for, to a page of ours on
   };
   const request = { method: "GET", path: "/trace", query: "filter=icmp", host: "a", ours: true };
   const parts = {
-    ...{ packets, events: () => [], isOurs: (host: string) => host === "a" },
+    ...{ ...SHOWN, packets, isOurs: (host: string) => host === "a" },
     snapshots: new Snapshots(() => statusOf(), () => 0),
   };
   assertEquals(handle(request, parts), stream);
@@ -94,7 +111,7 @@ Deno.test("http: what is no path, no method or no name of ours", () => {
 });
 
 Deno.test("http: every answer forbids keeping, guessing and other sites", () => {
-  for (const path of ["/", "/status.json", "/metrics", "/healthz", "/x"]) {
+  for (const path of ["/", "/status.json", "/history.json", "/findings.json", "/healthz", "/x"]) {
     const { headers } = ask(path);
     assertEquals(headers["cache-control"], "no-store", path);
     assertEquals(headers["x-content-type-options"], "nosniff", path);

@@ -6,6 +6,7 @@ import { forwardedPackets } from "../../src/status/forward.ts";
 import { answer } from "../../src/status/handler.ts";
 import { askPackets, type LivePackets } from "../../src/status/live.ts";
 import { askReload } from "../../src/status/reload.ts";
+import { History } from "../../src/status/model/history.ts";
 import { type HttpEndpoint, StatusServer } from "../../src/status/server.ts";
 import {
   clearSocketPath,
@@ -43,6 +44,8 @@ function server(
     filter: "none",
     http: http && { ...http, names: ["node-a", "*.lan"], trace: false },
     events: () => log.recent(),
+    history: new History(),
+    clock: () => ({ wall_ms: 0, monotonic_ms: 0 }),
     packets: { lines, capture: () => STREAM },
     log,
   };
