@@ -1,7 +1,8 @@
 /** The node as a service: what a fake of the service manager hears, and who may run it. */
 
-import { assert, assertEquals, assertMatch, assertNotMatch } from "../assert.ts";
-import { runProgram } from "../../src/base/run_program.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { askStatus } from "../../src/status/client.ts";
+import { socketName } from "../../src/status/socket.ts";
 import { KERNEL_PATH, kernelTest } from "../kernel_path/possible.ts";
 import { Bed, repoPath, tunnetCommand, until } from "./harness.ts";
 
@@ -361,21 +362,17 @@ function asUser(bed: Bed, capabilities: string, tunMode: string): readonly strin
     .concat(repoPath("").replace(/\/$/, ""), Deno.env.get("TUNNET_EXE") ?? "");
 }
 
-/** The program, where an ordinary user may read it. */
-function userCommand(bed: Bed): readonly string[] {
-  return Deno.env.get("TUNNET_EXE")
-    ? ["env", "-i", `HOME=${bed.dir}/u/home`, `${bed.dir}/u/tunnet`]
-    : [`${bed.dir}/u/deno`, "run", "-A", "--no-prompt", `${bed.dir}/u/repo/main.ts`];
-}
-
 /**
  * Starts node 0 as an ordinary user. udev makes /dev/net/tun so that everybody may open it; a host
  * without udev has it for root alone.
  */
 function launchAsUser(bed: Bed, capabilities: string, tunMode = "0666") {
+  const command = Deno.env.get("TUNNET_EXE")
+    ? ["env", "-i", `HOME=${bed.dir}/u/home`, `${bed.dir}/u/tunnet`]
+    : [`${bed.dir}/u/deno`, "run", "-A", "--no-prompt", `${bed.dir}/u/repo/main.ts`];
   return bed.launchWords(0, [
     ...asUser(bed, capabilities, tunMode),
-    ...userCommand(bed),
+    ...command,
     ...bed.peerWords,
     ...["--json", "-c", `${bed.dir}/tunnet.yaml`],
   ]);
@@ -412,13 +409,11 @@ Deno.test("an ordinary user with only CAP_NET_ADMIN runs a node", async (t) => {
     for (const { permitted } of threadsOf(a.pid)) assert([NONE, NET_ADMIN].includes(permitted));
   });
   await t.step("its status, in the folder of that user", async () => {
-    const { code, stdout, stderr } = await runProgram("nsenter", [
-      ...["--target", `${a.pid}`, "--mount", "--net", "setpriv", `--reuid=${USER}`],
-      ...[`--regid=${USER}`, "--clear-groups", ...userCommand(bed), "status"],
-    ]);
-    assertEquals(code, 0, stderr);
-    assertMatch(stdout, /^node-a: up /);
-    assertNotMatch(a.log, /cannot open the status socket/);
+    const socket = `/run/user/${USER}/tunnet/${socketName("tunnet0", bed.node(0).namespace)}`;
+    assertMatch(a.log, new RegExp(`"status_socket":"${socket}"`));
+    // The folder is in the mount namespace of the node.
+    const { node } = await askStatus(`/proc/${a.pid}/root${socket}`);
+    assertEquals(node.name, "node-a");
   });
   await t.step("a lost device is made again, and TCP is whole", async () => {
     await bed.onNode(0, ..."ip link del tunnet0".split(" "));
