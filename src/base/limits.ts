@@ -464,6 +464,18 @@ export const NONCE_BLOCK = 64;
 /** Counters behind the newest that a receiver still accepts (as WireGuard for Linux: 8,192 bits). */
 export const REPLAY_WINDOW = 8_192;
 
+/**
+ * Sealed bytes that leave before more is sealed: a super-packet's. To seal one takes as long as to
+ * open it, so a lane that gathered many would keep its peer waiting, and then wait for it.
+ */
+export const SEALED_FLUSH_BYTES: number = 32 * 1024;
+
+/**
+ * What is received at once where it has to be opened: up to as many super-packets, 50 µs each, before
+ * the lane looks whether something is to be sent, such as their acknowledgments.
+ */
+export const SEALED_BURST_PACKETS = 8;
+
 /** Shorter packets are sealed by WebAssembly though libcrypto is there: its calls take 0.25 µs alone. */
 export const LIBCRYPTO_MIN_BYTES = 512;
 

@@ -1,10 +1,12 @@
 /** From the peers to the device: UDP -> classify -> admit -> merge -> device. One call handles one burst. */
 
 import {
+  BURST_PACKETS,
   CONTROL_MAX_BYTES,
   HANDSHAKES_HANDED_ON_PER_S,
   MOVES_PER_S,
   NODES_MAX,
+  SEALED_BURST_PACKETS,
   UNVERIFIED_HELLOS_PER_S,
   WRONG_INTERFACES_PER_S,
   WRONG_PORTS_PER_S,
@@ -64,7 +66,7 @@ const NOT_ASKED = -2;
 
 /** One lane's inbound direction, in the mode of its admission. */
 export class Inbound {
-  readonly #burst = new Burst(undefined, 0, simdArena);
+  readonly #burst: Burst;
   readonly #merger: Merger;
   readonly #unverifiedLimit: PeerRateLimit;
   readonly #wrongPortLimit: RateLimit;
@@ -92,6 +94,7 @@ export class Inbound {
     now_ms: () => number,
     readonly sealing?: LaneSealing,
   ) {
+    this.#burst = new Burst(sealing ? SEALED_BURST_PACKETS : BURST_PACKETS, 0, simdArena);
     this.#merger = new Merger(this, device.features);
     this.#opened = sealing && new Opened(simdArena(OPENED_BYTES));
     this.#unverifiedLimit = new PeerRateLimit(NODES_MAX, UNVERIFIED_HELLOS_PER_S, now_ms);

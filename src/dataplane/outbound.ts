@@ -51,7 +51,7 @@ export class Outbound {
       this.#forward(burst.offset(count), burst.length[count]!);
       count++;
       // Where packets come one by one, each leaves before the next is looked for.
-      if (count === 1 && this.#packets <= 1) this.#transmit.flush();
+      if (count === 1 && this.#packets <= 1 || this.#transmit.shouldFlush) this.#transmit.flush();
     }
     this.#packets = count;
     if (count > 0) this.#flush();

@@ -4,7 +4,12 @@
  * does not, queue for the peer.
  */
 
-import { MTU_IPV6_MIN_BYTES, NODES_MAX, UNSEALED_PER_S } from "../base/limits.ts";
+import {
+  MTU_IPV6_MIN_BYTES,
+  NODES_MAX,
+  SEALED_FLUSH_BYTES,
+  UNSEALED_PER_S,
+} from "../base/limits.ts";
 import { simdArena } from "../net/simd.ts";
 import {
   checksumFieldOf,
@@ -238,6 +243,15 @@ export class Transmit {
     return true;
   }
 
+  /**
+   * Whether so much is sealed and queued that it should leave: the receiver can open it while the
+   * next is sealed.
+   */
+  get shouldFlush(): boolean {
+    return this.sealing !== undefined &&
+      this.#sealedTo - this.sealing.sealed.start >= SEALED_FLUSH_BYTES;
+  }
+
   /** Sends all that is queued, and counts what has become of it. */
   flush(): void {
     this.#count(this.socket.flush());
@@ -283,8 +297,14 @@ export class Transmit {
     const complete = this.#partial[peer] === 0 ||
       !receiverSees(view, offset, version, vnetAt, ethernet_bytes);
     if (this.#sealsInPlace(peer)) {
+      // Its own headers come back: whoever finds the path too narrow afterwards reads them again.
+      const { bytes, extraOffset: kept } = this.burst;
+      const { start } = packet;
+      const { header_bytes } = splitter;
+      bytes.copyWithin(kept, start, start + header_bytes);
       this.#sealSegments(peer, 0, segments - 1, complete);
       this.#sealSegments(peer, segments - 1, segments, complete);
+      bytes.copyWithin(start, kept, kept + header_bytes);
       return VERDICT.queued;
     }
     for (let done = 0; done < segments;) {
