@@ -402,6 +402,9 @@ export const SELF_TEST_INTERVAL_MS = 10;
 /** Open packet sockets that are looked at: a list of 100 bytes each (/proc/net/packet). */
 export const PACKET_SOCKETS_MAX_BYTES = 64 * 1024;
 
+/** What is read of the list of unix sockets (/proc/net/unix): some ten thousand lines. */
+export const UNIX_SOCKETS_MAX_BYTES = 1024 * 1024;
+
 /** Handshakes one source may begin per second when there are too many (as WireGuard for Linux). */
 export const HANDSHAKES_PER_S = 20;
 

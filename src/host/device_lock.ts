@@ -16,6 +16,8 @@ import {
   UCRED,
 } from "../../ffi/socket.ts";
 import { RunError } from "../base/errors.ts";
+import { UNIX_SOCKETS_MAX_BYTES } from "../base/limits.ts";
+import { readKernelFile } from "./sysctl.ts";
 
 /** Who listens on the socket that is the lock. */
 export interface Holder {
@@ -27,8 +29,11 @@ export interface Holder {
 /** Connections that nobody takes, from others who have asked who holds the lock. */
 const BACKLOG = 128;
 
+/** What the locks' names begin with; the status socket's remover knows it as well (status/remover.ts). */
+const PREFIX = "tunnet/device/";
+
 function nameOf(device: string): Uint8Array<ArrayBuffer> {
-  const name = new TextEncoder().encode(`\0tunnet/device/${device}`);
+  const name = new TextEncoder().encode(`\0${PREFIX}${device}`);
   const bytes = new Uint8Array(2 + name.length);
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
   bytes.set(name, 2);
@@ -66,6 +71,16 @@ export function inUse(device: string, holder: Holder | undefined): RunError {
     what: `cannot use the device ${device}`,
     why: `${who}${whose} has it`,
     how: `tunnet status --device ${device}, or another device and port for a second node`,
+  });
+}
+
+/** Whether there seem to be other nodes in this network namespace, by their locks. */
+export function areOthers(device: string): boolean {
+  const list = readKernelFile("/proc/thread-self/net/unix", UNIX_SOCKETS_MAX_BYTES);
+  if (list === undefined || list.length >= UNIX_SOCKETS_MAX_BYTES) return true;
+  return list.split("\n").some((line) => {
+    const at = line.indexOf(`@${PREFIX}`);
+    return at >= 0 && line.slice(at + 1 + PREFIX.length) !== device;
   });
 }
 

@@ -19,6 +19,9 @@ import {
 import { explain } from "./netlink/explain.ts";
 import type { NextHop, RouteInfo, RouteSpec, Rtnetlink } from "./netlink/rtnetlink.ts";
 
+/** Of rtnetlink's RTPROT numbers, what the host routes bear. */
+export const HOST_ROUTE_PROTOCOL: number = RTPROT_TUNNET;
+
 /** What the host routes follow from. */
 export interface PeerRoutesPlan {
   /** The device's index; 0 before there is one. */
@@ -141,6 +144,14 @@ export class PeerRoutes {
       ways: made.filter(leadOn).map((route) => this.#textOf(route)),
       none: made.filter((route) => !leadOn(route)).map(({ prefix }) => formatAddress(prefix.bytes)),
     };
+  }
+
+  /** Takes away what processes that were killed have left and nobody keeps: there are no other nodes. */
+  clearLeft(): void {
+    const left = Map.groupBy(this.rt.routesBy(RTPROT_TUNNET), ({ prefix }) => formatPrefix(prefix));
+    for (const [key, [first, ...others]] of left) {
+      if (!this.#own.has(key) && isOurs(first!)) this.#remove({ ...first!, others });
+    }
   }
 
   /** Takes all of them away. */

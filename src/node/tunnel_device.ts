@@ -7,6 +7,7 @@ import { RunError } from "../base/errors.ts";
 import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
 import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
+import { areOthers } from "../host/device_lock.ts";
 import { DeviceNote, putBack } from "../host/device_note.ts";
 import { PeerRoutes } from "../host/peer_routes.ts";
 import { whyNoIpv6 } from "../host/netlink/explain.ts";
@@ -156,6 +157,7 @@ export class TunnelDevice {
       }
       // Before the routes to the device, which would take the way to the peers away.
       this.#keepPeers(plan.routes, peers.map(({ address }) => address));
+      if (!areOthers(config.device)) this.#peerRoutes.clearLeft();
       // Of a tap device, routers may be among the stations.
       if (config.mode === "tun") this.#hearRouters = ignoreRouters(config.device);
       this.#config = configureDevice(rt, {

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertThrows } from "../assert.ts";
+import { libc } from "../../ffi/libc.ts";
 import { RunError } from "../../src/base/errors.ts";
-import { lockDevice } from "../../src/host/device_lock.ts";
+import { areOthers, lockDevice } from "../../src/host/device_lock.ts";
+import { inNewNetns, ownNetns } from "../../src/host/private_netns.ts";
+import { canMakeNamespaces } from "./namespace.ts";
 
 const deviceName = () => `t${crypto.randomUUID().slice(0, 8)}`;
 
@@ -48,6 +51,25 @@ Deno.test("lock: of one device once, of two devices both, and again when it was 
   using _longer = lockDevice(`${one}x`, yes);
   first![Symbol.dispose]();
   using _again = lockDevice(one, yes);
+});
+
+Deno.test({
+  name: "lock: others in this network namespace are seen, oneself is not",
+  ignore: !canMakeNamespaces,
+  fn() {
+    const machine = ownNetns();
+    try {
+      inNewNetns(machine, () => {
+        using _one = lockDevice("a", no);
+        assert(!areOthers("a"));
+        assert(areOthers("b"));
+        using _other = lockDevice("ab", no);
+        assert(areOthers("a") && areOthers("ab"));
+      });
+    } finally {
+      libc().call.close(machine);
+    }
+  },
 });
 
 Deno.test("lock: however many ask, it is refused", () => {

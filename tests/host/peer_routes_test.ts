@@ -197,6 +197,19 @@ for (const version of [4, 6] as const) {
         rt.removeRoute({ ...base, ...two! });
         rt.addRoute(both);
         assertEquals(ways().length, 1);
+        // As a process that was killed has left them, of a config that is another now.
+        const next = new PeerRoutes(rt);
+        const other = { ...plan, addresses: [at(8, 5)] };
+        assertEquals(next.keep(other).ways.length, 1);
+        assertEquals(rt.routesBy(RTPROT_TUNNET).length, 4, "two next hops each");
+        rt.addRoute({ prefix: { ...at(9, 0), length_bits: bits }, index: one!.index });
+        next.clearLeft();
+        assertEquals(rt.routesTo(host), []);
+        assertEquals(rt.routesBy(RTPROT_TUNNET).length, 2);
+        assertEquals(next.keep(other).ways, []);
+        next.undo();
+        assertEquals(rt.routesBy(RTPROT_TUNNET), []);
+        assertEquals(rt.routesTo({ ...at(9, 0), length_bits: bits }).length, 1);
         routes.undo();
         assertEquals(rt.routesTo(host), []);
       } finally {

@@ -198,6 +198,12 @@ class LinuxRtnetlink implements Rtnetlink {
       .filter((route) => index === undefined || route.index === index);
   }
 
+  routesBy(protocol: number): readonly RouteInfo[] {
+    return ([4, 6] as const)
+      .flatMap((version) => this.#mainTable(version, [], protocol))
+      .filter((route) => route.protocol === protocol);
+  }
+
   routesTo(prefix: Prefix): readonly RouteInfo[] {
     return this.#mainTable(prefix.version, []).filter((route) =>
       route.prefix.length_bits === prefix.length_bits &&
@@ -335,11 +341,12 @@ class LinuxRtnetlink implements Rtnetlink {
     this.#exchange.request({ type, flags, body, attributes });
   }
 
-  #mainTable(version: 4 | 6, filter: readonly Attribute[]): readonly RouteInfo[] {
+  /** Kernels that know no filters list all. */
+  #mainTable(version: 4 | 6, filter: readonly Attribute[], protocol = 0): readonly RouteInfo[] {
     const routes = this.#dump<RouteInfo>(
       {
         type: nl.RTM_GETROUTE,
-        body: routeBody({ family: familyOf(version), table: nl.RT_TABLE_MAIN }),
+        body: routeBody({ family: familyOf(version), table: nl.RT_TABLE_MAIN, protocol }),
         attributes: [u32Attribute(nl.RTA_TABLE, nl.RT_TABLE_MAIN), ...filter],
       },
       ({ type, payload }) => type === nl.RTM_NEWROUTE ? decodeRoute(payload, nl.RT_TABLE_MAIN) : [],

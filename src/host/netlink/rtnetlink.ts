@@ -158,6 +158,8 @@ export interface Rtnetlink {
   removeRoute(route: RouteSpec): void;
   /** The routes of the main table, IPv4 and IPv6: all, or those of one device. */
   routes(index?: number): readonly RouteInfo[];
+  /** The routes of the main table that were made by this one of rtnetlink's RTPROT numbers. */
+  routesBy(protocol: number): readonly RouteInfo[];
   /** The routes of the main table with exactly this destination, through any device. */
   routesTo(prefix: Prefix): readonly RouteInfo[];
   /**
