@@ -44,6 +44,24 @@ Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with
   assert(problems.length === 0, problems.join());
 });
 
+Deno.test("etcd: nodes with keys find each other, seal everything, and leave out who has none", async () => {
+  await using fleet = await Fleet.create({ nodes: 2, backend: "wireguard" });
+  await fleet.record(0, "10.5.99.0/24", "192.0.2.9");
+  await Promise.all([fleet.start(0), fleet.start(1)]);
+  await fleet.addPod(0);
+  await fleet.addPod(1);
+  await until("pods reach each other", 10_000, () => fleet.reaches(0, 1));
+  const { bed } = fleet;
+  const { stdout } = await bed.onNode(0, ...bed.command, "etcd", "ls", "--etcd", fleet.url);
+  assertMatch(stdout, /backend wireguard, port 51820/);
+  assertMatch(stdout, /10\.5\.99\.0\/24 +192\.0\.2\.9 +udp +none +left out: plain/);
+  await until("the peer is up", 10_000, async () => {
+    const { peers, etcd } = await fleet.status(0);
+    assertEquals([peers.map(({ transport }) => transport), etcd.refused.plain], [["sealed"], 1]);
+    return peers[0]!.state === "up";
+  });
+});
+
 /** Pings from pod to pod from now on; what was lost is told at the end. */
 function watchLoss(
   fleet: Fleet,

@@ -5,6 +5,7 @@ import { RealEtcd } from "../peers/etcd.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 import { Bed, repoPath } from "./harness.ts";
 import { ip } from "./ip.ts";
+import { keyFile, newKeys } from "./keyed.ts";
 
 /** How long a node keeps its subnet where a test waits for that. */
 export const LEASE_S = 5;
@@ -31,7 +32,12 @@ export function startEtcd(bed: Bed, members: number): Promise<RealEtcd> {
 
 /** Nodes, and etcd on the first of them. */
 export class Fleet implements AsyncDisposable {
-  private constructor(readonly bed: Bed, readonly etcd: RealEtcd) {}
+  private constructor(
+    readonly bed: Bed,
+    readonly etcd: RealEtcd,
+    /** Files with the nodes' private keys; none in the clear. */
+    readonly keyFiles: readonly string[],
+  ) {}
 
   /** Builds the namespaces, starts etcd, and writes the network. */
   static async create(
@@ -40,7 +46,13 @@ export class Fleet implements AsyncDisposable {
     const bed = await Bed.create({ nodes, bare: true });
     try {
       const etcd = await startEtcd(bed, members);
-      const fleet = new Fleet(bed, etcd);
+      const fleet = new Fleet(
+        bed,
+        etcd,
+        backend === "udp"
+          ? []
+          : bed.plan.nodes.map((_, i) => keyFile(bed, `key${i}`, newKeys().privateKey)),
+      );
       const words = ["etcd", "init", "--network", network, "--backend", backend];
       const { code, stderr } = await bed.onNode(
         0,
@@ -85,6 +97,7 @@ export class Fleet implements AsyncDisposable {
     return [
       ...["-c", `${this.bed.dir}/fleet.yaml`, "--state-dir", `${this.bed.dir}/state${i}`],
       ...["--subnet-file", this.#subnetFile(i)],
+      ...(this.keyFiles[i] === undefined ? [] : ["--private-key-file", this.keyFiles[i]]),
     ];
   }
 
@@ -175,6 +188,12 @@ export interface FleetStatus {
     readonly connected: boolean;
     readonly revision: number;
     readonly lease_held: boolean;
+    readonly refused: Readonly<Record<string, number>>;
   };
-  readonly peers: readonly { readonly name: string; readonly subnets: readonly string[] }[];
+  readonly peers: readonly {
+    readonly name: string;
+    readonly subnets: readonly string[];
+    readonly transport: string | null;
+    readonly state: string;
+  }[];
 }
