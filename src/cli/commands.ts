@@ -574,7 +574,13 @@ const doctor = command({
   name: "doctor",
   usage: "doctor",
   summary: "what on this host would stop tunnet, each with the command that fixes it",
-  flags: { config: CONFIG, node: NODE, privateKeyFile: PRIVATE_KEY_FLAG, json: json() },
+  flags: {
+    config: CONFIG,
+    node: NODE,
+    etcd: ETCD,
+    privateKeyFile: PRIVATE_KEY_FLAG,
+    json: json(),
+  },
   options: (values) => values,
   notes: [
     CONFIG_NOTE,

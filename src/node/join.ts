@@ -51,7 +51,9 @@ const ELSEWHERE = parseAddress("192.0.2.1")!;
 const isLoopback = ({ bytes }: Address): boolean => bytes[0] === 127;
 
 /** The address by which the other nodes reach this one. Throws a UsageError or a RunError. */
-async function ownAddressOf({ listen, etcd }: JoinOptions): Promise<Address> {
+export async function ownAddressOf(
+  { listen, etcd }: Pick<JoinOptions, "listen" | "etcd">,
+): Promise<Address> {
   if (listen !== undefined) {
     const result = readHostPort(listen);
     const [address] = result.problem ? [] : await resolveHost(result.value.host);

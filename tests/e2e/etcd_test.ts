@@ -30,6 +30,16 @@ Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with
     const line = new RegExp(`^${subnet}.0/24 +${bed.node(i).address} +udp +\\d s`, "m");
     assertMatch(listed.stdout, line);
   }
+  const doctor = await bed.onNode(1, ...bed.command, "doctor", "--json", "--etcd", fleet.url);
+  const { node, checks } = JSON.parse(doctor.stdout) as {
+    node: string;
+    checks: { id: string; status: string; why: string }[];
+  };
+  assertEquals([node, checks.filter(({ id }) => id === "etcd").map(({ status }) => status)], [
+    bed.node(1).address,
+    ["ok"],
+  ]);
+  assertMatch(JSON.stringify(checks), new RegExp(`this node has ${subnets[1]}.0/24`));
   Deno.kill(third.pid, "SIGKILL");
   await third.status;
   // etcd looks at its leases twice a second.

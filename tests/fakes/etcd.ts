@@ -71,7 +71,11 @@ export class FakeEtcd {
     return {
       endpoint,
       turnAway: () => {},
-      status: () => ask("status", (): MemberStatus => ({ version: "fake", hasLeader: true })),
+      status: () =>
+        ask(
+          "status",
+          (): MemberStatus => ({ version: "fake", hasLeader: true, db_bytes: 1, clock_ms: 0 }),
+        ),
       revisionAt: () => ask("revision", () => this.revision),
       list: (prefix) =>
         ask("list", (): Listed => ({

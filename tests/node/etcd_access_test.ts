@@ -41,7 +41,7 @@ function secured(dir: string, name: string, up: Readonly<Record<string, string>>
   const mutual = ["--client-cert-auth", "--trusted-ca-file", `${dir}/ca.pem`];
   return RealEtcd.start({ scheme: "https", args: [...args, ...mutual] }, async (etcd) => {
     try {
-      return (await clientOf(etcd.endpoints[0]!, up).status()).hasLeader;
+      return (await clientOf(etcd.endpoints[0]!, up).status(etcd.endpoints[0]!)).hasLeader;
     } catch {
       return name === "expired" && etcd.log(0).includes("elected leader");
     }

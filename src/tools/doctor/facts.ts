@@ -1,5 +1,6 @@
 /** What the doctor knows of a host: gathered first, judged afterwards. Data only. */
 
+import type { ErrorParts } from "../../base/errors.ts";
 import type { Config, NodeConfig } from "../../config/types.ts";
 import type { LinkAddress, LinkInfo, RouteInfo, RoutePath } from "../../host/netlink/rtnetlink.ts";
 import type { Address } from "../../net/prefix.ts";
@@ -71,6 +72,25 @@ export interface KeyFileFacts {
   readonly publicKey?: Uint8Array;
 }
 
+/** What etcd says, where members come from there. */
+export interface EtcdFacts {
+  /** Each member, and why it cannot be used; undefined: it answers. */
+  readonly members: readonly {
+    readonly endpoint: string;
+    readonly problem?: ErrorParts | undefined;
+    readonly hasLeader?: boolean;
+    readonly db_bytes?: number;
+    /** Its clock, as far as its answers tell, less this host's. */
+    readonly ahead_ms?: number | undefined;
+  }[];
+  /** Why this node could not join; undefined: it could. */
+  readonly problem?: ErrorParts | undefined;
+  /** Records of nodes. */
+  readonly records: number;
+  /** This node's own subnet there. */
+  readonly own: string | undefined;
+}
+
 /** Everything that is judged. */
 export interface Facts {
   readonly config: Config;
@@ -97,6 +117,8 @@ export interface Facts {
   readonly firewall: Firewall;
   /** This node's private key first, then those shared with others; none without keys. */
   readonly keyFiles: readonly KeyFileFacts[];
+  /** Absent where members come from the config alone. */
+  readonly etcd?: EtcdFacts | undefined;
   /** The wall clock, ms since 1970. */
   readonly clock_ms: number;
 }

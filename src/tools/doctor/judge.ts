@@ -2,6 +2,7 @@
 
 import type { Check } from "./check.ts";
 import type { Facts } from "./facts.ts";
+import { etcdChecks } from "./rules/etcd.ts";
 import { firewallChecks } from "./rules/firewall.ts";
 import { hostChecks } from "./rules/host.ts";
 import { kernelChecks } from "./rules/kernel.ts";
@@ -15,6 +16,7 @@ export function judge(facts: Facts): readonly Check[] {
   return [
     ...hostChecks(facts),
     ...keyChecks(facts),
+    ...etcdChecks(facts),
     ...kernelChecks(facts),
     ...routeChecks(facts),
     ...firewallChecks(facts),

@@ -214,10 +214,16 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
     ["lab", "--ipv6", "--underlay6", "--json"],
     { kind: "lab", options: { ...LAB, ipv6: true, underlay6: true, json: true } },
   ],
-  [["doctor"], { kind: "doctor", options: { ...LOOK, privateKeyFile: undefined } }],
+  [["doctor"], {
+    kind: "doctor",
+    options: { ...LOOK, etcd: undefined, privateKeyFile: undefined },
+  }],
   [
     ["doctor", "--node", "a", "--json", "-c", "x"],
-    { kind: "doctor", options: { config: "x", node: "a", privateKeyFile: undefined, json: true } },
+    {
+      kind: "doctor",
+      options: { config: "x", node: "a", etcd: undefined, privateKeyFile: undefined, json: true },
+    },
   ],
   [["setup"], { kind: "setup", options: { ...WHERE, what: "docker", undo: false } }],
   [

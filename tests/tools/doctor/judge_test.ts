@@ -584,3 +584,43 @@ Deno.test("doctor: the report as text and as JSON", () => {
   assertEquals([json.version, json.node, json.ok, json.checks.length], [1, "node-a", false, 4]);
   assertEquals(json.checks.map(({ fix_on }) => fix_on), [null, "node-a", "node-b", null]);
 });
+
+Deno.test("doctor: etcd that answers, is away, without leader, full, or without a network", () => {
+  const member = {
+    endpoint: "http://10.0.0.5:2379",
+    hasLeader: true,
+    db_bytes: 1e6,
+    ahead_ms: 900,
+  };
+  const refused = { what: "etcd is away", why: "nobody listens there", how: "another URL" };
+  const away = { endpoint: "http://10.0.0.6:2379", problem: refused };
+  const found = (etcd: Partial<NonNullable<Facts["etcd"]>>, facts = STOPPED) =>
+    judge({ ...facts, etcd: { members: [member], records: 3, own: "10.5.1.0/24", ...etcd } })
+      .filter(({ id }) => id === "etcd")
+      .map(({ status, why, fix }) => [status, why, ...(fix ? [fix] : [])]);
+  assertEquals(found({}), [[
+    "ok",
+    "it answers, 3 records below /coreos.com/network, this node has 10.5.1.0/24",
+  ]]);
+  assertEquals(found({ own: undefined })[0]?.[0], "ok");
+  assertEquals(found({ own: undefined }, RUNNING)[0]?.[0], "fail");
+  assertEquals(found({ members: [member, away] }), [
+    ["warn", "etcd is away (nobody listens there)", "another URL"],
+  ]);
+  // Said once, for the member that it is about.
+  assertEquals(found({ members: [away], problem: refused }), [
+    ["fail", "etcd is away (nobody listens there)", "another URL"],
+  ]);
+  const problem = { what: "etcd has no network", why: "no key", how: "tunnet etcd init" };
+  assertEquals(found({ problem }), [["fail", "etcd has no network (no key)", "tunnet etcd init"]]);
+  const texts = (change: Partial<typeof member>) =>
+    found({ members: [{ ...member, ...change }] }).map(([status, why]) => `${status}: ${why}`);
+  assertEquals(texts({ hasLeader: false }).length, 1);
+  assert(texts({ hasLeader: false })[0]!.startsWith("fail: http://10.0.0.5:2379 has no leader"));
+  assertEquals(texts({ ahead_ms: -60_000 }), [
+    "warn: the clock of http://10.0.0.5:2379 is -60 s ahead of this host's",
+  ]);
+  assert(
+    texts({ db_bytes: 1.9e9 })[0]!.startsWith("warn: the database of http://10.0.0.5:2379 has 1.8"),
+  );
+});

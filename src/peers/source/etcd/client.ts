@@ -41,6 +41,10 @@ export interface Listed {
 export interface MemberStatus {
   readonly version: string;
   readonly hasLeader: boolean;
+  /** Size of its database. */
+  readonly db_bytes: number;
+  /** Its wall clock, to the second; undefined where it does not tell. */
+  readonly clock_ms: number | undefined;
 }
 
 /** etcd, as far as a node needs it. All throw an EtcdError. */
@@ -67,7 +71,7 @@ export interface Etcd {
     revision: number,
     signal: AbortSignal,
   ): AsyncIterable<WatchMessage>;
-  status(): Promise<MemberStatus>;
+  status(endpoint: string): Promise<MemberStatus>;
   /** The next call asks another endpoint first. */
   turnAway(): void;
 }
@@ -80,6 +84,8 @@ const isElsewhere = (error: unknown): boolean =>
 export class EtcdClient implements Etcd {
   #at = 0;
   #token: string | undefined;
+  /** The wall clock of whoever answered last. */
+  #clock_ms: number | undefined;
 
   constructor(
     readonly access: EtcdAccess,
@@ -133,11 +139,13 @@ export class EtcdClient implements Etcd {
     await this.#call("lease/revoke", { ID: lease });
   }
 
-  async status(): Promise<MemberStatus> {
-    const { version, leader } = await this.#callAt(this.endpoint, "maintenance/status", {});
+  async status(endpoint: string): Promise<MemberStatus> {
+    const { version, leader, dbSize } = await this.#callAt(endpoint, "maintenance/status", {});
     return {
       version: typeof version === "string" ? version : "",
       hasLeader: toDigits(leader) !== "0",
+      db_bytes: toInteger(dbSize),
+      clock_ms: this.#clock_ms,
     };
   }
 
@@ -263,6 +271,8 @@ export class EtcdClient implements Etcd {
       redirect: "error",
       ...(http ? { client: http } : {}),
     });
+    const date_ms = Date.parse(response.headers.get("date") ?? "");
+    this.#clock_ms = Number.isNaN(date_ms) ? undefined : date_ms;
     if (response.ok) return response;
     throw answerError(endpoint, response.status, await readText(response));
   }

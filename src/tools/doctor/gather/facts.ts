@@ -12,7 +12,7 @@ import { peersOf } from "../../../peers/plan.ts";
 import { pickVersion } from "../../../peers/peer.ts";
 import { resolveHost } from "../../../peers/resolve.ts";
 import { askStatus, findSocket } from "../../../status/client.ts";
-import type { Facts, LinkFacts, PeerFacts, Probe } from "../facts.ts";
+import type { EtcdFacts, Facts, LinkFacts, PeerFacts, Probe } from "../facts.ts";
 import { probeAll, type ProbeTarget } from "../probing.ts";
 import { frameOverhead, innerMtu } from "../rules/routes.ts";
 import {
@@ -176,6 +176,7 @@ export async function gatherFacts(
   { config, source }: LoadedConfig,
   self: NodeConfig,
   privateKeyFile?: string,
+  etcd?: EtcdFacts,
 ): Promise<Facts> {
   using rt = openRtnetlink();
   const selfAddresses = await resolveHost(self.endpoint.host);
@@ -200,6 +201,7 @@ export async function gatherFacts(
       : [],
     firewall: await readFirewall(),
     keyFiles: readKeyFiles(config, self, privateKeyFile),
+    etcd,
     clock_ms: Date.now(),
   };
   return { ...facts, peers: await askPeers(facts) };

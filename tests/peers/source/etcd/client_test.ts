@@ -55,7 +55,7 @@ Deno.test("etcd client: keys, leases and watches of a real etcd", async () => {
   const other = await client.grant(60);
   assert(await client.renew(other) > 50);
   assertEquals(await client.revisionAt(client.endpoint, "/net/config"), revision + 2);
-  assertEquals((await client.status()).hasLeader, true);
+  assertEquals((await client.status(client.endpoint)).hasLeader, true);
 });
 
 Deno.test("etcd client: a watch from before a compaction is told so", async () => {
