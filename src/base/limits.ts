@@ -417,8 +417,11 @@ export const HANDSHAKE_SOURCES_MAX = 4_096;
 /** Time that handshakes may take of the main thread in HANDSHAKE_WINDOW_MS: some 65 of them. */
 export const HANDSHAKE_BUDGET_MS = 8;
 
-/** Fewer handshake messages in that time are no load, however long they took. */
-export const HANDSHAKES_COUNTED = 8;
+/**
+ * Fewer handshake messages in that time are no load, however long they took: a process that was
+ * stopped finds those of minutes in its socket, and its code cold.
+ */
+export const HANDSHAKES_COUNTED = 64;
 
 /** The time over which that is counted. */
 export const HANDSHAKE_WINDOW_MS = 100;

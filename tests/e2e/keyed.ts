@@ -4,6 +4,7 @@ import { KEY_BYTES } from "../../src/wire/keys.ts";
 import { type KeyPair, keyPairOf } from "../../src/wireguard/key_pair.ts";
 import { assertEquals } from "../assert.ts";
 import { type Bed, repoPath } from "./harness.ts";
+import { ip } from "./ip.ts";
 
 /** A new pair. */
 export const newKeys = (): KeyPair => keyPairOf(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
@@ -39,9 +40,26 @@ export function giveKeys(
   return keys;
 }
 
+/** Gives node `i` of two another underlay address; `other` is where the other one is now. */
+export async function moveTo(
+  bed: Bed,
+  i: number,
+  address: string,
+  other = bed.node(1 - i).address,
+): Promise<void> {
+  const { namespace, address: before } = bed.node(i);
+  const steps = [
+    [bed.node(1 - i).namespace, `route add ${address} dev eth0`],
+    [namespace, `address add ${address}/32 dev eth0`],
+    [namespace, `address del ${before}/32 dev eth0`],
+    [namespace, `route replace ${other} dev eth0 src ${address}`],
+  ] as const;
+  for (const [where, step] of steps) await ip(["-n", where, ...step.split(" ")]);
+}
+
 /** Who floods whom with handshakes. */
 export interface HandshakeFlood {
-  /** The node whose namespace it is sent from: half with its address, half with that of `as`. */
+  /** The node whose namespace it is sent from: with its address and that of `as`, in turn. */
   readonly from: number;
   readonly as: number;
   readonly to: number;
@@ -58,11 +76,12 @@ export async function floodHandshakes(
   { from, as, to, publicKey, rate, seconds }: HandshakeFlood,
 ): Promise<{ readonly sent: number; readonly cookies: number }> {
   const script = repoPath("tests/e2e/flood_handshakes.ts");
-  const results = await Promise.all([from, as].map(async (source) => {
+  const sources = [...new Set([from, as])];
+  const results = await Promise.all(sources.map(async (source) => {
     const child = bed.spawn(bed.node(from).namespace, [
       ...[Deno.execPath(), "run", "-A", "--no-check", "--unstable-net", script],
       ...[bed.node(source).address, "3009", bed.node(to).address, "3009"],
-      ...[publicKey, `${rate / 2}`, `${seconds}`],
+      ...[publicKey, `${rate / sources.length}`, `${seconds}`],
     ]);
     const { code, stdout, stderr } = await child.output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));

@@ -7,7 +7,7 @@ import { helloOf } from "../fakes/peers.ts";
 import { ipv4 } from "../fakes/packets.ts";
 import { readCapture } from "../inspect/pcap/reader.ts";
 import { Bed, stopped, until } from "./harness.ts";
-import { giveKeys, keyedArgs, keyFile, newKeys } from "./keyed.ts";
+import { giveKeys, keyedArgs, keyFile, moveTo, newKeys } from "./keyed.ts";
 
 const BYTES = 20_000_000;
 /** Without the host's library. */
@@ -271,14 +271,7 @@ Deno.test("keys: a peer whose address changes is followed", async () => {
   giveKeys(bed);
   await startBoth(bed, "--listen", "0.0.0.0:3009");
   await bed.ping(0, 1);
-  const ip = async (i: number, words: string) => {
-    const { code, stderr } = await bed.onNode(i, "ip", ...words.split(" "));
-    assertEquals(code, 0, stderr);
-  };
-  await ip(0, `route add ${ELSEWHERE} dev eth0`);
-  await ip(1, `address add ${ELSEWHERE}/32 dev eth0`);
-  await ip(1, `address del ${bed.node(1).address}/32 dev eth0`);
-  await ip(1, `route replace ${bed.node(0).address} dev eth0 src ${ELSEWHERE}`);
+  await moveTo(bed, 1, ELSEWHERE);
   await bed.reachable(1, 0, 5_000);
   await bed.reachable(0, 1, 5_000);
   const { stdout } = await bed.onNode(0, ...bed.command, "status", "--json");

@@ -58,9 +58,9 @@ Deno.test("load: a budget in time and a bound on the queue, for a second", () =>
   const spend = (count: number, cost_ms: number, now_ms: number) => {
     for (let i = 0; i < count; i++) load.spent(cost_ms, 0, now_ms);
   };
-  spend(7, 100, 0);
+  spend(63, 100, 0);
   assert(!load.underLoad(0), "a few may take as long as they like");
-  spend(8, 1, 200); // another window
+  spend(64, 1 / 8, 200); // another window
   assert(!load.underLoad(200), "8 ms are within the budget");
   spend(1, 1, 250);
   assert(load.underLoad(250));
