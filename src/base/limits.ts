@@ -39,6 +39,9 @@ export const OVERHEAD_IPV6_BYTES = 48;
 /** In mode tap: the frame's Ethernet header (14), and one VLAN tag (4), which an MTU does not count. */
 export const OVERHEAD_ETHERNET_BYTES = 18;
 
+/** What stations of an Ethernet have for an MTU unless somebody says otherwise (IEEE 802.3). */
+export const MTU_ETHERNET_BYTES = 1500;
+
 /** The largest frame that a tap device hands out: a super-packet behind a header with two tags. */
 export const FRAME_MAX_BYTES: number = PACKET_MAX_BYTES + 22;
 

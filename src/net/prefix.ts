@@ -166,6 +166,18 @@ export function hostAddress(prefix: Prefix, host: number): string {
   return formatAddress(bytes);
 }
 
+/** Part number `index` of the 2^`bits` equal parts of a prefix; undefined where it has not so many. */
+export function subPrefix(prefix: Prefix, bits: number, index: number): Prefix | undefined {
+  const length_bits = prefix.length_bits + bits;
+  if (length_bits > addressBits(prefix.version) || index >= 2 ** bits) return undefined;
+  const bytes = prefix.bytes.slice();
+  for (let i = 0; i < bits; i++) {
+    const at = length_bits - 1 - i;
+    if ((Math.floor(index / 2 ** i) & 1) === 1) bytes[at >> 3]! |= 0x80 >> (at & 7);
+  }
+  return { version: prefix.version, bytes, length_bits };
+}
+
 /** Whether a subnet holds a gateway's .1 and a pod's .2 beside its first and last address. */
 export function hasHostRoom(prefix: Prefix): boolean {
   return prefix.length_bits <= addressBits(prefix.version) - 2;

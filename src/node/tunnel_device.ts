@@ -4,7 +4,12 @@ import type { Feature } from "../base/features.ts";
 import { DATA_MESSAGE_MIN_BYTES } from "../wire/data_message.ts";
 import type { Config, NodeConfig } from "../config/types.ts";
 import { RunError } from "../base/errors.ts";
-import { MTU_IPV6_MIN_BYTES, MTU_MAX_BYTES, OVERHEAD_ETHERNET_BYTES } from "../base/limits.ts";
+import {
+  MTU_ETHERNET_BYTES,
+  MTU_IPV6_MIN_BYTES,
+  MTU_MAX_BYTES,
+  OVERHEAD_ETHERNET_BYTES,
+} from "../base/limits.ts";
 import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
 import { areOthers } from "../host/device_lock.ts";
@@ -65,11 +70,16 @@ function hasIpv6(nodes: readonly NodeConfig[]): boolean {
 /**
  * `mtu: auto` where `inner_bytes` fit. IPv6 pods have a device of 1,280 bytes at
  * least: what the path does not carry whole is fragmented (dataplane/transmit.ts).
+ * A bridge drops without a word what is too big for a port: in mode tap, the
+ * device takes what any station sends, and the sender is told what fits.
  */
 function autoMtu(config: Config, inner_bytes: number): number {
-  const ethernet_bytes = config.mode === "tap" ? OVERHEAD_ETHERNET_BYTES : 0;
+  if (config.mode === "tap") {
+    const packet_bytes = inner_bytes - OVERHEAD_ETHERNET_BYTES;
+    return Math.min(MTU_MAX_BYTES, Math.max(packet_bytes, MTU_ETHERNET_BYTES));
+  }
   const least_bytes = hasIpv6(config.nodes) ? MTU_IPV6_MIN_BYTES : 0;
-  return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes - ethernet_bytes, least_bytes));
+  return Math.min(MTU_MAX_BYTES, Math.max(inner_bytes, least_bytes));
 }
 
 /** The device between `open` and `close`; may be opened again. */

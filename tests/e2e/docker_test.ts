@@ -288,6 +288,46 @@ dockerTest("docker: two Engines, joined by tunnet and the scripts of setup", asy
   }
 }, !EXEC);
 
+dockerTest("docker: two Engines on one Ethernet, each with its part of the addresses", async () => {
+  await using bed = await Bed.create({ bare: true, mode: "tap" });
+  const file = `${bed.dir}/tunnet.yaml`;
+  const loaded = { ...parseConfig(bed.yaml, file), file };
+  // Docker gives the addresses.
+  const nodes = bed.plan.nodes.map((node) => ({ ...node, podAddresses: [] }));
+  const pods = new DockerPods({ ...bed.plan, nodes }, loaded, bed.dir);
+  const engines = nodes.map((node) => pods.engine(node));
+  try {
+    await pods.up();
+    await Promise.all([bed.start(0), bed.start(1)]);
+    const addressOf = async (i: number) => {
+      const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+      return (await engines[i]!.must("inspect", "--format", format, POD)).trim();
+    };
+    const [a, b] = [await addressOf(0), await addressOf(1)];
+    assertEquals([a, b], ["10.1.0.2", "10.1.0.128"]);
+    // One Ethernet: nothing counts down on the way. The bridges learn where the pods are.
+    const words = ["ping", "-c", "3", "-i", "0.2", "-W", "3"];
+    await until("they reach each other", 15_000, async () => {
+      const { stdout } = await engines[0]!.docker("exec", POD, ...words, b!);
+      return / 3 packets received/.test(stdout) && stdout.includes("ttl=64");
+    });
+    // Pods have an MTU of 1,500, and the path carries less.
+    const make = `head -c ${BYTES} /dev/urandom >/tmp/sent; sha256sum </tmp/sent`;
+    const sent = await engines[1]!.must("exec", POD, "sh", "-c", make);
+    await engines[1]!.must("exec", "--detach", POD, "httpd", "-f", "-h", "/tmp");
+    const get = `until nc -w 1 ${b} 80 </dev/null; do sleep 0.1; done; ` +
+      `wget -q -O - http://${b}/sent | sha256sum`;
+    assertEquals(await engines[0]!.must("exec", POD, "timeout", "60", "sh", "-c", get), sent);
+    assertEquals(await warned(bed, 0), []);
+    const undo = dockerScript({ loaded, self: loaded.config.nodes[0]!, undo: true });
+    await engines[0]!.must("rm", "--force", POD);
+    assertEquals((await engines[0]!.script(undo)).stderr, "");
+    assertNotMatch(await engines[0]!.must("network", "ls"), /tunnet/);
+  } finally {
+    await pods.down();
+  }
+});
+
 /** Starts `tunnet lab --docker`; its process id is in the names of its namespaces. */
 function lab(): Deno.ChildProcess {
   const [program, ...words] = tunnetCommand("/");

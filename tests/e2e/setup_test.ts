@@ -123,6 +123,42 @@ Deno.test("setup --netns: what others have made of these names stays, and a run 
   assertEquals(await state(bed, 0), before);
 });
 
+Deno.test("setup --netns in mode tap: a bridge and a station, and undo leaves a user's bridge", async () => {
+  await using bed = await Bed.create({ mode: "tap" });
+  const pods = `${bed.dir}/netns`;
+  Deno.mkdirSync(pods);
+  await ip(["-n", bed.node(0).namespace, "link", "del", "br0"]);
+  Deno.writeTextFileSync(`${bed.dir}/install.sh`, await script(bed, 0, "--netns"));
+  Deno.writeTextFileSync(`${bed.dir}/undo.sh`, await script(bed, 0, "--netns", "--undo"));
+  const before = await state(bed, 0);
+  // The bed's other pod has the address that this one's gets: it takes one of its own node's part.
+  await ip(["-n", bed.node(1).podNamespace, "address", "flush", "dev", "eth0"]);
+  await ip(["-n", bed.node(1).podNamespace, "address", "add", "10.1.0.130/24", "dev", "eth0"]);
+  await bed.start(1);
+  const tunnet = [...bed.command, ...bed.peerWords, "-c", `${bed.dir}/tunnet.yaml`]
+    .map((word) => `'${word}'`).join(" ");
+  const { code, stdout, stderr } = await bed.onNode(
+    0,
+    ...["timeout", "-k", "1", "60", "unshare", "--mount", "sh", "-c"],
+    `set -e; mount --bind ${pods} /run/netns
+    sh ${bed.dir}/install.sh
+    sh ${bed.dir}/install.sh
+    ${tunnet} 2>/dev/null &
+    until ip netns exec tunnet-pod ping -n -c 1 -W 1 10.1.0.130 >/dev/null; do kill -0 $!; done
+    ip netns exec tunnet-pod ping -n -c 3 -i 0.05 -W 2 10.1.0.130
+    kill $!; wait $!
+    sh ${bed.dir}/undo.sh
+    ip link show br0 >/dev/null 2>&1 && exit 9
+    ip link add br0 type bridge
+    sh ${bed.dir}/install.sh
+    sh ${bed.dir}/undo.sh
+    ip link del br0`,
+  );
+  assertEquals([code, stderr], [0, ""], stdout);
+  assertMatch(stdout, / 0% packet loss/);
+  assertEquals(await state(bed, 0), before);
+});
+
 Deno.test("setup: an ordinary user's run of a script says what it needs", async () => {
   await using bed = await Bed.create();
   for (const kind of ["--netns", "--docker", "--systemd"]) {

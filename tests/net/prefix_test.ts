@@ -8,6 +8,7 @@ import {
   parsePrefix,
   prefixContains,
   prefixCovers,
+  subPrefix,
 } from "../../src/net/prefix.ts";
 
 Deno.test("addresses: text that is one, and its canonical form", async (t) => {
@@ -94,4 +95,19 @@ Deno.test("addresses: random bytes survive text and back", () => {
 Deno.test("endpoints: brackets around IPv6", () => {
   assertEquals(formatEndpoint("1.2.3.4", 5), "1.2.3.4:5");
   assertEquals(formatEndpoint("fd00::1", 5), "[fd00::1]:5");
+});
+
+Deno.test("prefixes: the equal parts of one", () => {
+  const parts = (text: string, bits: number) =>
+    [...Array(2 ** bits + 1).keys()].map((index) => {
+      const part = subPrefix(parsePrefix(text)!.prefix, bits, index);
+      return part && formatPrefix(part);
+    });
+  assertEquals(parts("10.1.0.0/16", 0), ["10.1.0.0/16", undefined]);
+  assertEquals(parts("10.1.0.0/23", 2), [
+    ...["10.1.0.0/25", "10.1.0.128/25", "10.1.1.0/25", "10.1.1.128/25"],
+    undefined,
+  ]);
+  assertEquals(parts("fd00::/62", 1), ["fd00::/63", "fd00:0:0:2::/63", undefined]);
+  assertEquals(parts("10.1.0.0/32", 1), [undefined, undefined, undefined]);
 });

@@ -111,6 +111,14 @@ class LinuxRtnetlink implements Rtnetlink {
     return this.#askLink(nameOrIndex, without, decodeLink);
   }
 
+  links(): readonly LinkInfo[] {
+    const attributes = [u32Attribute(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)];
+    return this.#dump(
+      { type: nl.RTM_GETLINK, body: linkBody(0), attributes },
+      ({ type, payload }) => type === nl.RTM_NEWLINK ? [decodeLink(payload)] : [],
+    );
+  }
+
   drops(name: string): LinkDrops | undefined {
     return this.#askLink(name, [], decodeDrops);
   }

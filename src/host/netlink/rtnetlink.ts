@@ -132,6 +132,8 @@ export interface LinkChange {
 export interface Rtnetlink {
   /** A device by name or index; undefined where there is none. */
   getLink(nameOrIndex: string | number): LinkInfo | undefined;
+  /** All devices. */
+  links(): readonly LinkInfo[];
   /** What the kernel dropped at a device since it was made; undefined where there is none. */
   drops(name: string): LinkDrops | undefined;
   setLink(index: number, change: LinkChange): void;

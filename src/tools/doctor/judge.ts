@@ -5,6 +5,7 @@ import type { Facts } from "./facts.ts";
 import { etcdChecks } from "./rules/etcd.ts";
 import { firewallChecks } from "./rules/firewall.ts";
 import { hostChecks } from "./rules/host.ts";
+import { bridgeChecks } from "./rules/bridge.ts";
 import { kernelChecks } from "./rules/kernel.ts";
 import { keyChecks } from "./rules/keys.ts";
 import { outsideChecks } from "./rules/outside.ts";
@@ -17,6 +18,7 @@ export function judge(facts: Facts): readonly Check[] {
     ...hostChecks(facts),
     ...keyChecks(facts),
     ...etcdChecks(facts),
+    ...bridgeChecks(facts),
     ...kernelChecks(facts),
     ...routeChecks(facts),
     ...firewallChecks(facts),

@@ -77,7 +77,7 @@ export class DockerPods implements LabPods {
   /** Nothing is made yet. Throws UsageError where a node's subnets do not fit Docker's networks. */
   constructor(readonly plan: LabPlan, readonly loaded: LoadedConfig, readonly dir: string) {
     const [first] = loaded.config.nodes;
-    this.bridge = dockerNetworks(first!)[0]!.bridge;
+    this.bridge = dockerNetworks(loaded.config, first!)[0]!.bridge;
     this.#engines = new Map(plan.nodes.map((node, i) => [
       node.name,
       // Short: a unix socket's path ends at 107 bytes.
@@ -132,7 +132,7 @@ export class DockerPods implements LabPods {
       address.includes(":") ? "--ip6" : "--ip",
       address,
     ]);
-    const network = dockerNetworks(self)[0]!.name;
+    const network = dockerNetworks(this.loaded.config, self)[0]!.name;
     await engine.must(
       ...["run", "--detach", "--name", POD, "--hostname", `pod-${node.name}`],
       ...["--network", network, ...addresses, IMAGE, "tail", "-f", "/dev/null"],

@@ -8,13 +8,7 @@
  */
 
 import type { Config, NodeConfig } from "../../config/types.ts";
-import { DATA_MESSAGE_MIN_BYTES } from "../../wire/data_message.ts";
 import type { Mode } from "../../wire/mode.ts";
-import {
-  OVERHEAD_ETHERNET_BYTES,
-  OVERHEAD_IPV4_BYTES,
-  OVERHEAD_IPV6_BYTES,
-} from "../../base/limits.ts";
 import {
   addressBits,
   formatPrefix,
@@ -99,9 +93,6 @@ const TAP_NETWORKS = ["10.1.0.0/24", "fd00:10:1::/64"] as const;
 /** Bits of host numbers that the pods of a lab in mode tap need: one for each of 16 nodes. */
 const POD_BITS = 5;
 
-/** MTU of the lab's underlay. */
-const UNDERLAY_MTU_BYTES = 1500;
-
 /** Prefix of all namespaces of a lab; `id` is the lab's process, or a fixed word for a kept lab. */
 export function namespacePrefix(id: string): string {
   return `tunnet-${id}-`;
@@ -140,17 +131,10 @@ function sharedNetworks({ networks }: Config): readonly Prefix[] {
 
 /** Mode tap: the pods are stations of one Ethernet, and the bridge needs no address. */
 function tapSteps(config: Config, index: number, namespace: string, pod: string): Step[] {
-  const { device, bridge, mtu_bytes, nodes } = config;
-  const overhead_bytes = nodes[index]!.endpoint.host.includes(":")
-    ? OVERHEAD_IPV6_BYTES
-    : OVERHEAD_IPV4_BYTES;
-  // A switch cannot tell a station that a frame is too large: pods have to know.
-  const sealed_bytes = config.keys ? DATA_MESSAGE_MIN_BYTES : 0;
-  const auto = UNDERLAY_MTU_BYTES - overhead_bytes - sealed_bytes - OVERHEAD_ETHERNET_BYTES;
-  const mtu = mtu_bytes === "auto" ? auto : mtu_bytes;
+  const { device, bridge, mtu_bytes } = config;
   const inPod = { namespace: pod, device: "eth0" };
   return [
-    { kind: "link", ...inPod, mtu_bytes: mtu },
+    ...(mtu_bytes === "auto" ? [] : [{ kind: "link", ...inPod, mtu_bytes } as const]),
     ...sharedNetworks(config).map((network): Step => ({
       kind: "address",
       ...inPod,

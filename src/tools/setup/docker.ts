@@ -3,32 +3,53 @@
  * with NAT to everywhere else. Pure.
  */
 
-import type { NodeConfig } from "../../config/types.ts";
+import type { Config, NodeConfig } from "../../config/types.ts";
 import { UsageError } from "../../base/errors.ts";
 import { formatPrefix, hasHostRoom, hostAddress, type Prefix } from "../../net/prefix.ts";
 import {
   bridgeName,
+  bridgeRuleLines,
   firewallLines,
   FORWARDING_STAYS,
   forwardingLines,
   keepCommand,
   LEFT_ALONE,
   NEEDS_ROOT,
-  requireTun,
   scriptHead,
   type SetupInput,
   shellWord,
 } from "./script.ts";
+import { partOf, tapBridge, tapNetwork } from "./tap.ts";
 
 /** One Docker network: it takes one subnet of each IP version. */
 export interface DockerNetwork {
   readonly name: string;
   readonly bridge: string;
   readonly subnets: readonly Prefix[];
+  /** What Docker gives addresses from, where that is not the whole subnet; one for each subnet. */
+  readonly ranges?: readonly Prefix[];
+}
+
+/**
+ * Mode tap: every host has the whole network, whose other pods are behind the bridge, and gives
+ * its pods addresses from a part of its own.
+ */
+function tapNetworks(config: Config, self: NodeConfig): readonly DockerNetwork[] {
+  const subnets = ([4, 6] as const).flatMap((version) => tapNetwork(config, version) ?? []);
+  if (subnets[0]?.version !== 4) {
+    throw new UsageError({
+      what: "the config's mode is tap, and it names no IPv4 network",
+      why: "each Docker host gives its pods addresses from a part of it",
+      how: "network: 10.244.0.0/16 in the config",
+    });
+  }
+  const ranges = subnets.map((subnet) => partOf(config, self, subnet));
+  return [{ name: "tunnet", bridge: tapBridge(config), subnets, ranges }];
 }
 
 /** The networks that carry a node's subnets. Throws UsageError where Docker has no way to. */
-export function dockerNetworks(self: NodeConfig): readonly DockerNetwork[] {
+export function dockerNetworks(config: Config, self: NodeConfig): readonly DockerNetwork[] {
+  if (config.mode === "tap") return tapNetworks(config, self);
   const small = self.subnets.find((subnet) => !hasHostRoom(subnet));
   if (small) {
     throw new UsageError({
@@ -56,46 +77,54 @@ export function dockerNetworks(self: NodeConfig): readonly DockerNetwork[] {
 const LABEL = "tunnet=setup";
 
 const CREATE =
-  `# network NAME "SUBNET[ SUBNET]" OPTION...: makes a Docker network, unless there is one as it should be.
+  `# network NAME NAT "SUBNET[ SUBNET]" OPTION...: makes a Docker network, with Docker's own NAT or
+# without, unless there is one as it should be.
 network() {
-  name=$1 subnets=$2
-  shift 2
+  name=$1 wanted=$2 subnets=$3
+  shift 3
   if docker network inspect "$name" >/dev/null 2>&1; then
-    found=$(docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' "$name")
+    found=$(docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}}{{with .IPRange}},{{.}}{{end}} {{end}}' "$name")
     nat=$(docker network inspect -f "{{index .Options \\"$masquerade\\"}}" "$name")
-    if [ "\${found% }" != "$subnets" ] || [ "$nat" != false ]; then
+    if [ "\${found% }" != "$subnets" ] || [ "$nat" != "$wanted" ]; then
       fail "the Docker network $name exists already and differs \\
 (subnets \${found:-none }and $masquerade=\${nat:-true}); try: docker network rm $name"
     fi
     return
   fi
-  docker network create --driver bridge --label ${LABEL} --opt "$masquerade=false" "$@" "$name" >/dev/null
+  docker network create --driver bridge --label ${LABEL} --opt "$masquerade=$wanted" "$@" "$name" >/dev/null
 }
 `;
 
 function createLines(network: DockerNetwork, mtu_bytes: number | "auto"): string {
-  const { name, bridge, subnets } = network;
+  const { name, bridge, subnets, ranges } = network;
   const options = [
-    ...subnets.flatMap((subnet) => [
+    ...subnets.flatMap((subnet, i) => [
       ...(subnet.version === 6 ? ["--ipv6"] : []),
-      `--subnet ${formatPrefix(subnet)} --gateway ${hostAddress(subnet, 1)}`,
+      `--subnet ${formatPrefix(subnet)} --gateway ${hostAddress(ranges?.[i] ?? subnet, 1)}`,
+      ...(ranges ? [`--ip-range ${formatPrefix(ranges[i]!)}`] : []),
     ]),
-    `--opt com.docker.network.bridge.name=${bridge}`,
+    `--opt com.docker.network.bridge.name=${shellWord(bridge)}`,
     // Docker 28 drops what comes from other interfaces; older ones do not know the option.
-    `--opt com.docker.network.bridge.trusted_host_interfaces="$device"`,
+    ...(ranges ? [] : [`--opt com.docker.network.bridge.trusted_host_interfaces="$device"`]),
     ...(mtu_bytes === "auto" ? [] : [`--opt com.docker.network.driver.mtu=${mtu_bytes}`]),
   ];
-  const words = `network ${name} '${subnets.map(formatPrefix).join(" ")}'`;
+  const known = subnets.map((subnet, i) =>
+    [subnet, ...(ranges ? [ranges[i]!] : [])].map(formatPrefix).join(",")
+  );
+  const words = `network ${name} ${ranges !== undefined} '${known.join(" ")}'`;
   return [words, ...options].join(" \\\n  ") + "\n";
 }
 
 /** The script. Throws UsageError where the node's subnets do not fit Docker's networks. */
 export function dockerScript(input: SetupInput): string {
-  requireTun(input);
   const { loaded: { config }, self, undo } = input;
-  const networks = dockerNetworks(self);
+  const tap = config.mode === "tap";
+  const networks = dockerNetworks(config, self);
   const bridges = networks.map(({ bridge }) => bridge);
-  const device = `device=${shellWord(config.device)}\n`;
+  const device = tap ? "" : `device=${shellWord(config.device)}\n`;
+  const firewall = tap
+    ? bridgeRuleLines(input, shellWord(bridges[0]!))
+    : firewallLines(input, bridges);
   const checks = NEEDS_ROOT +
     `command -v docker >/dev/null || fail 'there is no docker on this host; try: apt-get install docker.io'
 docker version >/dev/null || fail 'the Docker Engine does not answer; try: systemctl start docker'
@@ -117,9 +146,11 @@ remove() {
   docker network rm "$1" >/dev/null
 }
 ${networks.map(({ name }) => `remove ${name}\n`).join("")}
-` + firewallLines(input, bridges) + "\n" + FORWARDING_STAYS;
+` + firewall + "\n" + FORWARDING_STAYS;
   }
   const example = `docker run --rm -it --network ${networks[0]!.name} debian bash`;
+  const create = CREATE +
+    networks.map((network) => createLines(network, config.mtu_bytes)).join("");
   return scriptHead(input, "docker", [
     `Prepares the Docker host ${self.name} for tunnet: its containers become pods.`,
     "Docker keeps the network; forwarding and firewall rules end with a reboot. To keep them, have",
@@ -127,9 +158,17 @@ ${networks.map(({ name }) => `remove ${name}\n`).join("")}
     `  ${keepCommand(input, "docker")}`,
     `A pod is a container in that network: ${example}`,
   ]) + device + `masquerade=com.docker.network.bridge.enable_ip_masquerade\n\n` + checks +
-    "\n" + forwardingLines(self) +
-    "\n# The pods' networks. Not Docker's NAT: pods keep their own addresses towards each other.\n" +
-    CREATE + networks.map((network) => createLines(network, config.mtu_bytes)).join("") +
-    "\n# Docker drops what it does not know, such as packets from the tunnel's device.\n" +
-    firewallLines(input, bridges);
+    (tap
+      ? `
+# The pods' network: its bridge is the one that the tunnel's device becomes a port of. Each host
+# gives its pods addresses from a part of its own. Docker's NAT takes what leaves the bridge.
+` + create + `
+# With br_netfilter, frames within a bridge meet the firewall, too.
+`
+      : "\n" + forwardingLines(self) + `
+# The pods' networks. Not Docker's NAT: pods keep their own addresses towards each other.
+` + create + `
+# Docker drops what it does not know, such as packets from the tunnel's device.
+`) +
+    firewall;
 }

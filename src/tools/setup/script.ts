@@ -1,7 +1,7 @@
 /** What the printed scripts have in common: head, quoting, settings and firewall rules. Pure. */
 
 import type { LoadedConfig, NodeConfig } from "../../config/types.ts";
-import { errorText, UsageError } from "../../base/errors.ts";
+import { errorText } from "../../base/errors.ts";
 import { formatPrefix, type IpVersion } from "../../net/prefix.ts";
 import { masquerades } from "./masquerade.ts";
 
@@ -88,16 +88,6 @@ fail() {
 `;
 }
 
-/** Refuses a config whose pods are one Ethernet: these scripts give each node's pods a subnet. */
-export function requireTun({ loaded: { config } }: SetupInput): void {
-  if (config.mode === "tun") return;
-  throw new UsageError({
-    what: "the config's mode is tap",
-    why: "the script makes a bridge with a subnet for each node, which is mode tun",
-    how: "bridge: NAME in the config, with a bridge of your own",
-  });
-}
-
 /** Checks of the script itself: it changes the host, which needs root. */
 export const NEEDS_ROOT = `[ "$(id -u)" -eq 0 ] || fail 'this needs root; try: sudo sh'\n`;
 
@@ -127,7 +117,9 @@ rule() {
   shift 3
   "$tool" -w -t "$table" -C "$chain" "$@" 2>/dev/null || "$tool" -w -t "$table" -I "$chain" "$@"
 }
+`;
 
+const ADD_LAST_RULE = `
 # last TOOL TABLE CHAIN RULE...: puts a rule last in its chain, unless it is there.
 last() {
   tool=$1 table=$2 chain=$3
@@ -193,6 +185,17 @@ ${masqueradeLines(input, version, bridges)}fi
 `;
 }
 
+/** Mode tap: with br_netfilter, which Docker loads, frames within a bridge pass FORWARD as well. */
+export function bridgeRuleLines({ undo }: SetupInput, bridge: string): string {
+  const lines = [TOOL[4], TOOL[6]].map((tool) =>
+    `if command -v ${tool} >/dev/null; then
+  rule ${tool} filter FORWARD -i ${bridge} -o ${bridge} -j ACCEPT
+fi
+`
+  );
+  return (undo ? REMOVE_RULE : ADD_RULE) + lines.join("");
+}
+
 /**
  * Firewall rules: packets pass between the bridges and the device, and keep
  * their source address within the network. Without iptables there is nothing to
@@ -200,6 +203,6 @@ ${masqueradeLines(input, version, bridges)}fi
  * `tunnet doctor` names.
  */
 export function firewallLines(input: SetupInput, bridges: readonly string[]): string {
-  return (input.undo ? REMOVE_RULE : ADD_RULE) +
+  return (input.undo ? REMOVE_RULE : ADD_RULE + ADD_LAST_RULE) +
     podVersions(input.self).map((version) => ruleLines(input, version, bridges)).join("");
 }

@@ -185,8 +185,45 @@ Deno.test("doctor: in mode tap a firewall may be asked of frames within the brid
   };
   assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "0"))), []);
   assertEquals(wrong(judge(sysctl(tap, "net/bridge/bridge-nf-call-iptables", "1"))), [
-    "bridge: fail: sysctl -w net.bridge.bridge-nf-call-iptables=0",
+    "bridge_firewall: fail: sysctl -w net.bridge.bridge-nf-call-iptables=0",
   ]);
+});
+
+/** A healthy node of mode tap, running: its device and a pod's port are in br0. */
+const TAP_DEVICE: LinkFacts = { ...TUNNET0, master: 3, mtu_bytes: 1500 };
+const TAP: Facts = {
+  ...RUNNING,
+  config: { ...config, mode: "tap", bridge: "br0" },
+  links: [LO, ETH0, BR0, TAP_DEVICE, { ...link(5, "veth1", "veth", 1500), master: 3 }],
+};
+
+Deno.test("doctor: in mode tap the bridge and its ports are looked at, running or not", () => {
+  const before: Facts = { ...TAP, portHolders: [], deviceHolders: [] };
+  const withPeers = (facts: Facts): Facts => ({ ...facts, peers: RUNNING.peers });
+  const change = (name: string, by: Partial<LinkFacts>) => ({
+    links: TAP.links.map((one) => one.name === name ? { ...one, ...by } : one),
+  });
+  assertEquals(wrong(judge(TAP)), []);
+  const cases: readonly (readonly [facts: Facts, found: readonly string[]])[] = [
+    [{ ...before, links: [LO, ETH0] }, [
+      "bridge: fail: ip link add name br0 type bridge && ip link set dev br0 up",
+    ]],
+    [{ ...TAP, ...change("br0", { up: false }) }, ["bridge: fail: ip link set dev br0 up"]],
+    [{ ...TAP, ...change("tunnet0", { master: 0 }) }, [
+      "bridge: fail: ip link set dev tunnet0 master br0",
+    ]],
+    [{ ...TAP, ...change("br0", { kind: "bond" }) }, ["bridge: fail"]],
+    [{ ...TAP, ...change("veth1", { mtu_bytes: 9000 }) }, [
+      "bridge_mtu: fail: ip link set dev tunnet0 mtu 9000",
+    ]],
+    [{ ...before, ...change("veth1", { mtu_bytes: 9000 }) }, [
+      `bridge_mtu: fail: sed -i '/^mtu:/d' ${file} && echo 'mtu: 9000' >>${file}`,
+    ]],
+    [{ ...TAP, ...change("tunnet0", { mtu_bytes: 1454 }) }, [
+      "bridge_mtu: fail: ip link set dev tunnet0 mtu 1500",
+    ]],
+  ];
+  for (const [facts, found] of cases) assertEquals(wrong(judge(withPeers(facts))), found);
 });
 
 const file = "'my config.yaml'";

@@ -105,11 +105,11 @@ test("two nodes and their pods, as ip shows them", { ipv6: true }, async (thread
   );
 });
 
-test("mode tap: pods know the MTU", { mode: "tap" }, async (thread, plan) => {
+test("mode tap: pods are stations of an Ethernet", { mode: "tap" }, async (thread, plan) => {
   await thread.call("build", plan.steps, MARK);
   const links = await linksOf(plan.nodes[1]!.podNamespace);
   const eth0 = links.find(({ ifname }) => ifname === "eth0")!;
-  assertEquals([eth0.mtu, eth0.addr_info[0]!.local], [1454, "10.1.0.2"]);
+  assertEquals([eth0.mtu, eth0.addr_info[0]!.local], [1500, "10.1.0.2"]);
 });
 
 test(

@@ -18,7 +18,8 @@ const NETWORKS: readonly (readonly [node: string, networks: readonly string[]])[
 
 for (const [node, networks] of NETWORKS) {
   Deno.test(`setup --docker: the networks of node ${node}`, () => {
-    const found = dockerNetworks(inputFor(node).self).map(({ name, bridge, subnets }) =>
+    const { loaded, self } = inputFor(node);
+    const found = dockerNetworks(loaded.config, self).map(({ name, bridge, subnets }) =>
       [name, bridge, ...subnets.map(formatPrefix)].join(" ")
     );
     assertEquals(found, networks);

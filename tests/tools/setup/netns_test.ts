@@ -1,4 +1,5 @@
 import { UsageError } from "../../../src/base/errors.ts";
+import { parseConfig } from "../../../src/config/parse.ts";
 import { dockerScript } from "../../../src/tools/setup/docker.ts";
 import { netnsScript } from "../../../src/tools/setup/netns.ts";
 import {
@@ -42,9 +43,56 @@ Deno.test("setup --netns: shellcheck finds nothing, undo included", async () => 
   }
 });
 
-Deno.test("setup: mode tap has no subnets to make bridges of", () => {
-  const input = inputFor("one", { top: "mode: tap\n" });
-  for (const script of [netnsScript, dockerScript]) {
-    assertMatch(assertThrows(() => script(input), UsageError).message, /^the config's mode is tap/);
+const TAP = `mode: tap
+bridge: br0
+network: [10.244.0.0/16, "fd00:244::/64"]
+nodes:
+  - { name: one, address: 192.168.0.8 }
+  - { name: two, address: 192.168.0.7 }
+  - { name: three, address: 192.168.0.9 }
+`;
+
+function tapInput(name: string, change: (yaml: string) => string = (yaml) => yaml, undo = false) {
+  const loaded = parseConfig(change(TAP), "tunnet.yaml");
+  return { loaded, self: loaded.config.nodes.find((node) => node.name === name)!, undo };
+}
+
+Deno.test("setup in mode tap: each node has its part of the one network, and keeps it", () => {
+  const more = (yaml: string) => yaml + "  - { name: four, address: 192.168.0.10 }\n";
+  for (const change of [(yaml: string) => yaml, more]) {
+    const netns = netnsScript(tapInput("three", change));
+    assertStringIncludes(netns, "address replace 10.244.128.2/16 dev eth0\n");
+    assertStringIncludes(netns, "address replace fd00:244::8000:0:0:2/64 dev eth0 nodad\n");
+    const docker = dockerScript(tapInput("three", change));
+    assertStringIncludes(docker, "--subnet 10.244.0.0/16 --gateway 10.244.128.1");
+    assertStringIncludes(docker, "--ip-range 10.244.128.0/18");
+    assertStringIncludes(docker, "bridge.name=br0");
   }
+  const alone = (yaml: string) => yaml.replace(/^network.*\n/m, "");
+  assert(
+    !netnsScript(tapInput("one", alone)).includes("address replace"),
+    "no network, no address",
+  );
+});
+
+Deno.test("setup in mode tap: shellcheck finds nothing, undo included", async () => {
+  for (const script of [netnsScript, dockerScript]) {
+    for (const undo of [false, true]) {
+      await shellcheck(script(tapInput("two", (yaml) => yaml.replace("br0", "'b;r'"), undo)));
+    }
+  }
+});
+
+Deno.test("setup in mode tap: what is missing is named", () => {
+  const without = (key: string) => (yaml: string) =>
+    yaml.replace(new RegExp(`^${key}.*\n`, "m"), "");
+  const said = (script: typeof netnsScript, change: (yaml: string) => string) =>
+    assertThrows(() => script(tapInput("two", change)), UsageError).message;
+  assertMatch(said(netnsScript, without("bridge")), /^the config's mode is tap, and it names no b/);
+  assertMatch(said(dockerScript, without("network")), /^the config's mode is tap, .* no IPv4 netw/);
+  const small = (yaml: string) => yaml.replace("10.244.0.0/16", "10.244.0.0/29");
+  assertMatch(
+    said(dockerScript, small),
+    /^10\.244\.0\.0\/29 has no room for 3 nodes and their pods/,
+  );
 });

@@ -31,18 +31,12 @@ import { ProbeSockets } from "./sockets.ts";
 /** Subnets whose way through the kernel is looked up; the table itself is read whole. */
 const PATHS_MAX = 1_000;
 
-function readLinks(rt: Rtnetlink, device: string): readonly LinkFacts[] {
+function readLinks(rt: Rtnetlink): readonly LinkFacts[] {
   const addresses = rt.addresses();
-  const named = rt.getLink(device);
-  const indexes = new Set([
-    ...addresses.map(({ index }) => index),
-    ...rt.routes().map(({ index }) => index),
-    ...(named ? [named.index] : []),
-  ]);
-  return [...indexes].flatMap((index) => {
-    const link = rt.getLink(index);
-    return link ? [{ ...link, addresses: addresses.filter((one) => one.index === index) }] : [];
-  });
+  return rt.links().map((link) => ({
+    ...link,
+    addresses: addresses.filter(({ index }) => index === link.index),
+  }));
 }
 
 function readSysctls(names: readonly string[]): ReadonlyMap<string, string> {
@@ -182,7 +176,7 @@ export async function gatherFacts(
   const selfAddresses = await resolveHost(self.endpoint.host);
   const nodes = peersOf(config, self);
   const peers = await readPeers(rt, nodes, selfAddresses[0]?.version);
-  const links = readLinks(rt, config.device);
+  const links = readLinks(rt);
   const facts: Facts = {
     config,
     source,

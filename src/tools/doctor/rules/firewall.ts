@@ -299,7 +299,12 @@ export function firewallChecks(facts: Facts): readonly Check[] {
       ),
     ]),
     ...(facts.config.mode === "tap"
-      ? checksOf("bridge", "firewall, frames within the bridge", "they pass", bridged(facts))
+      ? checksOf(
+        "bridge_firewall",
+        "firewall, frames within the bridge",
+        "they pass",
+        bridged(facts),
+      )
       : []),
     ...checksOf(
       "firewall_udp",
