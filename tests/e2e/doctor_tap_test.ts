@@ -1,6 +1,6 @@
 /** Mode tap broken on purpose: what a bridge does in silence, the doctor tells. */
 
-import { assert, assertEquals } from "../assert.ts";
+import { assert, assertEquals, assertMatch } from "../assert.ts";
 import { ask, breakAndFix, type Broken, fails, idsOf, shell, wrong } from "./doctor.ts";
 import { Bed, until } from "./harness.ts";
 
@@ -52,7 +52,7 @@ Deno.test("doctor in mode tap: faults of the bridge under a running node", async
       await shell(bed, i, found[0]!.fix!);
       assertEquals(wrong(await ask(bed, i)), []);
     }
-    assert(/mtu ?= ?1458/.test(await large()), "the sender is told what fits");
+    assertMatch(await large(), /mtu ?= ?1458/);
     assertEquals(await bed.transfer(0, 1, path), sha256);
   });
 });

@@ -57,8 +57,6 @@ const COVERED: Readonly<Record<string, string>> = {
     "not run: it takes an image from a registry; tests/e2e/docker_test.ts has its own",
   "docker run --rm --network tunnet busybox ping -c 3 10.244.2.9":
     "not run: it takes an image from a registry; tests/e2e/docker_test.ts has its own",
-  "sudo ip link add br0 type bridge": "tests/e2e/tap_test.ts",
-  "sudo ip link set br0 up": "tests/e2e/tap_test.ts",
   "sudo ./tunnet status": "tests/e2e/status_test.ts",
   "sudo ./tunnet status --watch": "tests/e2e/status_test.ts",
   "sudo ./tunnet status --http 9309": "tests/e2e/lab_test.ts",
