@@ -57,6 +57,13 @@ export const IFLA_STATS64 = 23;
 export const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
 /** A descriptor of the network namespace to make a device in. */
 export const IFLA_NET_NS_FD = 28;
+/** Settings by address family, each below the family's number. */
+export const IFLA_AF_SPEC = 26;
+/** Of AF_INET: values by the number of the setting (linux/ip.h). */
+export const IFLA_INET_CONF = 1;
+export const IPV4_DEVCONF_ACCEPT_LOCAL = 23;
+/** Of AF_INET6: one byte, how a link-local address is made. */
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;

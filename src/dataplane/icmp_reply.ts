@@ -5,6 +5,8 @@ import { ICMP_ERROR_MAX_BYTES, type IcmpReason, writeIcmpError } from "../net/ic
 import { type PacketDevice, WRITE } from "../io/device.ts";
 import { VNET_BYTES, writePlainVnet } from "../offload/vnet.ts";
 import { Burst } from "../io/arena.ts";
+import type { LaneTable } from "../forwarding/lane_table.ts";
+import type { OwnAddresses } from "../forwarding/own_addresses.ts";
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneRecord } from "./observer.ts";
 import type { Packet } from "./packet.ts";
@@ -22,6 +24,7 @@ export class IcmpReply {
   readonly #offset = new Int32Array(1);
   readonly #length = new Int32Array(1);
   readonly #limit: RateLimit;
+  #own: OwnAddresses | undefined;
 
   constructor(
     readonly device: PacketDevice,
@@ -32,6 +35,11 @@ export class IcmpReply {
     this.#limit = new RateLimit(ICMP_ERRORS_PER_S, now_ms);
   }
 
+  /** Takes over what the table has acquired. */
+  useTable({ own }: LaneTable): void {
+    this.#own = own;
+  }
+
   /**
    * Replies to a packet that has passed `checkPacket`. In a frame, the reply goes
    * back to the frame's source, from its destination, with the same tags. An
@@ -40,7 +48,10 @@ export class IcmpReply {
   answer(reason: IcmpReason, view: DataView, packet: Packet, mtu_bytes: number): void {
     const { offset, length, version, ethernet_bytes } = packet;
     if (version === 0 || !this.#limit.take()) return;
-    const size = writeIcmpError(this.#packet, view, offset, length, version, reason, mtu_bytes);
+    // A switch has no address of its own.
+    const own = ethernet_bytes > 0 ? undefined : this.#own?.get(version);
+    const error = this.#packet;
+    const size = writeIcmpError(error, view, offset, length, version, reason, mtu_bytes, own);
     if (size === 0) return;
     const out = this.#burst.view;
     const start = PACKET_AT - ethernet_bytes;

@@ -34,6 +34,7 @@ export class Outbound {
   /** Takes over what the table has acquired. */
   useTable(table: LaneTable): void {
     this.#transmit.useTable(table);
+    this.#reply.useTable(table);
     this.lookup.useTable(table);
   }
 

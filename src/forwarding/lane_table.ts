@@ -4,6 +4,7 @@ import { NODES_MAX } from "../base/limits.ts";
 import { HEADER, ROW, ROW_WORDS, tableViews } from "./layout.ts";
 import { decodeRow, type PeerRow, type Transport } from "./peer_row.ts";
 import type { AcceptedPrefixes } from "./accepted.ts";
+import type { OwnAddresses } from "./own_addresses.ts";
 import type { RouteTable } from "./prefixes.ts";
 
 /** How often a row that is being written is read again before the lane keeps its old copy. */
@@ -23,6 +24,7 @@ export class LaneTable {
   #peerCount = 0;
   #routes: RouteTable;
   #accepted: AcceptedPrefixes;
+  #own: OwnAddresses;
   #changed: number[] = [];
 
   /** Sees the table in `memory` for lane number `lane`. */
@@ -30,6 +32,7 @@ export class LaneTable {
     this.#views = tableViews(memory);
     this.#routes = this.#views.halves[0].routes;
     this.#accepted = this.#views.halves[0].accepted;
+    this.#own = this.#views.halves[0].own;
   }
 
   /** Whether something was published that this lane has not taken up: one load. */
@@ -57,6 +60,11 @@ export class LaneTable {
     return this.#accepted;
   }
 
+  /** What this node answers with, likewise. */
+  get own(): OwnAddresses {
+    return this.#own;
+  }
+
   /** How peer `index` is reached. */
   transportOf(index: number): Transport {
     return (this.#rows[index * ROW_WORDS + ROW.kind]! & 0xff) as Transport;
@@ -82,6 +90,7 @@ export class LaneTable {
       half.routes.reload();
       this.#routes = half.routes;
       this.#accepted = half.accepted;
+      this.#own = half.own;
       this.#generation = generation;
     }
     this.#peerCount = Atomics.load(header, HEADER.peerCount);

@@ -12,6 +12,7 @@
 
 import { LANES_MAX, NODES_MAX } from "../base/limits.ts";
 import { ACCEPTED_BYTES, AcceptedPrefixes } from "./accepted.ts";
+import { OWN_ADDRESSES_BYTES, OwnAddresses } from "./own_addresses.ts";
 import { ROUTE_TABLE_BYTES, RouteTable } from "./prefixes.ts";
 
 /** Words of the header; from `lanes` on, one for each lane: the version that it has taken up. */
@@ -36,14 +37,16 @@ export const ROW_WORDS = 10;
 const SEQUENCES_AT = 4 * HEADER_WORDS;
 const ROWS_AT = SEQUENCES_AT + 4 * NODES_MAX;
 const HALVES_AT = ROWS_AT + 4 * NODES_MAX * ROW_WORDS;
-/** Before the routes of each half: what is accepted besides own subnets. */
-const HALF_BYTES = ACCEPTED_BYTES + ROUTE_TABLE_BYTES;
+/** Before the routes of each half: own addresses, and what is accepted besides own subnets. */
+const HALF_BYTES = OWN_ADDRESSES_BYTES + ACCEPTED_BYTES + ROUTE_TABLE_BYTES;
 
 /** Bytes of shared memory for a forwarding table; all zeros before its first use. */
 export const TABLE_BYTES: number = HALVES_AT + 2 * HALF_BYTES;
 
 /** The routes of one half. */
 export interface RouteHalf {
+  /** What this node answers with. */
+  readonly own: OwnAddresses;
   /** What this node takes in besides its subnets. */
   readonly accepted: AcceptedPrefixes;
   /** Which prefix belongs to whom. */
@@ -65,8 +68,9 @@ export interface TableViews {
 /** Sees a table in its memory. */
 export function tableViews(memory: SharedArrayBuffer): TableViews {
   const half = (at: number): RouteHalf => ({
-    accepted: new AcceptedPrefixes(memory, at),
-    routes: new RouteTable(memory, at + ACCEPTED_BYTES),
+    own: new OwnAddresses(memory, at),
+    accepted: new AcceptedPrefixes(memory, at + OWN_ADDRESSES_BYTES),
+    routes: new RouteTable(memory, at + OWN_ADDRESSES_BYTES + ACCEPTED_BYTES),
   });
   return {
     header: new Int32Array(memory, 0, HEADER_WORDS),

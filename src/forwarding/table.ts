@@ -18,7 +18,7 @@ import { NODES_MAX } from "../base/limits.ts";
 import { HEADER, ROW_WORDS, TABLE_BYTES, tableViews } from "./layout.ts";
 import { encodeRow, type PeerRow, VACANT } from "./peer_row.ts";
 import { NOWHERE, type Route } from "./prefixes.ts";
-import type { Prefix } from "../net/prefix.ts";
+import type { Address, Prefix } from "../net/prefix.ts";
 import { RESERVED } from "../net/reserved.ts";
 
 const RESERVED_ROUTES: readonly Route[] = RESERVED.map((prefix) => ({ prefix, hop: NOWHERE }));
@@ -70,13 +70,14 @@ export class ForwardingTable {
   /**
    * Publishes all routes. `defaultPeer` owns what no prefix covers and what is not
    * reserved; -1 where there is none. A config that gives a reserved prefix to somebody
-   * is obeyed. `accepted` is taken in besides own subnets. Only when `routesTakenUp`.
-   * Throws a RangeError.
+   * is obeyed. `accepted` is taken in besides own subnets; of `own`, the first
+   * address of each version is what this node answers with. Only when `routesTakenUp`. Throws a RangeError.
    */
   publishRoutes(
     routes: readonly Route[],
     defaultPeer: number,
     accepted: readonly Prefix[] = [],
+    own: readonly Address[] = [],
   ): void {
     const { header, halves } = this.#views;
     const next = header[HEADER.routes]! + 1;
@@ -84,6 +85,7 @@ export class ForwardingTable {
     // NO_ROUTE and "no default peer" are both -1.
     half.routes.write([...RESERVED_ROUTES, ...routes], defaultPeer);
     half.accepted.write(accepted);
+    half.own.write(own);
     Atomics.store(header, HEADER.routes, next);
     this.#published();
     this.#routesVersion = header[HEADER.version]!;

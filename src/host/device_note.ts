@@ -26,6 +26,8 @@ interface Noted {
   /** Whether it is made a port of a bridge. */
   readonly joins: boolean;
   readonly settings: readonly RouterSetting[];
+  /** Whether it is made to take packets from this host's own addresses. */
+  readonly accepts?: boolean | undefined;
 }
 
 /** What is about to be done to a device, besides its MTU and state. */
@@ -33,6 +35,7 @@ export interface DeviceChange {
   readonly addresses: readonly Omit<LinkAddress, "index">[];
   readonly joins: boolean;
   readonly settings: readonly RouterSetting[];
+  readonly accepts?: boolean | undefined;
 }
 
 const textOf = ({ address, length_bits }: Omit<LinkAddress, "index">): string =>
@@ -41,7 +44,7 @@ const textOf = ({ address, length_bits }: Omit<LinkAddress, "index">): string =>
 function parseNote(alias: string | undefined): Noted | undefined {
   if (!alias?.startsWith(HEAD)) return undefined;
   try {
-    const { mtu, up, alias: before, addresses, joins, settings } = JSON.parse(
+    const { mtu, up, alias: before, addresses, joins, settings, accepts } = JSON.parse(
       alias.slice(HEAD.length),
     );
     const isPair = (one: unknown) =>
@@ -50,7 +53,16 @@ function parseNote(alias: string | undefined): Noted | undefined {
       typeof before === "string" && typeof joins === "boolean" && Array.isArray(addresses) &&
       addresses.every((one) => typeof one === "string") && Array.isArray(settings) &&
       settings.every(isPair);
-    return isNote ? { mtu, up, alias: before, addresses, joins, settings } : undefined;
+    const noted = {
+      mtu,
+      up,
+      alias: before,
+      addresses,
+      joins,
+      settings,
+      accepts: accepts === true || undefined,
+    };
+    return isNote ? noted : undefined;
   } catch {
     return undefined;
   }
@@ -83,6 +95,7 @@ export function putBack(rt: Rtnetlink, device: string, sysctl?: Sysctl): boolean
   }
   if (noted.joins && link.master !== 0) attempt(() => rt.setLink(index, { master: 0 }));
   writeRouterSettings(device, noted.settings, sysctl);
+  if (noted.accepts) attempt(() => rt.setLink(index, { acceptLocal: false }));
   attempt(() => rt.setLink(index, { mtu_bytes: noted.mtu, up: noted.up ? undefined : false }));
   attempt(() => rt.setLink(index, { alias: noted.alias }));
   return true;
@@ -99,10 +112,10 @@ export class DeviceNote {
   /** Notes a device as it is; undefined where there is no room for that, or none for an alias. */
   static write(rt: Rtnetlink, link: LinkInfo, change: DeviceChange): DeviceNote | undefined {
     const { index, mtu_bytes: mtu, up, alias = "" } = link;
-    const { joins, settings } = change;
+    const { joins, settings, accepts } = change;
     const present = rt.addresses(index).map(textOf);
     const addresses = change.addresses.map(textOf).filter((one) => !present.includes(one));
-    const note = new DeviceNote(rt, index, { mtu, up, alias, addresses, joins, settings });
+    const note = new DeviceNote(rt, index, { mtu, up, alias, addresses, joins, settings, accepts });
     return note.#put() ? note : undefined;
   }
 

@@ -5,6 +5,7 @@
 
 import { SyscallError } from "../../ffi/libc.ts";
 import type { Sysctl } from "./ip_forward.ts";
+import type { Rtnetlink } from "./netlink/rtnetlink.ts";
 import { readSysctl, writeSysctl } from "./sysctl.ts";
 
 /** Of Documentation/networking/ip-sysctl.rst, below net.ipv6.conf.DEVICE. */
@@ -20,6 +21,17 @@ export type RouterSetting = readonly [name: string, value: string];
 const SYSTEM: Sysctl = { read: readSysctl, write: writeSysctl };
 
 const pathOf = (device: string, setting: string): string => `net/ipv6/conf/${device}/${setting}`;
+
+/** The settings of a device; a service may not write all of them, but may configure its device. */
+export function deviceSysctl(rt: Pick<Rtnetlink, "setLink">, { index }: { index: number }): Sysctl {
+  return {
+    read: readSysctl,
+    write: (name, value) => {
+      if (name.endsWith("/addr_gen_mode")) rt.setLink(index, { addressMode: Number(value) });
+      else writeSysctl(name, value);
+    },
+  };
+}
 
 /** What `ignoreRouters` would change, as it is now. */
 export function routerSettings(device: string, sysctl = SYSTEM): readonly RouterSetting[] {

@@ -66,8 +66,9 @@ function mayAnswer6(view: DataView, offset: number, length: number): boolean {
  * Writes at the start of `out` the error that answers the packet at `offset`,
  * and returns its length in bytes; 0 where none may be sent (errors, groups,
  * later fragments, no usable source). The packet has passed `checkPacket` with
- * `version`. The answer comes from the packet's own destination: an address of
- * this host would be taken for a forgery when it enters through the device.
+ * `version`. The answer comes from `own`, an address of that version, or else
+ * from the packet's own destination: a switch has no address, and not every
+ * host takes its own for a source of what comes in.
  */
 export function writeIcmpError(
   out: DataView,
@@ -77,10 +78,11 @@ export function writeIcmpError(
   version: 4 | 6,
   reason: IcmpReason,
   mtu_bytes: number,
+  own?: DataView,
 ): number {
   return version === PACKET.ipv4
-    ? writeError4(out, view, offset, length, reason, mtu_bytes)
-    : writeError6(out, view, offset, length, reason, mtu_bytes);
+    ? writeError4(out, view, offset, length, reason, mtu_bytes, own)
+    : writeError6(out, view, offset, length, reason, mtu_bytes, own);
 }
 
 function copy(out: DataView, at: number, view: DataView, offset: number, length: number): void {
@@ -94,6 +96,7 @@ function writeError4(
   length: number,
   reason: IcmpReason,
   mtu_bytes: number,
+  own: DataView | undefined,
 ): number {
   if (!mayAnswer4(view, offset, length)) return 0;
   const room = ERROR4_MAX_BYTES - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES;
@@ -106,7 +109,8 @@ function writeError4(
   out.setUint8(IPV4.ttl, TTL);
   out.setUint8(IPV4.protocol, PROTOCOL.icmp);
   out.setUint16(IPV4.checksum, 0);
-  out.setUint32(IPV4.source, view.getUint32(offset + IPV4.destination));
+  const source = own ? own.getUint32(0) : view.getUint32(offset + IPV4.destination);
+  out.setUint32(IPV4.source, source);
   out.setUint32(IPV4.destination, view.getUint32(offset + IPV4.source));
   out.setUint16(IPV4.checksum, foldChecksum(sum16(out, 0, IPV4_HEADER_BYTES)));
   const [type, code] = ICMP4[reason];
@@ -127,6 +131,7 @@ function writeError6(
   length: number,
   reason: IcmpReason,
   mtu_bytes: number,
+  own: DataView | undefined,
 ): number {
   if (!mayAnswer6(view, offset, length)) return 0;
   const room = ERROR6_MAX_BYTES - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES;
@@ -136,7 +141,8 @@ function writeError6(
   out.setUint16(IPV6.payloadLength, payload);
   out.setUint8(IPV6.nextHeader, PROTOCOL.icmpv6);
   out.setUint8(IPV6.hopLimit, TTL);
-  copy(out, IPV6.source, view, offset + IPV6.destination, 16);
+  if (own) copy(out, IPV6.source, own, 0, 16);
+  else copy(out, IPV6.source, view, offset + IPV6.destination, 16);
   copy(out, IPV6.destination, view, offset + IPV6.source, 16);
   const [type, code] = ICMP6[reason];
   const at = IPV6_HEADER_BYTES;

@@ -158,6 +158,7 @@ export class Node {
       [this.#interfaces, this.#kernel],
       time,
       parseAddress(self.endpoint.host) ?? parseAddress(options.listen.host),
+      () => this.#device.answerAddresses,
     );
     this.#publisher = publisher;
     this.#kernelDrops = new KernelDrops(lanes, udp.fd, rt, () => registry.config.device);

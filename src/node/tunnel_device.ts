@@ -14,9 +14,10 @@ import { type BridgePort, joinBridge } from "../host/bridge_port.ts";
 import { configureDevice, type DeviceConfig, type DevicePlan } from "../host/device_config.ts";
 import { areOthers } from "../host/device_lock.ts";
 import { DeviceNote, putBack } from "../host/device_note.ts";
+import { LocalSources } from "../host/local_sources.ts";
 import { PeerRoutes } from "../host/peer_routes.ts";
 import { whyNoIpv6 } from "../host/netlink/explain.ts";
-import { ignoreRouters, routerSettings } from "../host/router_discovery.ts";
+import { deviceSysctl, ignoreRouters, routerSettings } from "../host/router_discovery.ts";
 import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import {
   type Address,
@@ -62,6 +63,14 @@ function withoutAddress(self: NodeConfig): readonly Prefix[] {
   return self.subnets.filter(({ version }) => !given.includes(version));
 }
 
+/**
+ * Whether the kernel may take packets from this host's own addresses from the device. A default
+ * node sends on what comes from anywhere: it could pose as this host.
+ */
+function mayAnswer({ defaultNode }: Config, { name }: NodeConfig): boolean {
+  return defaultNode === undefined || defaultNode === name;
+}
+
 /** Whether some nodes have IPv6 pods. */
 function hasIpv6(nodes: readonly NodeConfig[]): boolean {
   return nodes.some((node) => node.subnets.some(({ version }) => version === 6));
@@ -91,6 +100,7 @@ export class TunnelDevice {
   #hearRouters = () => {};
   /** What a device that was there before is put back to, should this process not do so. */
   #note: DeviceNote | undefined;
+  #localSources: LocalSources | undefined;
   #index = 0;
   /** Whether the device was there before: it stays when it is closed. */
   #existed = false;
@@ -119,6 +129,14 @@ export class TunnelDevice {
   /** The device's MTU. */
   get mtu_bytes(): number {
     return this.#mtu_bytes;
+  }
+
+  /** The addresses that errors may come from: the device's own, if the kernel takes these. */
+  get answerAddresses(): readonly Address[] {
+    const { config, self } = this.registry;
+    if (config.mode === "tap") return [];
+    return deviceAddresses(self).map(({ address }) => address)
+      .filter(({ version }) => version === 6 || this.#localSources?.on === true);
   }
 
   /** Whether the device is there and switched on. */
@@ -157,19 +175,26 @@ export class TunnelDevice {
       const why = this.#whyWithoutIpv6(config, self);
       const plan = planOf(config, self, why !== undefined);
       this.#noteIpv6(why);
+      const isPort = config.mode === "tap" && config.bridge !== undefined;
+      const localSources = config.mode === "tun" ? new LocalSources(rt, link) : undefined;
       if (existed) {
         this.#note = DeviceNote.write(rt, link, {
           addresses: plan.addresses,
           joins: config.bridge !== undefined && link.master === 0,
-          settings: config.mode === "tun" ? routerSettings(config.device) : [],
+          settings: config.mode === "tun" || isPort ? routerSettings(config.device) : [],
+          accepts: localSources?.isOn() === false || undefined,
         });
         if (!this.#note) log.debug("device", `no note on ${config.device} of what it was before`);
       }
       // Before the routes to the device, which would take the way to the peers away.
       this.#keepPeers(plan.routes, peers.map(({ address }) => address));
       if (!areOthers(config.device)) this.#peerRoutes.clearLeft();
-      // Of a tap device, routers may be among the stations.
-      if (config.mode === "tun") this.#hearRouters = ignoreRouters(config.device);
+      // Of a tap device, routers may be among the stations; but a port of a bridge is no station.
+      if (config.mode === "tun" || isPort) {
+        this.#hearRouters = ignoreRouters(config.device, deviceSysctl(rt, link));
+      }
+      localSources?.set(mayAnswer(config, self));
+      this.#localSources = localSources;
       this.#config = configureDevice(rt, {
         index: link.index,
         mtu_bytes: this.#mtu_bytes,
@@ -226,6 +251,7 @@ export class TunnelDevice {
     );
     this.#note = this.#note?.add(plan.addresses);
     const prune = this.#config?.change({ mtu_bytes, ...plan });
+    this.#localSources?.set(mayAnswer(config, self));
     this.#noteIpv6(why);
     this.#mtu_bytes = mtu_bytes;
     this.#tellOfAddresses(config, self);
@@ -318,12 +344,14 @@ export class TunnelDevice {
       this.#port?.leave();
       // Before it is switched off, which removes the link-local address that comes with this.
       this.#hearRouters();
+      this.#localSources?.undo();
       this.#config?.undo();
       this.#note?.clear();
       this.#peerRoutes.undo();
     } finally {
       this.#hearRouters = () => {};
       this.#note = undefined;
+      this.#localSources = undefined;
       this.#port = undefined;
       this.#config = undefined;
       end();

@@ -40,6 +40,8 @@ export class Publisher {
     readonly time: Time,
     /** Where others reach this node, if that is known. */
     readonly ownAddress?: Address,
+    /** The addresses that this node may answer with. */
+    readonly answerAddresses: () => readonly Address[] = () => [],
   ) {}
 
   /** The largest packet to a peer as it was published last; undefined for one that was not. */
@@ -132,7 +134,8 @@ export class Publisher {
     const routes = [...underlayRoutes(config, placed), ...tableRoutes(self, peers)];
     const reachable = peers.filter(({ address }) => address !== undefined);
     const defaultPeer = reachable.find(({ name }) => name === config.defaultNode)?.index ?? -1;
-    lanes.table.publishRoutes(routes, defaultPeer, acceptedBy(config, self));
+    const accepted = acceptedBy(config, self);
+    lanes.table.publishRoutes(routes, defaultPeer, accepted, this.answerAddresses());
     for (const follower of followers) follower.setRoutes(routes, defaultPeer);
     this.#routed = new Map(reachable.map((peer) => [peer, peer.address!]));
   }

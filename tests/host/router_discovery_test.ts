@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "../assert.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import { SyscallError } from "../../ffi/libc.ts";
-import { ignoreRouters } from "../../src/host/router_discovery.ts";
+import { deviceSysctl, ignoreRouters } from "../../src/host/router_discovery.ts";
 
 const ACCEPT = "net/ipv6/conf/tunnet0/accept_ra";
 const MODE = "net/ipv6/conf/tunnet0/addr_gen_mode";
@@ -55,4 +55,11 @@ Deno.test("router discovery: any other error is a bug", () => {
     throw new TypeError("a bug");
   };
   assertThrows(() => ignoreRouters("tunnet0", { read: () => "1", write }), TypeError, "a bug");
+});
+
+Deno.test("router discovery: the link-local address goes by the device's own configuration", () => {
+  const set: unknown[] = [];
+  const rt = { setLink: (index: number, change: unknown) => void set.push([index, change]) };
+  deviceSysctl(rt, { index: 4 }).write(MODE, "1");
+  assertEquals(set, [[4, { addressMode: 1 }]]);
 });

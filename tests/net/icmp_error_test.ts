@@ -5,11 +5,17 @@ import { ICMP_ERROR_MAX_BYTES, type IcmpReason, writeIcmpError } from "../../src
 const A = "fd00:1:0:0:0:0:0:2";
 const B = "fd00:9:0:0:0:0:0:2";
 
-function answer(packet: Uint8Array, reason: IcmpReason, mtu_bytes = 0): Uint8Array {
+function answer(
+  packet: Uint8Array,
+  reason: IcmpReason,
+  mtu_bytes = 0,
+  from?: readonly number[],
+): Uint8Array {
   const out = new DataView(new ArrayBuffer(ICMP_ERROR_MAX_BYTES));
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   const version = packet[0]! >> 4 === 4 ? 4 : 6;
-  const size = writeIcmpError(out, view, 0, packet.length, version, reason, mtu_bytes);
+  const own = from && new DataView(Uint8Array.from(from).buffer);
+  const size = writeIcmpError(out, view, 0, packet.length, version, reason, mtu_bytes, own);
   return new Uint8Array(out.buffer, 0, size);
 }
 
@@ -62,4 +68,15 @@ Deno.test("ICMP: who gets no answer", () => {
   assert(answer(ipv4("172.1.0.2", "172.9.0.2", [8, 0, 0, 0], { protocol: 1 }), "noRoute").length);
   // An ICMP header that is cut off cannot be judged.
   assertEquals(answer(ipv4("172.1.0.2", "172.9.0.2", [], { protocol: 1 }), "noRoute").length, 0);
+});
+
+Deno.test("ICMP: from the node's own address, where it has one", () => {
+  const reply = answer(ipv4("172.1.0.2", "172.9.0.2"), "noRoute", 0, [172, 1, 0, 0]);
+  assertEquals([...reply.subarray(12, 20)], [172, 1, 0, 0, 172, 1, 0, 2]);
+  assertEquals(slowChecksum([...reply.subarray(0, 20)]), 0);
+  const reply6 = answer(ipv6(A, B), "noRoute", 0, [...addressBytes("fd00:1:0:0:0:0:0:0")]);
+  assertEquals([...reply6.subarray(8, 24)], addressBytes("fd00:1:0:0:0:0:0:0"));
+  const length = reply6.length - 40;
+  const pseudo = [...reply6.subarray(8, 40), 0, 0, length >> 8, length & 0xff, 0, 0, 0, 58];
+  assertEquals(slowChecksum([...pseudo, ...reply6.subarray(40)]), 0);
 });

@@ -2,7 +2,7 @@
 
 import { ERRNO } from "../../../ffi/errno.ts";
 import * as nl from "../../../ffi/netlink.ts";
-import { AF_UNSPEC } from "../../../ffi/socket.ts";
+import { AF_INET, AF_INET6, AF_UNSPEC } from "../../../ffi/socket.ts";
 import { DEVICE_NAME_MAX_BYTES } from "../../base/limits.ts";
 import {
   type Address,
@@ -90,6 +90,20 @@ function nextHopsAttribute(hops: readonly NextHop[], version: IpVersion): Attrib
   return { type: nl.RTA_MULTIPATH, data: Uint8Array.from(data) };
 }
 
+/** What a link change sets for each address family. */
+function familySettings({ acceptLocal, addressMode }: LinkChange): readonly Attribute[] {
+  const settings: Attribute[] = [];
+  if (acceptLocal !== undefined) {
+    const value = u32Attribute(nl.IPV4_DEVCONF_ACCEPT_LOCAL, acceptLocal ? 1 : 0);
+    settings.push(nestedAttribute(AF_INET, [nestedAttribute(nl.IFLA_INET_CONF, [value])]));
+  }
+  if (addressMode !== undefined) {
+    const value = { type: nl.IFLA_INET6_ADDR_GEN_MODE, data: Uint8Array.of(addressMode) };
+    settings.push(nestedAttribute(AF_INET6, [value]));
+  }
+  return settings;
+}
+
 class LinuxRtnetlink implements Rtnetlink {
   readonly #exchange: Exchange;
 
@@ -123,8 +137,10 @@ class LinuxRtnetlink implements Rtnetlink {
     return this.#askLink(name, [], decodeDrops);
   }
 
-  setLink(index: number, { mtu_bytes, up, master, alias }: LinkChange): void {
-    if ([mtu_bytes, up, master, alias].every((one) => one === undefined)) return;
+  setLink(index: number, linkChange: LinkChange): void {
+    const { mtu_bytes, up, master, alias } = linkChange;
+    const families = familySettings(linkChange);
+    if ([mtu_bytes, up, master, alias, families[0]].every((one) => one === undefined)) return;
     const change = up === undefined ? 0 : nl.IFF_UP;
     this.#exchange.request({
       type: nl.RTM_SETLINK,
@@ -133,6 +149,7 @@ class LinuxRtnetlink implements Rtnetlink {
         ...(mtu_bytes === undefined ? [] : [u32Attribute(nl.IFLA_MTU, mtu_bytes)]),
         ...(master === undefined ? [] : [u32Attribute(nl.IFLA_MASTER, master)]),
         ...(alias === undefined ? [] : [textAttribute(nl.IFLA_IFALIAS, alias)]),
+        ...(families.length === 0 ? [] : [nestedAttribute(nl.IFLA_AF_SPEC, families)]),
       ],
     });
   }

@@ -123,6 +123,10 @@ export interface LinkChange {
   readonly master?: number | undefined;
   readonly mtu_bytes?: number | undefined;
   readonly up?: boolean | undefined;
+  /** Whether IPv4 packets that come in by it may be from this host's own addresses. */
+  readonly acceptLocal?: boolean | undefined;
+  /** How IPv6 makes it a link-local address (addr_gen_mode of ip-sysctl.rst); 1: not at all. */
+  readonly addressMode?: number | undefined;
 }
 
 /**
