@@ -2,6 +2,7 @@
 
 import { COUNTER } from "../forwarding/counters.ts";
 import type { LaneTable } from "../forwarding/lane_table.ts";
+import { isLinkLocalGroup } from "../net/ip.ts";
 import { DEVICE_GONE, type PacketDevice } from "../io/device.ts";
 import type { PacketSocket } from "../io/socket.ts";
 import { IcmpReply } from "./icmp_reply.ts";
@@ -72,6 +73,12 @@ export class Outbound {
     if (peer === EVERY_PEER) return this.#flood();
     if (peer >= 0) {
       if (this.#transmit.send(peer, packet) === VERDICT.tooBig) this.#replyTooBig(peer);
+      return;
+    }
+    const { version } = packet;
+    // Of mode tap, no group comes here: it goes to every peer.
+    if (version !== 0 && isLinkLocalGroup(view, packet.offset, version)) {
+      this.counters.totals[COUNTER.link_local]!++;
       return;
     }
     this.#drop(COUNTER.no_route, offset, length);

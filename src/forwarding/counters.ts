@@ -14,6 +14,8 @@ export const COUNTERS = [
   "control_replaced",
   "icmp_errors",
   "flooded",
+  /** What this host's kernel says on a link by itself, to groups that are on that link only. */
+  "link_local",
   "mac_learned",
   "mac_moved",
   "mac_limited",

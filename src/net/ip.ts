@@ -60,6 +60,17 @@ export function checkPacket(view: DataView, offset: number, length: number): 0 |
   return PACKET.malformed;
 }
 
+/**
+ * Whether the packet at `offset` is for a group that no router passes on: 224.0.0.0/24 (RFC 5771),
+ * ff01::/16 and ff02::/16 with their flags (RFC 4291).
+ */
+export function isLinkLocalGroup(view: DataView, offset: number, version: 4 | 6): boolean {
+  if (version === 4) return view.getUint32(offset + IPV4.destination) >>> 8 === 0xe0_0000;
+  const word = view.getUint16(offset + IPV6.destination);
+  const scope = word & 0xf;
+  return word >>> 8 === 0xff && (scope === 1 || scope === 2);
+}
+
 /** Whether an IPv4 address (as a number) is multicast (224/4) or the limited broadcast. */
 export function isGroup4(address: number): boolean {
   return address >= 0xe000_0000 && address < 0xf000_0000 || address === 0xffff_ffff;

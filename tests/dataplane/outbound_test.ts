@@ -87,12 +87,22 @@ const CASES: readonly {
   },
   {
     name: "a multicast destination is not answered",
-    packet: ipv4("172.1.0.2", "224.0.0.1"),
+    packet: ipv4("172.1.0.2", "239.0.0.1"),
     drop: "no_route",
   },
   {
+    name: "a group of the link is none of the tunnel's business",
+    packet: ipv4("172.1.0.0", "224.0.0.22"),
+    drop: "link_local",
+  },
+  {
+    name: "a group of the link in IPv6, likewise",
+    packet: ipv6(A, "ff02:0:0:0:0:0:0:16"),
+    drop: "link_local",
+  },
+  {
     name: "an IPv6 multicast destination is not answered",
-    packet: ipv6(A, "ff02:0:0:0:0:0:0:2"),
+    packet: ipv6(A, "ff0e:0:0:0:0:0:0:2"),
     drop: "no_route",
   },
   {
@@ -128,6 +138,7 @@ Deno.test("outbound: what becomes of a packet", async (t) => {
       assertEquals(socket.sent, peer === undefined ? [] : [{ peer, bytes: packet }]);
       assertEquals(device.written.map(icmp), answer ? [answer] : []);
       if (drop) assertEquals(count(drop), 1);
+      if (drop !== "no_route") assertEquals(count("no_route"), 0);
       assertEquals(count("icmp_errors"), answer ? 1 : 0);
     });
   }
