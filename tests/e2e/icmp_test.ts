@@ -1,6 +1,6 @@
 /** What a node answers with, and what it says by itself: nothing. */
 
-import { assert, assertEquals, assertMatch } from "../assert.ts";
+import { assertEquals, assertMatch } from "../assert.ts";
 import { Bed } from "./harness.ts";
 
 Deno.test("ICMP errors come from nodes' own addresses, and an idle node is silent", async (t) => {
@@ -47,7 +47,6 @@ Deno.test("ICMP errors come from nodes' own addresses, and an idle node is silen
       const seen = async (filter: string) =>
         (await bed.onNode(0, "tcpdump", "-n", "-r", capture.file, filter)).stdout;
       assertEquals(await seen("icmp6 and ip6[40] == 133"), "", "router solicitations");
-      assert(await seen("ip6 multicast") !== "", "groups that the kernel reports on any link");
       const lost = await seen("dst host 172.9.9.9 or dst host fd00:172:9::9");
       const dropped = (await bed.counters(a)).outbound["no_route"];
       assertEquals(dropped, lost.trim().split("\n").length, lost + await seen(""));
