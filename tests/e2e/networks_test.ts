@@ -152,7 +152,7 @@ for (const engine of ENGINES) {
   });
 }
 
-for (const shape of [{}, { underlay6: true }, { mode: "tap" }] as const) {
+for (const shape of [{}, { underlay6: true }] as const) {
   const name = Object.entries(shape).join() || "tun";
   Deno.test(`a tunnel over the device that takes a peer's address, ${name}`, async () => {
     await using bed = await Bed.create(shape);
