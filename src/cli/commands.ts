@@ -48,6 +48,13 @@ const ETCD = single(
   "members from etcd, in flannel's layout: `tunnet help etcd`",
 );
 
+const SUBNET_FILE_FLAG = single(
+  "subnet-file",
+  "FILE",
+  readKeyFile,
+  `with etcd: where the node's subnet is told (default: ${SUBNET_FILE})`,
+);
+
 /** Flags that say which running node is meant. */
 const RUNNING = {
   device: single("device", "NAME", readDevice, "of the node with this device, if several run here"),
@@ -192,12 +199,7 @@ const up = command({
     privateKeyFile: PRIVATE_KEY_FLAG,
     etcd: ETCD,
     subnet: single("subnet", "CIDR", readPrefix, "with etcd: no other subnet for this node"),
-    subnetFile: single(
-      "subnet-file",
-      "FILE",
-      readKeyFile,
-      `with etcd: where the node's subnet is told (default: ${SUBNET_FILE})`,
-    ),
+    subnetFile: SUBNET_FILE_FLAG,
     stateDir: single(
       "state-dir",
       "DIR",
@@ -545,6 +547,8 @@ const setup = command({
     undo: toggle("undo", "print the script that takes it back"),
     config: CONFIG,
     node: NODE,
+    etcd: ETCD,
+    subnetFile: SUBNET_FILE_FLAG,
   },
   exclusive: [
     ...SETUP_KINDS.flatMap((one, i) =>
@@ -555,10 +559,12 @@ const setup = command({
     ),
     ["wg", "node", "it names the node itself"],
   ],
-  options: ({ undo, config, node, ...kinds }) => ({
+  options: ({ undo, config, node, etcd, subnetFile, ...kinds }) => ({
     what: SETUP_KINDS.find((kind) => kinds[kind]) ?? "docker",
     undo,
     config,
+    etcd,
+    subnetFile,
     node: kinds.wg ?? node,
   }),
   notes: [CONFIG_NOTE, "It changes nothing itself. A script may be run again."],

@@ -9,7 +9,10 @@ const KEY_FILE_MAX_BYTES = 256;
 const OTHERS = 0o007;
 
 /** Where the file of this path is read: what a service manager has handed over goes first. */
-function placeOf(path: string, credentials: string | undefined): string {
+export function placeOf(
+  path: string,
+  credentials: string | undefined = Deno.env.get(CREDENTIALS_VARIABLE),
+): string {
   if (!credentials) return path;
   const handed = `${credentials}/${credentialName(path)}`;
   try {

@@ -2,6 +2,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import type { EtcdConfig } from "../config/etcd.ts";
+import { placeOf } from "../host/key_file.ts";
 import type { EtcdAccess } from "../peers/source/etcd/client.ts";
 
 /** Certificates with all that they were signed by. */
@@ -13,9 +14,10 @@ function readText(key: string, path: string, secret: boolean): string {
   const refuse = (what: string, how: string): never => {
     throw new ConfigError([{ what: `etcd.${key}: ${path}: ${what}`, how }]);
   };
+  const place = placeOf(path);
   let info: Deno.FileInfo;
   try {
-    info = Deno.statSync(path);
+    info = Deno.statSync(place);
   } catch (error) {
     const gone = error instanceof Deno.errors.NotFound;
     return refuse(gone ? "no such file" : "cannot be read", gone ? "another path" : "sudo");
@@ -25,7 +27,7 @@ function readText(key: string, path: string, secret: boolean): string {
     return refuse("everybody on this host may read it", `chmod 600 ${path}`);
   }
   try {
-    return Deno.readTextFileSync(path);
+    return Deno.readTextFileSync(place);
   } catch {
     return refuse("cannot be read by this user", "sudo");
   }

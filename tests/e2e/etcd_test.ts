@@ -30,6 +30,9 @@ Deno.test("etcd: three nodes join; one is killed, forgotten, and comes back with
     const line = new RegExp(`^${subnet}.0/24 +${bed.node(i).address} +udp +\\d s`, "m");
     assertMatch(listed.stdout, line);
   }
+  const file = ["--subnet-file", fleet.subnetFile(1), "--etcd", fleet.url];
+  const script = await bed.onNode(1, ...bed.command, "setup", "--docker", ...file);
+  assertMatch(script.stdout, new RegExp(`--subnet ${subnets[1]}.0/24 --gateway ${subnets[1]}.1 `));
   const doctor = await bed.onNode(1, ...bed.command, "doctor", "--json", "--etcd", fleet.url);
   const { node, checks } = JSON.parse(doctor.stdout) as {
     node: string;

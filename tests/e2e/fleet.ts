@@ -96,7 +96,7 @@ export class Fleet implements AsyncDisposable {
   args(i: number): string[] {
     return [
       ...["-c", `${this.bed.dir}/fleet.yaml`, "--state-dir", `${this.bed.dir}/state${i}`],
-      ...["--subnet-file", this.#subnetFile(i)],
+      ...["--subnet-file", this.subnetFile(i)],
       ...(this.keyFiles[i] === undefined ? [] : ["--private-key-file", this.keyFiles[i]]),
     ];
   }
@@ -118,7 +118,7 @@ export class Fleet implements AsyncDisposable {
 
   /** What subnet.env of node `i` says. */
   subnetEnv(i: number): Readonly<Record<string, string>> {
-    const lines = Deno.readTextFileSync(this.#subnetFile(i)).trim().split("\n");
+    const lines = Deno.readTextFileSync(this.subnetFile(i)).trim().split("\n");
     return Object.fromEntries(lines.map((line) => line.split("=")));
   }
 
@@ -166,7 +166,8 @@ export class Fleet implements AsyncDisposable {
     return `${dir}/${file!.name}`;
   }
 
-  #subnetFile(i: number): string {
+  /** The subnet.env of node `i`. */
+  subnetFile(i: number): string {
     return `${this.bed.dir}/subnet${i}.env`;
   }
 

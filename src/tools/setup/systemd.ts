@@ -39,6 +39,8 @@ export interface UnitInput {
   readonly embedded: boolean;
   /** Files with keys, which root alone may read. */
   readonly keyFiles?: readonly string[];
+  /** Members come from etcd: the node has no name in a file, and files of its own to write. */
+  readonly etcd?: boolean;
 }
 
 /** The files with keys that this node reads: its own, and those shared with others. */
@@ -47,6 +49,13 @@ export function keyFilesOf({ keys, nodes }: Config, self: NodeConfig): readonly 
   const shared = nodes.filter(({ name }) => name !== self.name)
     .flatMap((node) => node.keys?.presharedKeyFile ?? []);
   return [...new Set([keys.privateKeyFile, ...shared])];
+}
+
+/** All files that root alone may read: those for etcd too. */
+export function secretFilesOf(config: Config, self: NodeConfig): readonly string[] {
+  const { privateKeyFile, keyFile, passwordFile } = config.etcd ?? {};
+  const files = [...keyFilesOf(config, self), privateKeyFile, keyFile, passwordFile];
+  return [...new Set(files.filter((file) => file !== undefined))];
 }
 
 /** The user of the service may not read them: systemd does, at each start. */
@@ -59,11 +68,12 @@ function credentialLines(files: readonly string[]): string {
 }
 
 /** The unit file: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
-export function unitFile({ self, http, embedded, keyFiles = [] }: UnitInput): string {
+export function unitFile({ self, http, embedded, keyFiles = [], etcd = false }: UnitInput): string {
   const ports = [self.endpoint.port, http?.port ?? FIRST_FREE_PORT];
   const port = ports.some((one) => one < FIRST_FREE_PORT) ? ["CAP_NET_BIND_SERVICE"] : [];
   const capabilities = ["CAP_NET_ADMIN", "CAP_BPF", "CAP_SYS_ADMIN", ...port].join(" ");
-  const config = embedded ? "" : ` --config ${SERVICE.config}`;
+  const config = (embedded ? "" : ` --config ${SERVICE.config}`) +
+    (etcd ? "" : ` --node ${self.name}`);
   return `[Unit]
 Description=tunnet: the pods of several nodes as one network
 Wants=network-online.target
@@ -76,7 +86,7 @@ StartLimitIntervalSec=0
 Type=notify
 # With full rights: bridges and firewall rules that a reboot forgets, if their script is kept here.
 ExecStartPre=+/bin/sh -c '[ ! -e ${SERVICE.prepare} ] || exec /bin/sh ${SERVICE.prepare}'
-ExecStart=${SERVICE.program} --peer${config} --node ${self.name}
+ExecStart=${SERVICE.program} --peer${config}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
@@ -96,8 +106,8 @@ DeviceAllow=/dev/net/tun rw
 ${
     credentialLines(keyFiles)
   }# The socket of \`tunnet status\`, and what a portable executable unpacks.
-RuntimeDirectory=tunnet
-CacheDirectory=tunnet
+RuntimeDirectory=tunnet${etcd ? ` ${SUBNET_FOLDER}` : ""}
+${etcd ? STATE_LINES : ""}CacheDirectory=tunnet
 CacheDirectoryMode=0700
 # It is started from there: systemd 257, not 252, mounts the folder noexec (DynamicUser).
 ExecPaths=%C/tunnet
@@ -136,6 +146,16 @@ WantedBy=multi-user.target
 const FOREIGN_UNIT = `[ -e "$root${SERVICE.unit}" ] &&
   ! grep -q '^ExecStart=${SERVICE.program} ' "$root${SERVICE.unit}"`;
 
+/** Where subnet.env is, below /run. */
+const SUBNET_FOLDER = "flannel";
+
+/** subnet.env outlives the service, as flanneld's does; the last members outlive the host's start. */
+const STATE_LINES = `RuntimeDirectoryPreserve=yes
+# What is kept for a start without etcd.
+StateDirectory=tunnet
+StateDirectoryMode=0700
+`;
+
 const SYSCTL = { 4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding" } as const;
 
 /** The script that installs the unit, or with \`undo\` removes it. \`embedded\` as in UnitInput. */
@@ -162,7 +182,8 @@ rm -f "$root${SERVICE.unit}" "$root${SERVICE.sysctl}"
 
 ` + FORWARDING_STAYS + `# ${SERVICE.program} and /etc/tunnet stay.\n`;
   }
-  const keyFiles = keyFilesOf(input.loaded.config, self);
+  const { service: { http } = {}, etcd } = input.loaded.config;
+  const keyFiles = secretFilesOf(input.loaded.config, self);
   const needs = [
     `  [ -x ${SERVICE.program} ] ||`,
     `    fail 'no ${SERVICE.program}; try: install -m 0755 tunnet ${SERVICE.program}'`,
@@ -208,7 +229,7 @@ put "$root${SERVICE.sysctl}" <<'END'
 ${podVersions(self).map((version) => `${SYSCTL[version]} = 1\n`).join("")}END
 
 put "$root${SERVICE.unit}" <<'END'
-${unitFile({ self, http: input.loaded.config.service?.http, embedded, keyFiles })}END
+${unitFile({ self, http, embedded, keyFiles, etcd: etcd !== undefined })}END
 
 if [ -n "$root" ]; then
   exit 0

@@ -3,6 +3,7 @@ import { type Command, parseCommand } from "../../../src/cli/parse/command_line.
 import { parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
 import { assertEquals } from "../../assert.ts";
 
+const NO_ETCD = { etcd: undefined, subnetFile: undefined };
 const UP: Options["up"] = {
   specs: [],
   local: [],
@@ -225,12 +226,15 @@ const GOOD: readonly (readonly [args: readonly string[], command: Command])[] = 
       options: { config: "x", node: "a", etcd: undefined, privateKeyFile: undefined, json: true },
     },
   ],
-  [["setup"], { kind: "setup", options: { ...WHERE, what: "docker", undo: false } }],
+  [["setup"], { kind: "setup", options: { ...WHERE, ...NO_ETCD, what: "docker", undo: false } }],
   [
     ["setup", "--systemd", "--undo", "--node", "a", "-c", "x"],
-    { kind: "setup", options: { config: "x", node: "a", what: "systemd", undo: true } },
+    { kind: "setup", options: { config: "x", node: "a", ...NO_ETCD, what: "systemd", undo: true } },
   ],
-  [["setup", "--netns"], { kind: "setup", options: { ...WHERE, what: "netns", undo: false } }],
+  [["setup", "--netns"], {
+    kind: "setup",
+    options: { ...WHERE, ...NO_ETCD, what: "netns", undo: false },
+  }],
   [["dump", "tun0"], dump()],
   [["dump", "--mode", "tap", "tap0", "--json"], dump({ device: "tap0", mode: "tap", json: true })],
   [

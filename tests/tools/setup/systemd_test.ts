@@ -1,7 +1,13 @@
 import { parseConfig } from "../../../src/config/parse.ts";
 import { credentialName } from "../../../src/base/credentials.ts";
 import { readKeyFile } from "../../../src/host/key_file.ts";
-import { keyFilesOf, SERVICE, systemdScript, unitFile } from "../../../src/tools/setup/systemd.ts";
+import {
+  keyFilesOf,
+  secretFilesOf,
+  SERVICE,
+  systemdScript,
+  unitFile,
+} from "../../../src/tools/setup/systemd.ts";
 import {
   assert,
   assertEquals,
@@ -53,6 +59,32 @@ Deno.test("setup --systemd: a port below 1024 and an embedded config change what
     assertEquals(settings(unitFile({ self, http, embedded: true }), name), [all], name);
   }
   assertEquals(settings(unit, "ExecStart"), ["/usr/local/bin/tunnet --peer --node both"]);
+});
+
+Deno.test("setup --systemd: with etcd, no name, files of its own, and secrets handed over", () => {
+  const text = `
+private_key_file: /etc/tunnet/my.key
+etcd:
+  endpoints: [https://10.0.0.5]
+  cert_file: /etc/tunnet/etcd.pem
+  key_file: /etc/tunnet/etcd-key.pem
+  username: me
+  password_file: /etc/tunnet/password
+`;
+  const { config } = parseConfig(text, "t.yaml");
+  const keyFiles = secretFilesOf(config, self);
+  assertEquals(keyFiles, [
+    ...["/etc/tunnet/my.key", "/etc/tunnet/etcd-key.pem", "/etc/tunnet/password"],
+  ]);
+  const unit = unitFile({ self, embedded: false, keyFiles, etcd: true });
+  assertEquals(settings(unit, "ExecStart"), [
+    "/usr/local/bin/tunnet --peer --config /etc/tunnet/tunnet.yaml",
+  ]);
+  assertEquals(settings(unit, "RuntimeDirectory"), ["tunnet flannel"]);
+  assertEquals([settings(unit, "StateDirectory"), settings(unit, "LoadCredential").length], [
+    ["tunnet"],
+    3,
+  ]);
 });
 
 const KEYED = `

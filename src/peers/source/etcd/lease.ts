@@ -53,10 +53,13 @@ export class LeaseMachine {
     return this.#lease ? { what: "renew", lease: this.#lease } : { what: "acquire" };
   }
 
-  /** A subnet has been got. */
+  /**
+   * A subnet has been got. Attempts that failed count until it has been renewed: two nodes that take
+   * it from each other do so ever more slowly.
+   */
   acquired(now_ms: number, lease: HeldLease): void {
     this.#lease = lease;
-    this.#went_well(now_ms, lease);
+    this.#confirmed(now_ms, lease);
   }
 
   /** etcd has answered a renewal: with the time that is left, or 0 where there is no such lease. */
@@ -64,8 +67,9 @@ export class LeaseMachine {
     const lease = this.#lease;
     // What was asked before the lease was lost says nothing of the next one.
     if (!lease || lease.id !== id) return;
-    if (left_ms > 0) this.#went_well(now_ms, lease);
-    else this.#lose(now_ms);
+    if (left_ms <= 0) return this.#lose(now_ms);
+    this.#failures = 0;
+    this.#confirmed(now_ms, lease);
   }
 
   /** An attempt has come to nothing: the next one waits, the longer the more have failed. */
@@ -83,13 +87,11 @@ export class LeaseMachine {
     return true;
   }
 
-  #went_well(now_ms: number, { ttl_ms }: HeldLease): void {
-    this.#failures = 0;
+  #confirmed(now_ms: number, { ttl_ms }: HeldLease): void {
     this.#renewed_ms = now_ms;
     this.#due_ms = now_ms + Math.min(ttl_ms / 3, ETCD_RENEW_MAX_MS);
   }
 
-  /** Whoever loses it again and again asks no more often than whoever fails. */
   #lose(now_ms: number): void {
     this.#lease = undefined;
     this.failed(now_ms);

@@ -1,6 +1,6 @@
 /** `subnet.env`, by which flannel's CNI plugin and Docker's options know a node's subnet. Pure. */
 
-import { formatPrefix, hostAddress, type Prefix } from "../../../net/prefix.ts";
+import { formatPrefix, hostAddress, parsePrefix, type Prefix } from "../../../net/prefix.ts";
 
 /** What it says. */
 export interface SubnetEnv {
@@ -17,4 +17,15 @@ export function formatSubnetEnv({ network, subnet, mtu_bytes }: SubnetEnv): stri
     `FLANNEL_MTU=${mtu_bytes}`,
     "FLANNEL_IPMASQ=false",
   ].map((line) => `${line}\n`).join("");
+}
+
+/** What such a file says, flanneld's too; undefined where it says nothing that could be used. */
+export function parseSubnetEnv(text: string): SubnetEnv | undefined {
+  const value = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(text)?.[1]?.trim() ?? "";
+  const network = parsePrefix(value("FLANNEL_NETWORK"))?.prefix;
+  // It names the gateway: the first address of the subnet.
+  const subnet = parsePrefix(value("FLANNEL_SUBNET"))?.prefix;
+  const mtu_bytes = Number(value("FLANNEL_MTU"));
+  if (!network || !subnet || !Number.isSafeInteger(mtu_bytes)) return undefined;
+  return { network, subnet, mtu_bytes };
 }

@@ -69,3 +69,18 @@ Deno.test("etcd lease: an answer to what was asked of an earlier lease says noth
   assertEquals(machine.lease, LEASE);
   assertEquals(new LeaseMachine().heard(0, { what: "deleted" }), false);
 });
+
+Deno.test("etcd lease: whoever has it taken again and again asks ever less often", () => {
+  const machine = new LeaseMachine();
+  let now_ms = 0;
+  const waits: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    machine.acquired(now_ms, LEASE);
+    machine.heard(now_ms, { what: "written", lease: "8" });
+    const due = machine.next(now_ms);
+    if (due.what !== "wait") throw new Error(due.what);
+    waits.push(due.until_ms - now_ms);
+    now_ms = due.until_ms;
+  }
+  assertEquals(waits, [250, 500, 1_000, 2_000, 4_000, 5_000]);
+});
