@@ -3,7 +3,7 @@
  * what it costs to seal and to open one, and a handshake, what a large config costs, and what one node costs: start to first packet,
  * memory, idle CPU. Medians; machines differ and are noisy, so compare runs on
  * one machine.
- * `deno task bench soak [--minutes N]`: see soak.ts.
+ * `deno task bench soak|sessions [--minutes N]`: see soak.ts.
  * `deno task bench floods|handshakes [--minutes N]`: see floods.ts.
  */
 
@@ -141,7 +141,8 @@ async function benchNode(): Promise<void> {
 
 /** What runs for minutes: true if every bound held. */
 const SUBJECTS: ReadonlyMap<string, (minutes: number) => Promise<boolean>> = new Map([
-  ["soak", soak],
+  ["soak", (minutes) => soak(minutes, false)],
+  ["sessions", (minutes) => soak(minutes, true)],
   ["floods", (minutes) => floods(minutes, PLAIN)],
   ["handshakes", (minutes) => floods(minutes, KEYED)],
 ]);

@@ -3,9 +3,12 @@
  * namespaces. Every byte is checked by SHA-256 at the receiver's end; memory and
  * descriptors of both nodes are compared with those of the first minute, and the
  * traffic is watched for stalls. Fails where a bound is broken.
+ * `deno task bench sessions [--minutes N]`: the same between nodes with keys, through a new session
+ * every few seconds.
  */
 
 import { Bed } from "../e2e/harness.ts";
+import { giveKeys, keyedArgs } from "../e2e/keyed.ts";
 import type { LabProcess } from "../../src/tools/lab/process.ts";
 
 /** Growth of resident memory between the first minute and the end that is still no leak. */
@@ -66,10 +69,25 @@ function longestStall(samples: string): number {
   return longest_ms;
 }
 
-/** Runs it. True if every bound held. */
-export async function soak(minutes: number): Promise<boolean> {
+/** How often sessions are replaced, in seconds. */
+const REKEY_S = 5;
+const HTTP = "127.0.0.1:9309";
+
+/** The session that node 0 sends by: how old it is; undefined: there is none. */
+async function sessionAge_s(bed: Bed): Promise<number | undefined> {
+  const { stdout } = await bed.onNode(0, "curl", "-s", `http://${HTTP}/status.json`);
+  return JSON.parse(stdout).peers[0].session_age_seconds ?? undefined;
+}
+
+/** Runs it, between nodes with keys where that is asked for. True if every bound held. */
+export async function soak(minutes: number, keyed: boolean): Promise<boolean> {
   await using bed = await Bed.create();
-  const nodes = await Promise.all([bed.start(0), bed.start(1)]);
+  if (keyed) giveKeys(bed);
+  const start = (i: number) =>
+    keyed
+      ? bed.start(i, keyedArgs(bed, i, "--rekey-after", `${REKEY_S}s`, "--http", HTTP))
+      : bed.start(i);
+  const nodes = await Promise.all([start(0), start(1)]);
   await bed.ping(0, 1);
   const { path, sha256 } = await bed.randomFile(FILE_BYTES);
 
@@ -88,6 +106,16 @@ export async function soak(minutes: number): Promise<boolean> {
       carried[from]! += FILE_BYTES;
     }
   };
+  let sessions = 0;
+  const count = async () => {
+    for (let last_s = Infinity; elapsed_ms() < duration_ms;) {
+      const age_s = await sessionAge_s(bed);
+      if (age_s !== undefined && age_s < last_s) sessions++;
+      last_s = age_s ?? Infinity;
+      await pause(1_000);
+    }
+  };
+  const counting = keyed ? count() : undefined;
   const samplers = [0, 1].map((i) => bed.spawn(bed.node(i).namespace, ["bash", "-c", SAMPLER]));
   const sampled = samplers.map((sampler) => sampler.output());
   const streams = [0, 1].flatMap((from) =>
@@ -105,6 +133,7 @@ export async function soak(minutes: number): Promise<boolean> {
   for (const sampler of samplers) sampler.kill("SIGTERM");
   const last = await Promise.all(nodes.map(look));
   await loads;
+  await counting;
   const stalls_ms = (await Promise.all(sampled)).map(({ stdout }) =>
     longestStall(new TextDecoder().decode(stdout))
   );
@@ -120,6 +149,17 @@ export async function soak(minutes: number): Promise<boolean> {
   const enough = minutes < 10 || total >= TEN_MINUTES_BYTES;
   line("carried, a to b and b to a", carried.map((n) => `${n / 1e9} GB`).join(", "), enough);
   line("transfers with a wrong SHA-256", `${wrong}`, wrong === 0);
+  if (keyed) {
+    const wanted = Math.floor(duration_ms / 1_000 / REKEY_S / 2);
+    line("sessions, one after the other", `${sessions}`, sessions >= wanted);
+    for (const node of nodes) {
+      const { inbound } = await bed.counters(node);
+      const { bad_tag, replayed, no_session, packets } = inbound;
+      const lost =
+        `no_session ${no_session} of ${packets}, bad_tag ${bad_tag}, replayed ${replayed}`;
+      line(`${node.name}: dropped`, lost, bad_tag === 0 && replayed === 0);
+    }
+  }
   nodes.forEach(({ name }, i) => {
     const [before, after] = [first[i]!, last[i]!];
     const mb = `${before.rss_mb.toFixed(1)} MB -> ${after.rss_mb.toFixed(1)} MB`;
