@@ -13,7 +13,7 @@ import { keyEnd } from "../../../../src/peers/source/etcd/records.ts";
 import { entryOf } from "../../../../src/peers/source/etcd/source.ts";
 import { RealEtcd } from "../../etcd.ts";
 
-const clientOf = (endpoints: readonly string[], timeout_ms = 1_000) =>
+const clientOf = (endpoints: readonly string[], timeout_ms = 10_000) =>
   new EtcdClient({ endpoints }, systemTime, timeout_ms);
 
 Deno.test("etcd client: keys, leases and watches of a real etcd", async () => {
@@ -103,7 +103,7 @@ Deno.test("etcd client: a race for one subnet has one winner, a thousand times",
     '{"Network":"10.5.0.0/16","SubnetMin":"10.5.1.0","SubnetMax":"10.5.2.0"}',
   ).network!;
   const base = "/net/subnets/";
-  const [admin, ...clients] = [0, 1, 2].map(() => clientOf(etcd.endpoints, 5_000));
+  const [admin, ...clients] = [0, 1, 2].map(() => clientOf(etcd.endpoints));
   const claim = (client: EtcdClient, i: number) => {
     const ownAddress = parseAddress(`192.168.0.${i + 1}`)!;
     const members = new Members({ network, ownAddress, allowPlain: false, fixed: [] });
