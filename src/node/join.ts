@@ -114,11 +114,11 @@ function networkOf(text: string): Network {
 
 /** This node's public key; undefined where nothing is sealed. Throws a ConfigError. */
 function ownKeyOf(
-  { etcd, privateKeyFile, publicKeyOf }: JoinOptions,
+  { loaded, etcd, privateKeyFile, publicKeyOf }: JoinOptions,
   { backend }: Network,
 ): { readonly file: string; readonly publicKey: Uint8Array } | undefined {
-  const named = privateKeyFile ?? etcd.privateKeyFile;
-  // Whoever names a key wants nothing in the clear, whatever is in etcd.
+  const named = privateKeyFile ?? etcd.privateKeyFile ?? loaded.config.keys?.privateKeyFile;
+  // Whoever names a key, or nodes with keys, wants nothing in the clear, whatever is in etcd.
   if (named === undefined && backend !== "wireguard") return undefined;
   const file = named ?? PRIVATE_KEY_FILE;
   return { file, publicKey: publicKeyOf(file) };

@@ -75,6 +75,24 @@ Deno.test("etcd: nodes with keys find each other, seal everything, and leave out
   });
 });
 
+Deno.test("etcd: a node whose subnet is taken goes on with another, and tells its pods", async () => {
+  await using fleet = await Fleet.create({ nodes: 2 });
+  const [, b] = await Promise.all([fleet.start(0), fleet.start(1)]);
+  const before = fleet.subnet(1);
+  await fleet.record(0, `${before}.0/24`, "192.0.2.7");
+  await until("it has another subnet", 10_000, () => fleet.subnet(1) !== before);
+  assertMatch(b.log, new RegExp(`the lease of ${before}.0/24 is lost`));
+  await fleet.addPod(0);
+  await fleet.addPod(1);
+  await until("pods reach each other", 5_000, () => fleet.reaches(0, 1));
+  const { peers } = await fleet.status(0);
+  const subnets = peers.map(({ name, subnets }) => `${name} ${subnets}`).toSorted();
+  assertEquals(subnets, [
+    `192.0.2.7 ${before}.0/24`,
+    `${fleet.bed.node(1).address} ${fleet.subnet(1)}.0/24`,
+  ]);
+});
+
 /** Pings from pod to pod from now on; what was lost is told at the end. */
 function watchLoss(
   fleet: Fleet,

@@ -98,7 +98,7 @@ export async function lookAtEtcd(
     problem = error instanceof RunError ? error.parts : error.problems[0];
   }
   const network = found?.network;
-  const keys = keysOf(etcd, network, privateKeyFile);
+  const keys = loaded.config.keys ?? keysOf(etcd, network, privateKeyFile);
   const { etcd: _, ...config } = loaded.config;
   const port = network?.port ?? config.port;
   const withKeys = { ...config, ...(keys ? { keys } : {}), port };
