@@ -120,12 +120,15 @@ function loadFile(
     const config = assemble({ networks: [], nodes: [] }, options, new Problems(""));
     return Object.freeze({ config, source: ETCD_SOURCE, warnings: [] });
   }
-  return fail({
+  throw new NoConfigError([{
     what: "no config",
     why: `neither ./${CONFIG_PATHS[0]} nor ${CONFIG_PATHS[1]} exists`,
     how: "tunnet init > tunnet.yaml, or -c FILE",
-  });
+  }]);
 }
+
+/** None was named, and none is where one is looked for. */
+export class NoConfigError extends ConfigError {}
 
 function clash(what: string, why: string, how: string): never {
   throw new UsageError({ what, why, how });

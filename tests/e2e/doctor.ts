@@ -10,6 +10,7 @@ export interface Check {
   readonly status: "ok" | "warn" | "fail" | "skip";
   readonly why: string;
   readonly fix: string | null;
+  readonly fix_for_good: string | null;
   readonly fix_on: string | null;
 }
 
@@ -55,11 +56,15 @@ export async function ask(bed: Bed, i: number, file = `${bed.dir}/tunnet.yaml`):
   return report;
 }
 
+/** That tunnet does not run is true of a node before its start, and none of its faults. */
+const but = (checks: readonly Check[], status: RegExp) =>
+  checks.filter((check) => status.test(check.status) && check.id !== "running");
+
 /** What is not well. */
 export const wrong = ({ checks }: Report) =>
   checks.filter(({ status }) => /warn|fail/.test(status));
 /** What fails. */
-export const fails = ({ checks }: Report) => checks.filter(({ status }) => status === "fail");
+export const fails = ({ checks }: Report) => but(checks, /fail/);
 /** Each id once. */
 export const idsOf = (checks: readonly Check[]) => [...new Set(checks.map(({ id }) => id))].sort();
 

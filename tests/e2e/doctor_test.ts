@@ -269,7 +269,7 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
       `
       mount -t tmpfs tmpfs /dev/net
       ${words} >${bed.dir}/missing; echo "broken: $?"
-      eval "$(sed -n 's/^ *fix: //p' ${bed.dir}/missing)"
+      eval "$(sed -n '/^FAIL/{n;s/^ *fix: //p}' ${bed.dir}/missing)"
       ${words} >/dev/null; echo "fixed: $?"`,
     );
     assertEquals(stdout, "broken: 1\nfixed: 0\n");
@@ -305,6 +305,45 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
       ["peer_config", "it calls itself node-b: the config files are not the same", "node-x"],
     ]);
   });
+});
+
+Deno.test("doctor: it does not run, there is no config; a fix that the kernel refuses is not proposed", async () => {
+  await using bed = await Bed.create();
+  const running = async () => (await ask(bed, 0)).checks.find(({ id }) => id === "running")!;
+  const before = await running();
+  assertEquals(before.status, "warn");
+  assertEquals(before.fix, `tunnet --peer -c ${bed.dir}/tunnet.yaml --node node-a`);
+  // As the fix says, but in the background.
+  const words = before.fix!.split(" ").slice(1);
+  const node = bed.spawn(bed.node(0).namespace, [...bed.command, ...words]);
+  await until("it runs", 15_000, async () => (await running()).status === "ok");
+  node.kill("SIGTERM");
+  await node.output();
+  assertEquals((await running()).status, "warn");
+
+  const empty = await bed.onNode(0, "env", "-C", `${bed.dir}/empty`, ...bed.command, "doctor");
+  assertEquals([empty.code, empty.stderr], [0, ""]);
+  assertMatch(empty.stdout, /^ok +\/dev\/net\/tun: it can be opened$/m);
+  assertMatch(empty.stdout, /^skip tunnet\.yaml: there is none yet/m);
+
+  const owner = bed.spawn(bed.node(0).namespace, ["nft", "-i"], "piped");
+  const writer = owner.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(
+    "add table inet theirs { flags owner; }\nadd chain inet theirs in " +
+      "{ type filter hook input priority 0; policy drop; }\n",
+  ));
+  let found: readonly Check[] = [];
+  await until("the table is there", 15_000, async () => {
+    found = fails(await ask(bed, 0)).filter(({ id }) => id === "firewall_udp");
+    return found.length > 0;
+  });
+  assertEquals(found[0]!.fix, null);
+  assertMatch(found[0]!.why, /only the program that made this table may change it/);
+  const refused = "nft insert rule inet theirs in udp dport 3009 accept";
+  assert((await bed.onNode(0, "sh", "-c", refused)).code !== 0, "the kernel refuses it");
+  await writer.close();
+  await owner.output();
+  assertEquals(fails(await ask(bed, 0)).filter(({ id }) => id === "firewall_udp"), []);
 });
 
 Deno.test("doctor: a peer that does not run is told from one that cannot be reached", async () => {

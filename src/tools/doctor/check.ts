@@ -14,6 +14,8 @@ export interface Check {
   readonly why: string;
   /** The command that fixes it, for a root shell. */
   readonly fix?: string | undefined;
+  /** What makes the fix outlast a reboot, where it does not by itself. */
+  readonly lasting?: string | undefined;
   /** The node where to run it, if that is not this one. */
   readonly fixOn?: string | undefined;
 }
@@ -23,6 +25,7 @@ export interface Finding {
   readonly status?: "warn" | "fail" | "skip";
   readonly why: string;
   readonly fix?: string | undefined;
+  readonly lasting?: string | undefined;
   readonly fixOn?: string | undefined;
 }
 

@@ -91,8 +91,23 @@ export interface EtcdFacts {
   readonly own: string | undefined;
 }
 
+/** The service that `tunnet setup --systemd` makes. */
+export interface ServiceFacts {
+  readonly unit: "none" | "disabled" | "enabled";
+  /** Whether it has a script to run before each start. */
+  readonly prepare: boolean;
+}
+
+/** What does not depend on a config. */
+export interface HostFacts {
+  /** Whether this process may configure the network. */
+  readonly netAdmin: boolean;
+  /** How opening /dev/net/tun went: `ok`, or the errno's name. */
+  readonly tunDevice: string;
+}
+
 /** Everything that is judged. */
-export interface Facts {
+export interface Facts extends HostFacts {
   readonly config: Config;
   /** Where the config was read: a path, `embedded` or `command line`. */
   readonly source: string;
@@ -100,10 +115,6 @@ export interface Facts {
   /** Addresses of the own name or address. */
   readonly selfAddresses: readonly Address[];
   readonly peers: readonly PeerFacts[];
-  /** Whether this process may configure the network. */
-  readonly netAdmin: boolean;
-  /** How opening /dev/net/tun went: `ok`, or the errno's name. */
-  readonly tunDevice: string;
   /** Settings by their sysctl name; absent ones do not exist. */
   readonly sysctls: ReadonlyMap<string, string>;
   readonly links: readonly LinkFacts[];
@@ -115,6 +126,7 @@ export interface Facts {
   /** Programs that have the device open. */
   readonly deviceHolders: readonly Holder[];
   readonly firewall: Firewall;
+  readonly service: ServiceFacts;
   /** This node's private key first, then those shared with others; none without keys. */
   readonly keyFiles: readonly KeyFileFacts[];
   /** Absent where members come from the config alone. */

@@ -2,7 +2,8 @@ import { parseConfig } from "../../../src/config/parse.ts";
 import type { Check } from "../../../src/tools/doctor/check.ts";
 import type { Facts, LinkFacts, PeerFacts, Probe } from "../../../src/tools/doctor/facts.ts";
 import { parseIptables } from "../../../src/tools/doctor/firewall/iptables.ts";
-import { judge } from "../../../src/tools/doctor/judge.ts";
+import { parseNft } from "../../../src/tools/doctor/firewall/nft.ts";
+import { judge, judgeHost } from "../../../src/tools/doctor/judge.ts";
 import { allWell, reportJson, reportText } from "../../../src/tools/doctor/report.ts";
 import type { LinkInfo, RouteInfo } from "../../../src/host/netlink/rtnetlink.ts";
 import { formatPrefix, parseAddress, parsePrefix } from "../../../src/net/prefix.ts";
@@ -110,6 +111,7 @@ const STOPPED: Facts = {
   portHolders: [],
   deviceHolders: [],
   firewall: { chains: [], tools: ["iptables", "nft"], unread: [] },
+  service: { unit: "none", prepare: false },
   keyFiles: [],
   clock_ms: Date.UTC(2030, 0, 1),
 };
@@ -160,7 +162,9 @@ function withPeer(probe: Probe, change: Partial<PeerFacts> = {}): Facts {
 
 /** id, status, fix (and where, if elsewhere) of what is not well. */
 function wrong(checks: readonly Check[]): string[] {
-  return checks.filter(({ status }) => status !== "ok").map(({ id, status, fix, fixOn }) =>
+  // Whether it runs is told apart below.
+  const told = checks.filter(({ id, status }) => status !== "ok" && id !== "running");
+  return told.map(({ id, status, fix, fixOn }) =>
     [id, status, fixOn && `on ${fixOn}`, fix].filter((part) => part !== undefined).join(": ")
   );
 }
@@ -168,6 +172,127 @@ function wrong(checks: readonly Check[]): string[] {
 Deno.test("doctor: nothing is wrong with a healthy node, running or not", () => {
   assertEquals(wrong(judge(STOPPED)), []);
   assertEquals(wrong(judge(RUNNING)), []);
+});
+
+Deno.test("doctor: whether it runs, and will after a reboot", () => {
+  const running = (facts: Facts) =>
+    judge(facts).filter(({ id }) => id === "running" || id === "prepare")
+      .map(({ id, status, fix, lasting }) => [id, status, fix, lasting]);
+  const withUnit = (
+    facts: Facts,
+    unit: "none" | "disabled" | "enabled",
+    prepare = false,
+  ): Facts => ({
+    ...facts,
+    service: { unit, prepare },
+  });
+  const words = `-c ${file} --node node-a`;
+  assertEquals(running(STOPPED), [
+    ["running", "warn", `tunnet --peer ${words}`, `tunnet setup --systemd ${words} | sh`],
+  ]);
+  const none = [undefined, undefined];
+  assertEquals(running(RUNNING), [["running", "ok", ...none]]);
+  assertEquals(running(withUnit(STOPPED, "disabled")), [
+    ["running", "fail", "systemctl enable --now tunnet", undefined],
+  ]);
+  assertEquals(running(withUnit(RUNNING, "disabled")), [
+    ["running", "warn", "systemctl enable tunnet", undefined],
+  ]);
+  assertEquals(running(withUnit(STOPPED, "enabled")), [
+    ["running", "fail", "systemctl restart tunnet", undefined],
+    ["prepare", "ok", ...none],
+  ]);
+  const made: Facts = {
+    ...RUNNING,
+    links: [...RUNNING.links, link(8, "tunnet-br", "bridge", 1500)],
+  };
+  assertEquals(running(withUnit(made, "enabled", true))[1], ["prepare", "ok", ...none]);
+  assertEquals(running(withUnit(made, "enabled"))[1]!.slice(0, 2), ["prepare", "warn"]);
+  const text = reportText(STOPPED.self, judge(STOPPED), false);
+  assert(text.endsWith("node-a: nothing is in its way, but it does not run, 1 to look at\n"), text);
+});
+
+Deno.test("doctor: without a config, the host alone", () => {
+  const checks = judgeHost({ netAdmin: true, tunDevice: "ENODEV" });
+  assertEquals(checks.map(({ id, status }) => [id, status]), [
+    ["rights", "ok"],
+    ["tun_driver", "fail"],
+    ["config", "skip"],
+  ]);
+});
+
+Deno.test("doctor: what makes a fix last, by whoever keeps the rules", () => {
+  const closed = rules(STOPPED, "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]");
+  const keptBy = (manager: "ufw" | "firewalld" | undefined): Facts => ({
+    ...closed,
+    firewall: { ...closed.firewall, manager },
+  });
+  const lasting = (facts: Facts, id: string) =>
+    judge(facts).find((check) => check.id === id && check.status === "fail")?.lasting;
+  const prepare = "/etc/tunnet/prepare.sh";
+  assertEquals(
+    lasting(keptBy(undefined), "firewall_udp"),
+    "mkdir -p /etc/tunnet && echo 'iptables -C INPUT -p udp --dport 3009 -j ACCEPT 2>/dev/null || " +
+      `iptables -I INPUT -p udp --dport 3009 -j ACCEPT' >>${prepare}`,
+  );
+  assertEquals(lasting(keptBy("ufw"), "firewall_udp"), "ufw allow 3009/udp");
+  assertEquals(lasting(keptBy("ufw"), "forward"), "ufw route allow in on tunnet0 out on br0");
+  assertEquals(
+    lasting(keptBy("firewalld"), "firewall_udp"),
+    "firewall-cmd --permanent --add-port=3009/udp && firewall-cmd --reload",
+  );
+  assertEquals(
+    lasting(keptBy("firewalld"), "forward"),
+    "firewall-cmd --permanent --direct --add-rule ipv4 filter FORWARD 0 -i tunnet0 -o br0 " +
+      "-j ACCEPT && firewall-cmd --reload",
+  );
+  assertEquals(
+    lasting(sysctl(RUNNING, "net/ipv4/ip_forward", "0"), "ip_forward"),
+    "echo 'net.ipv4.ip_forward = 1' >>/etc/sysctl.d/61-tunnet.conf",
+  );
+});
+
+Deno.test("doctor: a table with an owner is left to its owner", () => {
+  const ruleset = (flags: unknown) =>
+    JSON.stringify({
+      nftables: [
+        { table: { family: "inet", name: "firewalld", flags } },
+        {
+          chain: {
+            ...{ family: "inet", table: "firewalld", name: "in", type: "filter", hook: "input" },
+            ...{ prio: 0, policy: "drop" },
+          },
+        },
+      ],
+    });
+  const found = (flags: unknown, manager: "firewalld" | undefined) => {
+    const chains = parseNft(ruleset(flags), new Set())!;
+    const firewall = { chains, tools: ["nft"] as const, manager, unread: [] };
+    const check = judge({ ...STOPPED, firewall }).find(({ id }) => id === "firewall_udp")!;
+    return [check.fix, check.lasting, check.why.includes("only the program that made this table")];
+  };
+  const rule = "insert rule inet firewalld in udp dport 3009 accept";
+  assertEquals(found(undefined, undefined), [
+    `nft ${rule}`,
+    `echo '${rule}' >>/etc/nftables.conf`,
+    false,
+  ]);
+  const told = "firewall-cmd --permanent --add-port=3009/udp && firewall-cmd --reload";
+  for (const flags of ["owned", ["owner", "persist"]]) {
+    assertEquals(found(flags, "firewalld"), [told, undefined, true]);
+    assertEquals(found(flags, undefined), [undefined, undefined, true]);
+  }
+});
+
+Deno.test("doctor: no fix cuts off containers of others", () => {
+  const docker0 = link(9, "docker0", "bridge", 1500, "172.2.0.1/16");
+  const [check] = judge({
+    ...RUNNING,
+    links: [...RUNNING.links, docker0],
+    routes: [...RUNNING.routes, route("172.2.0.0/16", 9, KERNEL)],
+  }).filter(({ id }) => id === "routes");
+  assertEquals([check?.status, check?.fix], ["fail", undefined]);
+  assert(check?.why.includes("give the nodes other subnets"));
 });
 
 Deno.test("doctor: in mode tap nothing is asked of routes, forwarding and NAT", () => {

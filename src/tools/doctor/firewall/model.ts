@@ -61,6 +61,8 @@ export interface Chain {
   readonly priority: number;
   readonly policy: "accept" | "drop";
   readonly rules: readonly Rule[];
+  /** Of nft: its table is one that nobody but the program that made it may change. */
+  readonly owned?: boolean;
 }
 
 /** All chains of a host. */
@@ -68,6 +70,8 @@ export interface Firewall {
   readonly chains: readonly Chain[];
   /** The programs that change rules, of which this host has any. */
   readonly tools: readonly ("iptables" | "nft")[];
+  /** The program that keeps the rules of this host, and writes them anew when it likes. */
+  readonly manager?: "firewalld" | "ufw" | undefined;
   /** What could not be read, one line each. */
   readonly unread: readonly string[];
 }

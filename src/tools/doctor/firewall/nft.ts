@@ -197,8 +197,14 @@ function mapRules(
   });
 }
 
+/** One flag comes as a text, several as a list; nft 1.0.6 calls it `owned`, others `owner`. */
+function hasOwner({ flags }: Json): boolean {
+  const list: readonly unknown[] = Array.isArray(flags) ? flags : [flags];
+  return list.some((flag) => flag === "owner" || flag === "owned");
+}
+
 /** Priorities come as numbers; NAT tells source from destination by its hook anyway. */
-function readChain(chain: Json, rules: readonly Rule[]): Chain | undefined {
+function readChain(chain: Json, rules: readonly Rule[], owned: boolean): Chain | undefined {
   const family = textAt(chain, "family");
   const versions = VERSIONS[family];
   if (!versions) return undefined;
@@ -214,6 +220,7 @@ function readChain(chain: Json, rules: readonly Rule[]): Chain | undefined {
     priority: Number(chain.prio ?? 0),
     policy: chain.policy === "drop" ? "drop" : "accept",
     rules,
+    ...(owned ? { owned } : {}),
   };
 }
 
@@ -251,8 +258,13 @@ export function parseNft(
     known.push(...readRule(rule, sets, placeOf(rule)));
     rules.set(key, known);
   }
+  const owned = new Set(
+    all("table").filter(hasOwner).map((table) =>
+      `${textAt(table, "family")} ${textAt(table, "name")}`
+    ),
+  );
   return all("chain").flatMap((chain) => {
     const key = `${placeOf(chain)} ${textAt(chain, "name")}`;
-    return readChain(chain, rules.get(key) ?? []) ?? [];
+    return readChain(chain, rules.get(key) ?? [], owned.has(placeOf(chain))) ?? [];
   });
 }

@@ -26,6 +26,7 @@ import { readFirewall } from "./firewall.ts";
 import { deviceHolders, portHolders } from "./holders.ts";
 import { readKeyFiles } from "./keys.ts";
 import { hasNetAdmin, tryTunDevice } from "./host.ts";
+import { readService } from "./service.ts";
 import { ProbeSockets } from "./sockets.ts";
 
 /** Subnets whose way through the kernel is looked up; the table itself is read whole. */
@@ -194,6 +195,7 @@ export async function gatherFacts(
       ? await deviceHolders(config.device)
       : [],
     firewall: await readFirewall(),
+    service: readService(),
     keyFiles: readKeyFiles(config, self, privateKeyFile),
     etcd,
     clock_ms: Date.now(),

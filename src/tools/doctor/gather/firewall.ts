@@ -13,6 +13,13 @@ const SAVES: readonly (readonly [program: string, version: 4 | 6, tool: Tool])[]
   ["ip6tables-legacy-save", 6, "ip6tables-legacy"],
 ];
 
+/** firewalld or ufw, if it keeps this host's rules now. */
+async function findManager(): Promise<Firewall["manager"]> {
+  if ((await runIfThere("firewall-cmd", ["--state"]))?.code === 0) return "firewalld";
+  const ufw = await runIfThere("ufw", ["status"]);
+  return ufw?.stdout.startsWith("Status: active") ? "ufw" : undefined;
+}
+
 function rename(chain: Chain, nftIsDefault: boolean): Chain {
   if (nftIsDefault || chain.tool === "nft") return chain;
   const legacy = chain.tool.endsWith("-legacy");
@@ -55,6 +62,7 @@ export async function readFirewall(): Promise<Firewall> {
   return {
     chains: chains.map((chain) => rename(chain, nftIsDefault)),
     tools: [...(iptables ? ["iptables" as const] : []), ...(nft ? ["nft" as const] : [])],
+    manager: await findManager(),
     unread,
   };
 }

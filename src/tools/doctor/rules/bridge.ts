@@ -68,7 +68,7 @@ function ports(facts: Facts): Finding[] {
   return [{
     why: `stations behind ${names}${more} send frames of up to ${most_bytes} bytes, and ` +
       `${facts.config.device} takes ${mtu_bytes}: the bridge drops larger ones and tells nobody`,
-    fix: mtuFix(facts, most_bytes),
+    ...mtuFix(facts, most_bytes),
   }];
 }
 

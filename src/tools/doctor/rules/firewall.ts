@@ -8,11 +8,13 @@ import {
   parsePrefix,
   type Prefix,
 } from "../../../net/prefix.ts";
+import { PREPARE } from "../../setup/script.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts } from "../facts.ts";
 import {
   type Chain,
   chainPlace,
+  type Firewall,
   type Hook,
   type Packet,
   type Verdict,
@@ -42,17 +44,52 @@ const ANY_NETWORK = parsePrefix("10.0.0.0/8")!.prefix;
 export interface Condition {
   readonly iptables: string;
   readonly nft: string;
+  /** In the words of those who keep a host's rules, after `ufw` and in a rule of firewalld's. */
+  readonly ufw?: string;
+  readonly firewalld?: string;
 }
 
-/** The command that puts a rule before all others of a chain: ACCEPT. */
+/** What passes from one interface to another. */
+export function between(input: string, output: string, version: IpVersion): Condition {
+  const family = version === 4 ? "ipv4" : "ipv6";
+  return {
+    iptables: `-i ${input} -o ${output}`,
+    nft: `iifname ${input} oifname ${output}`,
+    ufw: `route allow in on ${input} out on ${output}`,
+    firewalld: `--direct --add-rule ${family} filter FORWARD 0 -i ${input} -o ${output} -j ACCEPT`,
+  };
+}
+
+/** Where rules of iptables last: the service runs it at each start. */
+function inPrepare(tool: string, table: string, rule: (action: string) => string): string {
+  const words = (action: string) => `${tool}${table} ${rule(action)}`;
+  return `mkdir -p /etc/tunnet && echo '${words("-C")} 2>/dev/null || ${words("-I")}' >>${PREPARE}`;
+}
+
+/**
+ * The commands that put a rule before all others of a chain: ACCEPT; and what keeps it. Where
+ * somebody keeps the rules, it is told; the kernel refuses to change a table that has an owner.
+ */
 export function acceptFirst(
+  { manager }: Firewall,
   chain: Chain,
-  { iptables, nft }: Condition,
+  { iptables, nft, ufw, firewalld }: Condition,
   name = chain.name,
-): string {
+): Pick<Finding, "fix" | "lasting"> {
   const { tool, family, table } = chain;
-  if (tool === "nft") return `nft insert rule ${family} ${table} ${name} ${nft} accept`;
-  return `${tool}${table === "filter" ? "" : ` -t ${table}`} -I ${name} ${iptables} -j ACCEPT`;
+  const told = manager === "ufw" && ufw !== undefined
+    ? `ufw ${ufw}`
+    : manager === "firewalld" && firewalld !== undefined
+    ? `firewall-cmd --permanent ${firewalld} && firewall-cmd --reload`
+    : undefined;
+  if (tool === "nft") {
+    if (chain.owned) return { fix: told };
+    const rule = `insert rule ${family} ${table} ${name} ${nft} accept`;
+    return { fix: `nft ${rule}`, lasting: told ?? `echo '${rule}' >>/etc/nftables.conf` };
+  }
+  const where = table === "filter" ? "" : ` -t ${table}`;
+  const rule = (action: string) => `${action} ${name} ${iptables} -j ACCEPT`;
+  return { fix: `${tool}${where} ${rule("-I")}`, lasting: told ?? inPrepare(tool, where, rule) };
 }
 
 /** Docker calls its DOCKER-USER first, and leaves it alone. */
@@ -67,7 +104,8 @@ export function placeFor({ firewall }: Facts, chain: Chain): string {
 
 /** What is dropped, where, and by what. */
 export function sayDrop(what: string, { chain, text, certain }: Verdict): string {
-  return `${what} ${certain ? "are" : "may be"} dropped in ${chainPlace(chain)} by ${text}`;
+  return `${what} ${certain ? "are" : "may be"} dropped in ${chainPlace(chain)} by ${text}` +
+    (chain.owned ? ", and only the program that made this table may change it" : "");
 }
 
 /** One direction of pods' packets. */
@@ -93,10 +131,7 @@ function directions(facts: Facts, version: IpVersion): readonly Direction[] {
     input,
     output,
   });
-  const condition = (input: string, output: string): Condition => ({
-    iptables: `-i ${input} -o ${output}`,
-    nft: `iifname ${input} oifname ${output}`,
-  });
+  const condition = (input: string, output: string) => between(input, output, version);
   return [
     {
       what: "packets from the tunnel to pods",
@@ -124,7 +159,12 @@ function drops(
       .map((verdict): Finding => ({
         status: verdict.certain ? "fail" : "warn",
         why: sayDrop(what, verdict),
-        fix: acceptFirst(verdict.chain, condition(hook), placeFor(facts, verdict.chain)),
+        ...acceptFirst(
+          facts.firewall,
+          verdict.chain,
+          condition(hook),
+          placeFor(facts, verdict.chain),
+        ),
       }))
   );
 }
@@ -166,7 +206,7 @@ function nat(facts: Facts, version: IpVersion): Finding[] {
         (out
           ? "the other node drops them, or its pods see a wrong source"
           : "pods see a wrong source"),
-      fix: acceptFirst(chain, condition),
+      ...acceptFirst(facts.firewall, chain, condition),
     }));
   });
 }
@@ -195,6 +235,7 @@ function bridged({ config, sysctls, firewall }: Facts): Finding[] {
       status: verdict.certain ? "fail" : "warn",
       why: sayDrop(`frames within ${bridge}`, verdict),
       fix: `sysctl -w ${settingText(BRIDGE_CALLS_IPTABLES)}=0`,
+      lasting: `echo '${settingText(BRIDGE_CALLS_IPTABLES)} = 0' >>/etc/sysctl.d/61-tunnet.conf`,
     }));
 }
 
@@ -243,7 +284,12 @@ function unique(findings: readonly Finding[]): Finding[] {
 function underlay(facts: Facts): Finding[] {
   const found = datagrams(facts).flatMap(({ packet, out }) => {
     const port = packet.destinationPort;
-    const condition = { iptables: `-p udp --dport ${port}`, nft: `udp dport ${port}` };
+    const condition = {
+      iptables: `-p udp --dport ${port}`,
+      nft: `udp dport ${port}`,
+      // Neither of them filters what this host sends, unless told to.
+      ...(out ? {} : { ufw: `allow ${port}/udp`, firewalld: `--add-port=${port}/udp` }),
+    };
     const hooks: readonly Hook[] = out ? ["output", "postrouting"] : ["prerouting", "input"];
     const what = `${out ? "datagrams to" : "datagrams on"} UDP port ${port}`;
     return drops(facts, hooks, what, packet, () => condition);
@@ -260,7 +306,7 @@ function diverted(facts: Facts): Finding[] {
         status: certain ? "fail" : "warn",
         why: `datagrams on UDP port ${packet.destinationPort} are sent elsewhere in ` +
           `${chainPlace(chain)} by ${text}`,
-        fix: acceptFirst(chain, {
+        ...acceptFirst(facts.firewall, chain, {
           iptables: `-p udp --dport ${packet.destinationPort}`,
           nft: `udp dport ${packet.destinationPort}`,
         }),

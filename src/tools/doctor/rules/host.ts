@@ -3,14 +3,14 @@
 import { NO_HOST } from "../../../config/types.ts";
 import { formatAddress } from "../../../net/prefix.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
-import type { Facts, Holder } from "../facts.ts";
+import type { Facts, Holder, HostFacts } from "../facts.ts";
 import { deviceOf, isRunning } from "../view.ts";
 
 function nameOf({ name, pid }: Holder): string {
   return name === "" ? `process ${pid}` : `${name} (process ${pid})`;
 }
 
-function rights({ netAdmin }: Facts): Finding[] {
+function rights({ netAdmin }: HostFacts): Finding[] {
   if (netAdmin) return [];
   return [{
     why: "without it tunnet can make no device, and the doctor cannot see the firewall",
@@ -18,7 +18,7 @@ function rights({ netAdmin }: Facts): Finding[] {
   }];
 }
 
-function tunDriver({ tunDevice }: Facts): Finding[] {
+function tunDriver({ tunDevice }: HostFacts): Finding[] {
   switch (tunDevice) {
     case "ok":
       return [];
@@ -94,13 +94,20 @@ function ownAddress({ self, selfAddresses, links }: Facts): Finding[] {
   }];
 }
 
+/** Those that need no config. */
+export function bareHostChecks(facts: HostFacts): readonly Check[] {
+  return [
+    ...checksOf("rights", "root or CAP_NET_ADMIN", "this process has it", rights(facts)),
+    ...checksOf("tun_driver", "/dev/net/tun", "it can be opened", tunDriver(facts)),
+  ];
+}
+
 /** The checks of this family. */
 export function hostChecks(facts: Facts): readonly Check[] {
   const { config, self } = facts;
   const running = isRunning(facts);
   return [
-    ...checksOf("rights", "root or CAP_NET_ADMIN", "this process has it", rights(facts)),
-    ...checksOf("tun_driver", "/dev/net/tun", "it can be opened", tunDriver(facts)),
+    ...bareHostChecks(facts),
     ...checksOf(
       "device",
       `the device ${config.device}`,

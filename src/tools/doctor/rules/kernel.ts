@@ -17,9 +17,16 @@ import {
 
 /** Of Documentation/networking/ip-sysctl.rst, rp_filter: 1 is strict, 2 loose. */
 const STRICT = "1";
+/** Read at boot; the service's own file is another. */
+const SYSCTL_FILE = "/etc/sysctl.d/61-tunnet.conf";
 
-function set(setting: string, value: string): string {
-  return `sysctl -w ${settingText(setting)}=${value}`;
+/** Now, and at each boot (sysctl.d(5)). */
+function set(setting: string, value: string): Required<Pick<Finding, "fix" | "lasting">> {
+  const name = settingText(setting);
+  return {
+    fix: `sysctl -w ${name}=${value}`,
+    lasting: `echo '${name} = ${value}' >>${SYSCTL_FILE}`,
+  };
 }
 
 /** Names of the interfaces that a pod's packet crosses on this host. */
@@ -39,7 +46,7 @@ function forwarding(facts: Facts, version: IpVersion): Finding[] {
       status: running ? "fail" : "warn",
       why: `${settingText(setting)} is 0: the kernel drops what is not for itself` +
         (running ? "" : " (tunnet switches it on when it starts)"),
-      fix: set(setting, "1"),
+      ...set(setting, "1"),
     }];
   }
   // IPv6 knows only the one switch for all interfaces (net/ipv6/ip6_output.c, ip6_forward).
@@ -48,7 +55,7 @@ function forwarding(facts: Facts, version: IpVersion): Finding[] {
     .filter((one) => sysctls.get(one) === "0")
     .map((one) => ({
       why: `${settingText(one)} is 0: what comes in there is not passed on`,
-      fix: set(one, "1"),
+      ...set(one, "1"),
     }));
 }
 
@@ -58,7 +65,7 @@ function ipv6Off(facts: Facts): Finding[] {
     return [{
       status: "warn",
       why: "disable_ipv6 is 1: the other nodes' IPv6 pods are out of reach from here",
-      fix: set("net/ipv6/conf/all/disable_ipv6", "0"),
+      ...set("net/ipv6/conf/all/disable_ipv6", "0"),
     }];
   }
   const names = crossed(facts, 6);
@@ -70,7 +77,7 @@ function ipv6Off(facts: Facts): Finding[] {
     .filter((setting) => facts.sysctls.get(setting) === "1")
     .map((setting) => ({
       why: `${settingText(setting)} is 1: that interface has no IPv6`,
-      fix: set(setting, "0"),
+      ...set(setting, "0"),
     }));
 }
 
@@ -86,7 +93,7 @@ function reversePath(facts: Facts): Finding[] {
   return [{
     why: `rp_filter is strict, so the kernel drops what ${config.defaultNode} passes on from ` +
       "outside the network: the way back to such a source is not the device",
-    fix: set(setting, "2"),
+    ...set(setting, "2"),
   }];
 }
 

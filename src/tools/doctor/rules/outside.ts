@@ -6,7 +6,7 @@ import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, LinkFacts } from "../facts.ts";
 import { type Packet, verdicts } from "../firewall/model.ts";
 import { bridgeOf, deviceOf, podAddress, versionName, versionsOf } from "../view.ts";
-import { acceptFirst, CLIENT_PORT, placeFor, sayDrop, SERVICE_PORT } from "./firewall.ts";
+import { acceptFirst, between, CLIENT_PORT, placeFor, sayDrop, SERVICE_PORT } from "./firewall.ts";
 
 /** Addresses of nobody (RFC 5737, RFC 3849), for the first that is not in the pods' network. */
 const OUTSIDE = { 4: ["192.0.2.1", "198.51.100.1"], 6: ["2001:db8::1", "3fff::1"] } as const;
@@ -56,10 +56,12 @@ function outside(facts: Facts, version: IpVersion, way: LinkFacts): Finding[] {
       .map((verdict): Finding => ({
         status: "warn",
         why: sayDrop("packets from pods to the Internet", verdict),
-        fix: acceptFirst(verdict.chain, {
-          iptables: `-i ${bridge.name} -o ${way.name}`,
-          nft: `iifname ${bridge.name} oifname ${way.name}`,
-        }, placeFor(facts, verdict.chain)),
+        ...acceptFirst(
+          facts.firewall,
+          verdict.chain,
+          between(bridge.name, way.name, version),
+          placeFor(facts, verdict.chain),
+        ),
       }));
     const translated = verdicts(facts.firewall, "postrouting", "nat", packet)
       .some(({ kind, certain }) => kind === "nat" || !certain);

@@ -61,7 +61,7 @@ function reach({ node, address, path, probe }: PeerFacts, facts: Facts): Finding
       return [{
         status: probe.state === "plain" ? "warn" : "fail",
         why: probe.state === "plain"
-          ? `it has not said hello yet: it is no tunnet, or out of reach`
+          ? `it has not said hello yet: ${probe.why || "it is no tunnet, or out of reach"}`
           : `the running node finds it ${probe.state}${probe.why && `: ${probe.why}`}`,
         ...lookThere,
       }];
@@ -140,7 +140,7 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
         "which costs each flow its first large packet"
       : `packets of ${wanted_bytes} bytes vanish on the way, ${largest_bytes} come through: a ` +
         "router drops large ones and does not say so",
-    fix: mtuFix(facts, largest_bytes),
+    ...mtuFix(facts, largest_bytes),
   }];
   return [
     ...reached,

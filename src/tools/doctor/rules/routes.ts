@@ -59,6 +59,14 @@ function localSubnets(facts: Facts): Finding[] {
   });
 }
 
+/** Whether an interface is the bridge of containers that are none of this config's. */
+function hasContainers({ links }: Facts, index: number): boolean {
+  const link = links.find((one) => one.index === index);
+  if (link?.kind !== "bridge") return false;
+  return link.name === "docker0" || /^br-[0-9a-f]{12}$/.test(link.name) ||
+    links.some(({ master }) => master === index);
+}
+
 /** The command that takes a route away; one of an address goes with that. */
 function removal(facts: Facts, route: RouteInfo): string {
   const link = linkOf(facts, route.index);
@@ -100,6 +108,16 @@ function stolen(facts: Facts): Finding[] {
       const name = linkOf(facts, route.index)?.name;
       // A shorter route, such as that of an own subnet around it, has its own use.
       const around = route.prefix.length_bits < subnet.length_bits;
+      if (!around && name && hasContainers(facts, route.index)) {
+        found.push({
+          why:
+            `${formatPrefix(route.prefix)} by ${name} takes packets for ${
+              formatPrefix(subnet)
+            } away from ${facts.config.device}, and containers are there: give the nodes other ` +
+            "subnets, or Docker another one (bip or default-address-pools in daemon.json)",
+        });
+        continue;
+      }
       found.push({
         why: `${formatPrefix(route.prefix)} ${name ? `by ${name}` : `(${route.kind})`} takes ` +
           `packets for ${formatPrefix(subnet)} away from ${facts.config.device}`,
@@ -179,14 +197,19 @@ export function innerMtu(facts: Facts, { node, address, path }: PeerFacts): numb
     (node.keys ? DATA_MESSAGE_MIN_BYTES : 0) - frameOverhead(facts.config);
 }
 
-/** The commands that set the inner MTU, now if tunnet runs, else from the next start on. */
-export function mtuFix(facts: Facts, mtu_bytes: number): string | undefined {
-  const { config, source } = facts;
-  if (isRunning(facts)) return `ip link set dev ${config.device} mtu ${mtu_bytes}`;
+/** The commands that set the inner MTU from the next start on; undefined where there is no file. */
+function configMtu({ source }: Facts, mtu_bytes: number): string | undefined {
   if (source === "embedded") return undefined;
   if (source === "command line") return `tunnet --peer --mtu ${mtu_bytes}`;
   const file = shellWord(source);
   return `sed -i '/^mtu:/d' ${file} && echo 'mtu: ${mtu_bytes}' >>${file}`;
+}
+
+/** The commands that set the inner MTU, now if tunnet runs, and from the next start on. */
+export function mtuFix(facts: Facts, mtu_bytes: number): Pick<Finding, "fix" | "lasting"> {
+  const lasting = configMtu(facts, mtu_bytes);
+  if (!isRunning(facts)) return { fix: lasting };
+  return { fix: `ip link set dev ${facts.config.device} mtu ${mtu_bytes}`, lasting };
 }
 
 function mtu(facts: Facts): Finding[] {
@@ -199,14 +222,14 @@ function mtu(facts: Facts): Finding[] {
   if (typeof set === "number" && set > least) {
     found.push({
       why: `the MTU is ${set}, but only ${least} fits the way to the narrowest peer`,
-      fix: mtuFix(facts, least),
+      ...mtuFix(facts, least),
     });
   }
   const effective = typeof set === "number" ? set : least;
   if (versionsOf(facts).includes(6) && effective < MTU_IPV6_MIN_BYTES) {
     found.push({
       why: `the MTU is ${effective}: IPv6 needs ${MTU_IPV6_MIN_BYTES} (RFC 8200)`,
-      fix: mtuFix(facts, MTU_IPV6_MIN_BYTES),
+      ...mtuFix(facts, MTU_IPV6_MIN_BYTES),
     });
   }
   return found;
