@@ -44,6 +44,8 @@ export type Probe =
     readonly problems: readonly string[];
     /** Whether the two have a session; of a peer with a key only. */
     readonly session?: boolean;
+    /** The largest packet that the path carries, as the node has found out. */
+    readonly largest_bytes?: number;
   }
   /** It was not asked. */
   | { readonly kind: "not_asked"; readonly why: string };

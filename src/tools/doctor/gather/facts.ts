@@ -1,6 +1,6 @@
 /** Gathers the facts about this host. Reads and asks; changes nothing. */
 
-import type { LoadedConfig, NodeConfig } from "../../../config/types.ts";
+import type { Config, LoadedConfig, NodeConfig } from "../../../config/types.ts";
 import { RunError } from "../../../base/errors.ts";
 import { DOCTOR_PEERS_MAX, MTU_MAX_BYTES } from "../../../base/limits.ts";
 import type { Rtnetlink } from "../../../host/netlink/rtnetlink.ts";
@@ -122,15 +122,24 @@ function whyNotAsked({ portHolders, selfAddresses }: Facts): string | undefined 
 }
 
 /** What the running node says of its peers, by name; or why it does not. */
-async function askNode(device: string): Promise<ReadonlyMap<string, Probe> | string> {
+async function askNode(
+  { device, ...config }: Config,
+): Promise<ReadonlyMap<string, Probe> | string> {
   try {
     const netns = netnsName();
     const path = findSocket({ socket: undefined, device, netns, uid: Deno.uid() ?? 0 });
     const { peers } = await askStatus(path);
     return new Map(
-      peers.map(({ name, state, why, problems, session_age_seconds }) => [
+      peers.map(({ name, state, why, problems, session_age_seconds, path_mtu_bytes }) => [
         name,
-        { kind: "told", state, why: why ?? "", problems, session: session_age_seconds !== null },
+        {
+          ...{ kind: "told", state, why: why ?? "", problems },
+          session: session_age_seconds !== null,
+          // What is found out is frames; what is told is packets.
+          ...(path_mtu_bytes === null
+            ? {}
+            : { largest_bytes: path_mtu_bytes - frameOverhead({ device, ...config }) }),
+        },
       ]),
     );
   } catch (error) {
@@ -143,7 +152,7 @@ async function askPeers(facts: Facts): Promise<readonly PeerFacts[]> {
   const all = (why: string) =>
     facts.peers.map((peer) => ({ ...peer, probe: { kind: "not_asked" as const, why } }));
   if (isRunning(facts)) {
-    const told = await askNode(facts.config.device);
+    const told = await askNode(facts.config);
     if (typeof told === "string") return all(told);
     const why = "the running node does not know it: it has another config";
     return facts.peers.map((peer) => ({

@@ -6,7 +6,8 @@ import { NO_HOST } from "../../../config/types.ts";
 import type { PeerStateName } from "../../../peers/liveness.ts";
 import { type Check, checksOf, type Finding } from "../check.ts";
 import type { Facts, PeerFacts } from "../facts.ts";
-import { mtuFix } from "./routes.ts";
+import { deviceOf } from "../view.ts";
+import { innerMtu, mtuFix } from "./routes.ts";
 
 /** No clock is right that is before this program was written: 2025-01-01. */
 const CLOCK_LEAST_MS = Date.UTC(2025, 0, 1);
@@ -113,6 +114,31 @@ function differs(name: string, hello: Hello, { config, source }: Facts): Finding
   return found;
 }
 
+/**
+ * What the running node has found out of the path. It tells senders what fits, so that all works;
+ * an MTU that fits spares each flow its first large packet. In mode tap pods have their own.
+ */
+function toldPath(peer: PeerFacts, facts: Facts): readonly Check[] {
+  const { node: { name }, probe } = peer;
+  if (probe.kind !== "told" || probe.state !== "up" || probe.largest_bytes === undefined) return [];
+  const { largest_bytes } = probe;
+  const local_bytes = innerMtu(facts, peer);
+  if (local_bytes === undefined) return [];
+  const device_bytes = deviceOf(facts)?.mtu_bytes ?? local_bytes;
+  const tap = facts.config.mode === "tap";
+  const wanted_bytes = tap ? local_bytes : Math.min(local_bytes, device_bytes);
+  const narrow = largest_bytes < wanted_bytes;
+  const why =
+    `the path carries ${largest_bytes} bytes, not ${wanted_bytes}: something on the way is ` +
+    "narrower than this host's interface; senders are told, which costs each flow its first " +
+    "large packet";
+  const found: Finding[] = narrow && !tap
+    ? [{ status: "warn", why, ...mtuFix(facts, largest_bytes) }]
+    : [];
+  const well = narrow ? why : `the running node has found that ${wanted_bytes} bytes come through`;
+  return checksOf("path_mtu", `${name}, large packets`, well, found);
+}
+
 function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
   const { node: { name, keys }, probe } = peer;
   const reached = checksOf(
@@ -129,7 +155,11 @@ function peerChecks(peer: PeerFacts, facts: Facts): readonly Check[] {
     if (problems.length === 0 && !SAYS_HELLO.includes(probe.state)) {
       problems.push({ status: "skip", why: "not known: it says no hello" });
     }
-    return [...reached, ...checksOf("peer_config", `${name}, its config`, "it fits", problems)];
+    return [
+      ...reached,
+      ...toldPath(peer, facts),
+      ...checksOf("peer_config", `${name}, its config`, "it fits", problems),
+    ];
   }
   if (probe.kind !== "answered") return reached;
   const { wanted_bytes, largest_bytes, told } = probe;
