@@ -61,8 +61,7 @@ const but = (checks: readonly Check[], status: RegExp) =>
   checks.filter((check) => status.test(check.status) && check.id !== "running");
 
 /** What is not well. */
-export const wrong = ({ checks }: Report) =>
-  checks.filter(({ status }) => /warn|fail/.test(status));
+export const wrong = ({ checks }: Report) => but(checks, /warn|fail/);
 /** What fails. */
 export const fails = ({ checks }: Report) => but(checks, /fail/);
 /** Each id once. */

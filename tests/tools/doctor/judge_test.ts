@@ -278,7 +278,7 @@ Deno.test("doctor: a table with an owner is left to its owner", () => {
     false,
   ]);
   const told = "firewall-cmd --permanent --add-port=3009/udp && firewall-cmd --reload";
-  for (const flags of ["owned", ["owner", "persist"]]) {
+  for (const flags of ["firewalld", "owner", ["owner", "persist"]]) {
     assertEquals(found(flags, "firewalld"), [told, undefined, true]);
     assertEquals(found(flags, undefined), [undefined, undefined, true]);
   }

@@ -197,10 +197,10 @@ function mapRules(
   });
 }
 
-/** One flag comes as a text, several as a list; nft 1.0.6 calls it `owned`, others `owner`. */
-function hasOwner({ flags }: Json): boolean {
+/** One flag comes as a text, several as a list; nft 1.0.6 prints the table's name in its place. */
+function hasOwner({ flags, name }: Json): boolean {
   const list: readonly unknown[] = Array.isArray(flags) ? flags : [flags];
-  return list.some((flag) => flag === "owner" || flag === "owned");
+  return list.some((flag) => flag === "owner" || flag !== undefined && flag === name);
 }
 
 /** Priorities come as numbers; NAT tells source from destination by its hook anyway. */
