@@ -326,7 +326,7 @@ dockerTest("docker: two Engines on one Ethernet, each with its part of the addre
   } finally {
     await pods.down();
   }
-});
+}, !EXEC);
 
 /** Starts `tunnet lab --docker`; its process id is in the names of its namespaces. */
 function lab(): Deno.ChildProcess {
