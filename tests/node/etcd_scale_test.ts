@@ -104,7 +104,7 @@ Deno.test("etcd: a hundred changes a second among a thousand records reach the l
   for (let i = 0; i < CHANGES; i++) {
     // One goes; the one that went 50 changes ago comes back.
     const there = i % 2 === 1;
-    const at = there ? ((i - 1) / 2 + RECORDS - 25) % RECORDS : i / 2;
+    const at = (there ? (i - 1) / 2 + RECORDS - 25 : i / 2) % RECORDS;
     const key = btoa(`${BASE}${subnetOf(at)}-24`);
     asked.set(at, { at_ms: performance.now(), there });
     made.push(
