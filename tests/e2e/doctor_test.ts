@@ -307,6 +307,35 @@ Deno.test("doctor: set-ups broken before the start", async (t) => {
   });
 });
 
+Deno.test("doctor: a narrow path that says nothing, found by running nodes, also without offloads", async () => {
+  await using bed = await Bed.create();
+  // All goes by the lanes, and so through this host's firewall.
+  const args = ["-c", `${bed.dir}/tunnet.yaml`, "--engine", "batch"];
+  await Promise.all([bed.start(0, args), bed.start(1, args)]);
+  const { path, sha256 } = await bed.randomFile(2_000_000);
+  assertEquals(await bed.transfer(0, 1, path), sha256);
+  for (const i of [0, 1]) {
+    await shell(bed, i, "ethtool -K eth0 tx off >/dev/null");
+    await shell(bed, i, "iptables -A INPUT -p udp -m length --length 1401:65535 -j DROP");
+  }
+  const started_ms = performance.now();
+  assertEquals(await bed.transfer(0, 1, path), sha256);
+  const took_ms = performance.now() - started_ms;
+  assert(took_ms < 10_000, `${took_ms} ms`);
+  let found: readonly Check[] = [];
+  await until("the doctor tells", 15_000, async () => {
+    found = wrong(await ask(bed, 0));
+    return found.some(({ id }) => id === "path_mtu");
+  });
+  assertEquals(found.map(({ id, status, fix }) => [id, status, fix]), [
+    ["path_mtu", "warn", "ip link set dev tunnet0 mtu 1372"],
+  ]);
+  assertMatch(found[0]!.fix_for_good ?? "", /echo 'mtu: 1372' >>/);
+  await shell(bed, 0, found[0]!.fix!);
+  assertEquals(wrong(await ask(bed, 0)), []);
+  assertEquals(await bed.transfer(0, 1, path), sha256);
+});
+
 Deno.test("doctor: it does not run, there is no config; a fix that the kernel refuses is not proposed", async () => {
   await using bed = await Bed.create();
   const running = async () => (await ask(bed, 0)).checks.find(({ id }) => id === "running")!;
