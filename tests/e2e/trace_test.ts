@@ -108,7 +108,7 @@ Deno.test("trace: lines for people, with a spoofed packet's reason, a missing ro
   );
   assertMatch(
     find(/answer of tunnet/)!,
-    /tunnet0 out 112 B .*\(network unreachable\) about ICMP 172\.1\.0\.2 > 172\.9\.0\.1 172\.9\.0\.1 > 172\.1\.0\.2 answer of tunnet$/,
+    /tunnet0 out 112 B .*\(network unreachable\) about ICMP 172\.1\.0\.2 > 172\.9\.0\.1 172\.1\.0\.0 > 172\.1\.0\.2 answer of tunnet$/,
   );
 
   const some = await run("--trace", "node-c,dropped");
@@ -219,8 +219,10 @@ for (
     // The last packet is the answer to that; then both have seen everything.
     const complete = () => {
       const { packets } = readCapture(Deno.readFileSync(theirs.file));
-      // From 172.9.0.1: destination unreachable, network.
-      return packets.some(({ bytes }) => hex(bytes.subarray(12, 16)) === "ac090001");
+      // From the node's own address, 172.1.0.0: destination unreachable.
+      return packets.some(({ bytes }) =>
+        hex(bytes.subarray(12, 16)) === "ac010000" && bytes[9] === 1 && bytes[20] === 3
+      );
     };
     await until("tcpdump has seen the last packet", 10_000, complete);
     await theirs.stop();
