@@ -54,7 +54,7 @@ export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
 export const IFLA_STATS64 = 23;
 /** Offsets in struct rtnl_link_stats64 (linux/if_link.h). */
-export const STATS64 = { rxDropped: 48, txDropped: 56 } as const;
+export const STATS64 = { rxPackets: 0, txPackets: 8, rxDropped: 48, txDropped: 56 } as const;
 /** A descriptor of the network namespace to make a device in. */
 export const IFLA_NET_NS_FD = 28;
 /** Settings by address family, each below the family's number. */

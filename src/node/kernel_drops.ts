@@ -30,15 +30,15 @@ export class KernelDrops {
   constructor(
     readonly lanes: Pick<Lanes, "countForKernel">,
     readonly socketFd: number,
-    readonly rt: Pick<Rtnetlink, "drops">,
+    readonly rt: Pick<Rtnetlink, "counts">,
     readonly deviceName: () => string,
   ) {}
 
   /** A device has been opened: what it dropped for others before is not ours. */
   deviceOpened(): void {
-    const drops = this.rt.drops(this.deviceName());
-    this.#device.begin(drops?.sent);
-    this.#backlog.begin(drops?.received);
+    const counts = this.rt.counts(this.deviceName());
+    this.#device.begin(counts?.sentDropped);
+    this.#backlog.begin(counts?.receivedDropped);
   }
 
   /** Adds what was dropped since the last call to the lanes' counters. */
@@ -46,9 +46,13 @@ export class KernelDrops {
     const { lanes } = this;
     const ofSocket = this.#socket.since(socketDrops(this.socketFd));
     lanes.countForKernel("inbound", "socket_overflow", ofSocket);
-    const drops = this.rt.drops(this.deviceName());
-    lanes.countForKernel("outbound", "device_overflow", this.#device.since(drops?.sent));
+    const counts = this.rt.counts(this.deviceName());
+    lanes.countForKernel("outbound", "device_overflow", this.#device.since(counts?.sentDropped));
     // Of what the kernel path hands over; what lanes write waits for its turn.
-    lanes.countForKernel("inbound", "backlog_overflow", this.#backlog.since(drops?.received));
+    lanes.countForKernel(
+      "inbound",
+      "backlog_overflow",
+      this.#backlog.since(counts?.receivedDropped),
+    );
   }
 }

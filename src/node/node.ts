@@ -216,6 +216,7 @@ export class Node {
     this.#members = members;
     this.#reloader = new Reloader(members, log, time);
     const statusParts = {
+      rt,
       ...{ options, registry, lanes, udp, ownAddress, wrongPorts, sharedNames, time, publisher },
       reloader: this.#reloader,
       device: this.#device,

@@ -8,6 +8,7 @@ import type { SealingControl } from "../peers/sealing.ts";
 import type { Registry } from "../peers/registry.ts";
 import type { WrongPorts } from "../peers/wrong_port.ts";
 import { isOpen, TRANSPORT, type Transport } from "../forwarding/peer_row.ts";
+import type { Rtnetlink } from "../host/netlink/rtnetlink.ts";
 import { processStats } from "../host/process_stats.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { Publisher } from "../peers/publish.ts";
@@ -16,6 +17,7 @@ import { buildStatus, type SnapshotParts } from "../status/model/snapshot.ts";
 import type { PeerTransport, Status } from "../status/model/types.ts";
 import { featuresInUse } from "./engine.ts";
 import { etcdStatus } from "./etcd_status.ts";
+import { linksOf } from "./links.ts";
 import type { NodeOptions } from "./options.ts";
 import type { OwnAddress } from "./own_address.ts";
 import type { Reloader } from "./reload.ts";
@@ -27,6 +29,7 @@ import type { TunnelDevice } from "./tunnel_device.ts";
 export interface NodeStatusParts {
   readonly options: NodeOptions;
   readonly registry: Registry;
+  readonly rt: Rtnetlink;
   readonly device: TunnelDevice;
   readonly lanes: Lanes;
   readonly kernel: KernelPathController;
@@ -96,6 +99,7 @@ export function nodeStatus(parts: NodeStatusParts): Status {
       mtu_bytes: device.mtu_bytes,
       state: device.state,
     },
+    links: linksOf(parts.rt, registry, device.index),
     engine: {
       name: udp.batch ? "batch" : "datagram",
       lanes: lanes.laneCount,

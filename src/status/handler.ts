@@ -1,7 +1,7 @@
 /** The requests that a node answers, over its status socket and --http alike. Pure. */
 
 import { METRICS_TYPE } from "./format/metrics.ts";
-import { page, pagePolicy } from "./format/page.ts";
+import { page, pagePolicy } from "./format/page/page.ts";
 import { HISTORY_SPANS } from "./histories.ts";
 import type { LogEntry } from "../base/log.ts";
 import { bodyBytes, type HttpAnswer, type HttpStream } from "./http/answer.ts";

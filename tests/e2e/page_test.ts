@@ -135,7 +135,8 @@ Deno.test({
 
     await t.step("has asked for nothing but its own, and has no complaint", () => {
       const urls = new Set(requested(browser));
-      const own = [URL_OF_PAGE, `${URL_OF_PAGE}status.json`];
+      const paths = ["", "events.json", "findings.json", "history.json?span=300", "status.json"];
+      const own = paths.map((path) => URL_OF_PAGE + path);
       assertEquals([...urls].filter((url) => !url.startsWith("data:")).sort(), own);
       assertEquals(complaints(browser), []);
     });

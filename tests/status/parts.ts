@@ -58,6 +58,7 @@ export function snapshotParts(changed: Partial<SnapshotParts> = {}): SnapshotPar
     self,
     listen: { host: "192.168.0.8", port: 3009 },
     device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
+    links: { pods: null, device: null },
     engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
     problems: [],
     peers: new Registry({ config, self }, 4, timersOf(), () => TOKEN).peers,

@@ -21,7 +21,7 @@ import {
 import {
   type LinkAddress,
   type LinkChange,
-  type LinkDrops,
+  type LinkCounts,
   type LinkInfo,
   type NextHop,
   type RouteInfo,
@@ -36,7 +36,7 @@ import {
   addressBody,
   type Attribute,
   decodeAddress,
-  decodeDrops,
+  decodeCounts,
   decodeInterfaces,
   decodeLink,
   decodePath,
@@ -133,8 +133,8 @@ class LinuxRtnetlink implements Rtnetlink {
     );
   }
 
-  drops(name: string): LinkDrops | undefined {
-    return this.#askLink(name, [], decodeDrops);
+  counts(nameOrIndex: string | number): LinkCounts | undefined {
+    return this.#askLink(nameOrIndex, [], decodeCounts);
   }
 
   setLink(index: number, linkChange: LinkChange): void {

@@ -60,7 +60,7 @@ import {
 } from "../../net/prefix.ts";
 import type {
   LinkAddress,
-  LinkDrops,
+  LinkCounts,
   LinkInfo,
   NextHop,
   RouteInfo,
@@ -334,13 +334,18 @@ export function decodeLink(payload: Uint8Array): LinkInfo {
   };
 }
 
-/** What a device dropped, from RTM_NEWLINK; undefined if it does not say. */
-export function decodeDrops(payload: Uint8Array): LinkDrops | undefined {
+/** What passed a device and what it dropped, from RTM_NEWLINK; undefined if it does not say. */
+export function decodeCounts(payload: Uint8Array): LinkCounts | undefined {
   body(payload, IFINFOMSG_BYTES, "a link");
   const stats = decodeAttributes(payload.subarray(IFINFOMSG_BYTES)).get(IFLA_STATS64);
   if (!stats || stats.length < STATS64.txDropped + 8) return undefined;
   const count = (offset: number) => Number(viewOf(stats).getBigUint64(offset, true));
-  return { sent: count(STATS64.txDropped), received: count(STATS64.rxDropped) };
+  return {
+    sentPackets: count(STATS64.txPackets),
+    receivedPackets: count(STATS64.rxPackets),
+    sentDropped: count(STATS64.txDropped),
+    receivedDropped: count(STATS64.rxDropped),
+  };
 }
 
 /** The payload of RTM_NEWADDR; undefined for what is no IP address. */

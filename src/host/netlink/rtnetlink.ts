@@ -19,12 +19,14 @@ export interface LinkInfo {
   readonly alias?: string | undefined;
 }
 
-/** Packets that the kernel dropped at a device. */
-export interface LinkDrops {
+/** Packets that passed a device, and that the kernel dropped there, since it was made. */
+export interface LinkCounts {
+  readonly sentPackets: number;
+  readonly receivedPackets: number;
   /** Its queue was full. */
-  readonly sent: number;
+  readonly sentDropped: number;
   /** They had come from it, and the queue for the rest of the kernel was full. */
-  readonly received: number;
+  readonly receivedDropped: number;
 }
 
 /** An address on a device, with the length of the network that it is in. */
@@ -138,8 +140,8 @@ export interface Rtnetlink {
   getLink(nameOrIndex: string | number): LinkInfo | undefined;
   /** All devices. */
   links(): readonly LinkInfo[];
-  /** What the kernel dropped at a device since it was made; undefined where there is none. */
-  drops(name: string): LinkDrops | undefined;
+  /** What the kernel counted at a device; undefined where there is none. */
+  counts(nameOrIndex: string | number): LinkCounts | undefined;
   setLink(index: number, change: LinkChange): void;
   /** EEXIST if there is a device of this name; EOPNOTSUPP where the kernel has no VXLAN. */
   addVxlan(spec: VxlanSpec): void;

@@ -31,6 +31,7 @@ export interface SnapshotParts {
   readonly self: NodeConfig;
   readonly listen: { readonly host: string; readonly port: number };
   readonly device: DeviceStatus;
+  readonly links: Status["links"];
   readonly engine: EngineStatus;
   readonly peers: readonly Peer[];
   /** What is wrong with the node itself beside its device, a sentence each. */
@@ -234,6 +235,7 @@ export function buildStatus(parts: SnapshotParts): Status {
       problems: [...deviceProblems(parts), ...parts.problems],
     },
     device: parts.device,
+    links: parts.links,
     engine: parts.engine,
     network: config.networks.map(formatPrefix),
     etcd: parts.etcd,

@@ -77,6 +77,21 @@ export interface DeviceStatus {
   readonly state: "up" | "down" | "gone";
 }
 
+/** Packets one way at a device, as the kernel counts them (`ip -s link`). */
+export interface LinkFlow {
+  readonly packets: number;
+  readonly dropped: number;
+}
+
+/** A device on the way of pods' packets. */
+export interface LinkStatus {
+  readonly name: string;
+  /** Out of this host's network stack, to the device. */
+  readonly sent: LinkFlow;
+  /** From the device. */
+  readonly received: LinkFlow;
+}
+
 /** How packets are moved. */
 export interface EngineStatus {
   readonly name: string;
@@ -162,6 +177,8 @@ export interface Status {
   readonly time: string;
   readonly node: NodeStatus;
   readonly device: DeviceStatus;
+  /** The devices of the kernel that packets pass: towards the pods of this node, and tunnet's own. */
+  readonly links: { readonly pods: LinkStatus | null; readonly device: LinkStatus | null };
   readonly engine: EngineStatus;
   /** All pods. */
   readonly network: readonly string[];

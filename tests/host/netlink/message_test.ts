@@ -19,8 +19,8 @@ import {
   decodeAddress,
   decodeAnswer,
   decodeAttributes,
+  decodeCounts,
   decodeDone,
-  decodeDrops,
   decodeLink,
   decodeMessages,
   decodePath,
@@ -324,7 +324,12 @@ Deno.test("decodeRoute", async (t) => {
   });
 });
 
-Deno.test("decodeDrops: the seventh and eighth number of struct rtnl_link_stats64", () => {
+const COUNTS = {
+  ...{ sentPackets: 101, receivedPackets: 100 },
+  ...{ sentDropped: 107, receivedDropped: 106 },
+};
+
+Deno.test("decodeCounts: packets and drops of struct rtnl_link_stats64", () => {
   const of = (size: number) => {
     const data = new Uint8Array(size);
     for (let at = 0; at + 8 <= size; at += 8) {
@@ -332,11 +337,11 @@ Deno.test("decodeDrops: the seventh and eighth number of struct rtnl_link_stats6
     }
     return concat(linkBody(3), attributes({ type: 23, data }));
   };
-  assertEquals(decodeDrops(of(192)), { sent: 107, received: 106 });
-  assertEquals(decodeDrops(of(64)), { sent: 107, received: 106 });
-  assertEquals(decodeDrops(of(56)), undefined);
-  assertEquals(decodeDrops(linkBody(3)), undefined);
-  assertThrows(() => decodeDrops(new Uint8Array(8)), MalformedMessage);
+  assertEquals(decodeCounts(of(192)), COUNTS);
+  assertEquals(decodeCounts(of(64)), COUNTS);
+  assertEquals(decodeCounts(of(56)), undefined);
+  assertEquals(decodeCounts(linkBody(3)), undefined);
+  assertThrows(() => decodeCounts(new Uint8Array(8)), MalformedMessage);
 });
 
 Deno.test("decodePath", async (t) => {

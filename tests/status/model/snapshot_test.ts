@@ -61,6 +61,7 @@ Deno.test("snapshot: the whole object", () => {
     },
     device: { name: "tunnet0", mode: "tun", mtu_bytes: 1472, state: "up" },
     engine: { name: "batch", lanes: 2, features: ["csum", "tso4"] },
+    links: { pods: null, device: null },
     network: ["172.0.0.0/8"],
     etcd: null,
     outbound: {
