@@ -83,7 +83,11 @@ function peerFindings(status: Status): StatusFinding[] {
       else found.set(key, { first, peers: [peer.name] });
     }
   }
-  return [...found.values()].map(({ first, peers }) => ({ ...first, peers }));
+  return [...found.values()].map(({ first, peers }) => ({
+    ...{ ...first, peers },
+    // A command for all of them names none.
+    ...(peers.length > 1 && { fix: first.fix?.replace(` --node ${peers[0]}`, "") ?? null }),
+  }));
 }
 
 function nodeFindings({ node, device, etcd }: Status): StatusFinding[] {

@@ -69,6 +69,8 @@ Deno.test("findings: the same of many peers is said once", () => {
   const found = findingsOf(status(changes), lately());
   assertEquals(found.length, 1);
   assertEquals(found[0]!.peers.length, 200);
+  const down = findingsOf(status([{ state: "down" }, { state: "down" }]), lately());
+  assertEquals(down.map(({ fix, peers }) => [fix, peers]), [["tunnet doctor", ["p0", "p1"]]]);
 });
 
 Deno.test("findings: the device, the config and etcd", () => {
