@@ -264,6 +264,10 @@ export class Inbound {
 
   /** Of those that somebody sends to this node, the main thread gets as many as it can judge. */
   #handshake(sealing: LaneSealing, slot: number, offset: number, length: number): void {
+    // Before anything is computed: the sum over a message takes longer than all else here.
+    if (this.#handshakeLimit.isEmpty) {
+      return this.#drop(COUNTER.handshake_flood, UNKNOWN_PEER, offset, length);
+    }
     const message = this.#burst.bytes.subarray(offset, offset + length);
     if (!sealing.isForUs(message)) {
       if (this.#moveLimit.take()) {
@@ -271,9 +275,7 @@ export class Inbound {
       }
       return this.#drop(COUNTER.bad_handshake, UNKNOWN_PEER, offset, length);
     }
-    if (!this.#handshakeLimit.take()) {
-      return this.#drop(COUNTER.handshake_flood, UNKNOWN_PEER, offset, length);
-    }
+    this.#handshakeLimit.take();
     this.#count(COUNTER.control);
     const sender = readSockaddr(this.#burst.sender, slot);
     sealing.tell({ what: "handshake", bytes: message.slice(), sender });

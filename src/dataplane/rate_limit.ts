@@ -8,15 +8,20 @@ export class RateLimit {
     this.#last_ms = now_ms();
   }
 
+  /** Whether no more may pass now. */
+  get isEmpty(): boolean {
+    if (this.#tokens >= 1) return false;
+    const now = this.now_ms();
+    const gained = (now - this.#last_ms) * this.perSecond / 1000;
+    if (gained < 1) return true;
+    this.#tokens = Math.min(this.perSecond, this.#tokens + gained);
+    this.#last_ms = now;
+    return false;
+  }
+
   /** Whether one more may pass now. */
   take(): boolean {
-    if (this.#tokens < 1) {
-      const now = this.now_ms();
-      const gained = (now - this.#last_ms) * this.perSecond / 1000;
-      if (gained < 1) return false;
-      this.#tokens = Math.min(this.perSecond, this.#tokens + gained);
-      this.#last_ms = now;
-    }
+    if (this.isEmpty) return false;
     this.#tokens--;
     return true;
   }

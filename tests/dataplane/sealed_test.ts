@@ -14,6 +14,7 @@ import { Inbound } from "../../src/dataplane/inbound.ts";
 import { Packet } from "../../src/dataplane/packet.ts";
 import { Transmit, VERDICT } from "../../src/dataplane/transmit.ts";
 import { COUNTERS, LANE_COUNTERS_BYTES, laneCounters } from "../../src/forwarding/counters.ts";
+import { HANDSHAKES_HANDED_ON_PER_S } from "../../src/base/limits.ts";
 import { CAPABILITY } from "../../src/wire/hello.ts";
 
 const PEER = 0;
@@ -34,7 +35,7 @@ const table = publishedTable(
 );
 const socket = new FakeSocket();
 socket.table = acquired(table);
-const { sealing, told } = sealingWithItself(PEER, SEALED_BYTES);
+const { sealing, told, asked } = sealingWithItself(PEER, SEALED_BYTES);
 const sent = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
 const received = laneCounters(new SharedArrayBuffer(LANE_COUNTERS_BYTES));
 const count = (name: typeof COUNTERS[number]) => received.totals[COUNTERS.indexOf(name)]!;
@@ -125,4 +126,17 @@ Deno.test("sealed: a row with forged and repeated messages in it: only these are
   const grown = (name: typeof COUNTERS[number]) => count(name) - before[COUNTERS.indexOf(name)]!;
   assert(forged > 0 && repeated > 0);
   assertEquals([grown("bad_tag"), grown("replayed")], [forged, repeated]);
+});
+
+Deno.test("sealed: of a flood of handshakes some are handed on, and the rest costs nothing", () => {
+  const FLOOD = 3 * HANDSHAKES_HANDED_ON_PER_S;
+  const bytes = new Uint8Array(148);
+  bytes[0] = 1;
+  const before = count("handshake_flood");
+  for (let i = 0; i < FLOOD; i++) socket.waiting.push({ peer: PEER, bytes });
+  while (inbound.turn() > 0);
+  const handed = told.splice(0);
+  assertEquals(new Set(handed.map(({ what }) => what)), new Set(["handshake"]));
+  assertEquals([handed.length, asked.count], Array(2).fill(HANDSHAKES_HANDED_ON_PER_S));
+  assertEquals(count("handshake_flood") - before, FLOOD - HANDSHAKES_HANDED_ON_PER_S);
 });
