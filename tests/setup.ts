@@ -86,6 +86,18 @@ export const NEEDS: readonly Need[] = [
     tests: ["tests/tools/setup/prometheus_test.ts"],
     looked: true,
   },
+  {
+    program: "/usr/share/gocode/src/github.com/flynn/noise/vectors.txt",
+    package: "golang-github-flynn-noise-dev",
+    tests: ["tests/wireguard/noise_test.ts"],
+    looked: true,
+  },
+  ...["zsh", "fish", "groff"].map((program) => ({
+    program,
+    package: program,
+    tests: ["tests/cli/topics_test.ts"],
+    looked: true,
+  } as const)),
   ...[["wireguard-go", "wireguard-go"], ["wg", "wireguard-tools"]].map(([program, name]) => ({
     program: program!,
     package: name!,

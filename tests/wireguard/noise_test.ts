@@ -12,6 +12,8 @@ import { vectors } from "./vectors.ts";
 const hex = (text: string) => Uint8Array.fromHex(text);
 const party = (key: PrivateKey): Party => ({ key, staticShared: (theirs) => key.shared(theirs) });
 
+const NAME = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
+
 interface Vector {
   readonly protocol_name: string;
   readonly init_prologue: string;
@@ -57,9 +59,51 @@ function checkVector(vector: Vector): void {
 
 vectors("noise: the vector of cacophony", "cacophony.txt", (text) => {
   const all: Vector[] = JSON.parse(text).vectors;
-  const ours = all.filter((one) => one.protocol_name === "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s");
+  const ours = all.filter((one) => one.protocol_name === NAME);
   assertEquals(ours.length, 1);
   checkVector(ours[0]!);
+});
+
+/** Debian's golang-github-flynn-noise-dev has the vectors of another implementation. */
+const DEBIAN = "/usr/share/gocode/src/github.com/flynn/noise/vectors.txt";
+
+function debianVectors(): string | undefined {
+  try {
+    return Deno.readTextFileSync(DEBIAN);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`SKIPPED noise: no ${DEBIAN}`);
+    return undefined;
+  }
+}
+
+const debian = debianVectors();
+
+Deno.test({
+  name: "noise: the vectors of a Go implementation",
+  ignore: debian === undefined,
+  fn: () => {
+    const ours = debian!.split("\n\n").filter((one) => one.includes(`handshake=${NAME}\n`));
+    for (const text of ours) {
+      const values = new Map(text.split("\n").map((line) => line.split("=") as [string, string]));
+      const value = (name: string) => values.get(name) ?? "";
+      checkVector({
+        protocol_name: NAME,
+        init_prologue: value("prologue"),
+        init_psks: [value("preshared_key")],
+        init_static: value("init_static"),
+        init_remote_static: new PrivateKey(hex(value("resp_static"))).publicKey.toHex(),
+        init_ephemeral: value("gen_init_ephemeral"),
+        resp_static: value("resp_static"),
+        resp_ephemeral: value("gen_resp_ephemeral"),
+        messages: [0, 1, 2, 3].map((i) => ({
+          payload: value(`msg_${i}_payload`),
+          ciphertext: value(`msg_${i}_ciphertext`),
+        })),
+      });
+    }
+    assert(ours.length >= 4, `${ours.length} vectors`);
+  },
 });
 
 /** The pattern told once more, without classes, by another library's HKDF: an oracle. */
@@ -75,7 +119,7 @@ function oracle(
     new PrivateKey(k)
   );
   const none = new Uint8Array(0);
-  let ck: Uint8Array = blake2s(new TextEncoder().encode("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"));
+  let ck: Uint8Array = blake2s(new TextEncoder().encode(NAME));
   let h = ck;
   let k = none as Uint8Array;
   const mixHash = (data: Uint8Array) => h = blake2s(join(h, data));
