@@ -241,7 +241,11 @@ for (const [version, engine] of [[4, "auto"], [6, "auto"], [4, "auto,-kernel"]] 
     }
     await t.step("wide again: found again", async () => {
       await setMiddle(bed, 1500);
-      await until("the path is wide", 8_000, () => learned(a) === 1500 - overhead);
+      await until("the path is wide", 8_000, async () => {
+        // While packets go to a peer its path is looked at every second, else with each hello.
+        await bed.inPod(0, "ping", "-n", "-c", "1", "-W", "1", bed.podAddress(1));
+        return learned(a) === 1500 - overhead;
+      });
       await forgetPaths(bed);
       await until("large pings pass", 3_000, () => carries(bed, 1500 - overhead));
     });
