@@ -99,7 +99,10 @@ export abstract class Lanes {
   /** The counters of one direction now, all lanes together. */
   countersOf(direction: LaneDirection): LaneCounters {
     const sum = laneCounters(new ArrayBuffer(LANE_COUNTERS_BYTES));
-    const add = (to: Float64Array, from: Float64Array) => from.forEach((n, i) => to[i]! += n);
+    // Tens of thousands of numbers, every second: a loop takes a tenth of what forEach does.
+    const add = (to: Float64Array, from: Float64Array) => {
+      for (let i = 0; i < from.length; i++) to[i]! += from[i]!;
+    };
     for (const lane of this.#live(direction)) {
       add(sum.totals, lane.totals);
       add(sum.peerPackets, lane.peerPackets);
