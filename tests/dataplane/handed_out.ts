@@ -6,6 +6,7 @@ import {
   checksumField,
   ipBytes,
   join,
+  NO_OFFLOAD,
   partial,
   type SuperPacket,
   VIRTIO_BYTES,
@@ -14,21 +15,14 @@ import {
 import type { Packet } from "../../src/dataplane/packet.ts";
 import type { Burst } from "../../src/io/arena.ts";
 
-/** The virtio header of a packet that asks for nothing. */
-export const WHOLE = {
-  flags: 0,
-  gsoType: 0,
-  headerLength: 0,
-  gsoSize: 0,
-  checksumStart: 0,
-  checksumOffset: 0,
-};
-
 /** A packet as a kernel hands it out that leaves its checksum to the device. */
 function left(packet: Uint8Array): SuperPacket {
   const checksumStart = ipBytes(packet);
   const checksumOffset = checksumField(packet)! - checksumStart;
-  return { virtio: { ...WHOLE, flags: 1, checksumStart, checksumOffset }, packet: partial(packet) };
+  return {
+    virtio: { ...NO_OFFLOAD, flags: 1, checksumStart, checksumOffset },
+    packet: partial(packet),
+  };
 }
 
 /** What a kernel may hand out for a few packets of one flow, and those packets. */
@@ -37,7 +31,7 @@ export function handedOut(dice: Random): { handed: SuperPacket[]; packets: Uint8
   const packets = Array.from({ length: 1 + dice.below(20) }, () => flow.next());
   if (dice.below(2) === 0 && packets.length > 1) return { handed: [join(packets)], packets };
   const handed = packets.map((packet) =>
-    dice.below(2) === 0 ? left(packet) : { virtio: WHOLE, packet }
+    dice.below(2) === 0 ? left(packet) : { virtio: NO_OFFLOAD, packet }
   );
   return { handed, packets };
 }

@@ -33,7 +33,8 @@ export interface SuperPacket {
   readonly packet: Uint8Array;
 }
 
-const NO_OFFLOAD: Virtio = {
+/** The header before a packet that asks for nothing. */
+export const NO_OFFLOAD: Virtio = {
   flags: 0,
   gsoType: 0,
   headerLength: 0,
